@@ -1,0 +1,1 @@
+"""Both contracts of Hearth: HTTP bodies (marshmallow) and wire messages (msgspec)."""

@@ -1,0 +1,127 @@
+"""`POST /v1/chat/completions`: the request body."""
+
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+
+from schemas.fields import Bool, GenerationSchema, Int, Items, Text, optional
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+class Content(fields.Field[Any]):
+    """A string, or a list of `{"type": "text", "text": ...}` parts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list) or not value:
+            raise ValidationError("Expected a string or an array of text parts.")
+        return [self._part(index, part) for index, part in enumerate(value)]
+
+    @staticmethod
+    def _part(index: int, part: Any) -> dict[str, str]:
+        if not isinstance(part, dict):
+            raise ValidationError({index: ["Expected an object."]})
+        kind = part.get("type")
+        if kind != "text":
+            raise ValidationError({index: {"type": [f"This model reads text only, not {kind!r}."]}})
+        if not isinstance(part.get("text"), str):
+            raise ValidationError({index: {"text": ["Expected a string."]}})
+        return {"type": "text", "text": part["text"]}
+
+
+class MessageSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    role = Text(
+        required=True,
+        validate=validate.OneOf(ROLES, error="Expected one of system, developer, user, assistant, tool."),
+        metadata={"description": "Who speaks."},
+    )
+    content = Content(
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Text or text parts; null only where an assistant calls tools."},
+    )
+    name = Text(metadata={"description": "The speaker's name, where the chat template uses it."})
+    tool_calls = Items(fields.Dict(), metadata={"description": "The calls an assistant made."})
+    tool_call_id = Text(metadata={"description": "The call that a tool message answers."})
+
+    @validates_schema
+    def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["content"] is None and not (data.get("role") == "assistant" and data.get("tool_calls")):
+            raise ValidationError("Expected a string or an array of text parts.", "content")
+
+
+class ChatCompletionSchema(GenerationSchema):
+    """A chat completion's body."""
+
+    default_max_tokens = None  # the rest of the context
+
+    messages = fields.List(
+        fields.Nested(MessageSchema),
+        required=True,
+        validate=validate.Length(min=1, error="Expected at least one message."),
+        error_messages={"invalid": "Expected an array of messages."},
+        metadata={"description": "The conversation so far."},
+    )
+    max_completion_tokens = optional(
+        Int, None, "The newer name of `max_tokens`, and stronger.", validate=validate.Range(1, 2**31 - 1)
+    )
+    logprobs = optional(Bool, False, "Return the log probability of each token.")
+    top_logprobs = optional(Int, None, "Alternatives per token, with `logprobs`.", validate=validate.Range(0, 20))
+    add_generation_prompt = optional(Bool, True, "Let the chat template open the assistant's turn.")
+    continue_final_message = optional(Bool, False, "Go on with the last message instead of answering it.")
+    force_prompt = optional(Text, None, "An instruction that is added to the system message.")
+    conversation_id = fields.Raw(
+        load_default=None, allow_none=True, metadata={"description": "The conversation that the server keeps."}
+    )
+
+    @validates_schema
+    def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["continue_final_message"] and data["add_generation_prompt"] is not False:
+            raise ValidationError(
+                "`continue_final_message` needs `add_generation_prompt`: false.", "continue_final_message"
+            )
+
+    @validates_schema
+    def _check_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["top_logprobs"] is not None and not data["logprobs"]:
+            raise ValidationError("Only allowed with `logprobs`: true.", "top_logprobs")
+
+    @validates_schema
+    def _check_conversation_id(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["conversation_id"] is not None and type(data["conversation_id"]) not in (int, str):
+            raise ValidationError("Expected an integer or a string.", "conversation_id")
+        self._refuse({"conversation_id": data["conversation_id"] is not None})
+
+    def _max_tokens(self, data: dict[str, Any]) -> int | None:
+        newer: int | None = data["max_completion_tokens"]
+        return super()._max_tokens(data) if newer is None else newer
+
+    def _logprobs(self, data: dict[str, Any]) -> int | None:
+        return (data["top_logprobs"] or 0) if data["logprobs"] else None
+
+    def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "messages": enforce(data["messages"], data["force_prompt"]),
+            "add_generation_prompt": data["add_generation_prompt"],
+            "continue_final_message": data["continue_final_message"],
+        }
+
+
+def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:
+    """Add `instruction` to the system message, making one where there is none. The given list is not changed."""
+    if not instruction:
+        return messages
+    first = messages[0]
+    if first["role"] not in ("system", "developer"):
+        return [{"role": "system", "content": instruction}, *messages]
+    content = first["content"]
+    if isinstance(content, str):
+        content = f"{content}\n{instruction}"
+    else:
+        content = [*content, {"type": "text", "text": instruction}]
+    return [{**first, "content": content}, *messages[1:]]

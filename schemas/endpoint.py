@@ -1,0 +1,61 @@
+"""Where the two tiers meet: the run directory and the ZeroMQ endpoint, computed alike on both sides."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_RUN_DIR = PROJECT_ROOT / "run"
+_SUN_PATH_MAX = 107  # bytes of sockaddr_un.sun_path on Linux, less the terminator
+
+
+class EndpointError(ValueError):
+    """The endpoint cannot be used; the message is for the operator."""
+
+
+def default_endpoint(run_dir: Path) -> str:
+    """The `ipc://` endpoint inside `run_dir`."""
+    return f"ipc://{run_dir}/engine.sock"
+
+
+def check_endpoint(endpoint: str) -> str:
+    """Return `endpoint`, or raise `EndpointError` where it cannot work or would be open to strangers."""
+    url = urlsplit(endpoint)
+    if url.scheme == "ipc":
+        path = endpoint.removeprefix("ipc://")
+        if len(os.fsencode(path)) > _SUN_PATH_MAX:
+            raise EndpointError(
+                f"the socket path {path!r} is longer than {_SUN_PATH_MAX} bytes: "
+                "set HEARTH_RUN_DIR to a shorter directory"
+            )
+        return endpoint
+    if url.scheme == "tcp":
+        if not _is_loopback(url.hostname or ""):
+            raise EndpointError(
+                f"{endpoint} is reachable from other hosts and not encrypted: use ipc:// or tcp://127.0.0.1"
+            )
+        return endpoint
+    raise EndpointError(f"HEARTH_ENGINE_ENDPOINT must begin with ipc:// or tcp://, not {endpoint!r}")
+
+
+def make_run_dir(run_dir: Path) -> None:
+    """Create `run_dir` for this user alone. Raises `EndpointError` where it is somebody else's or not writable."""
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if run_dir.stat().st_uid != os.getuid():
+            raise EndpointError(f"{run_dir} belongs to another user: set HEARTH_RUN_DIR")
+        run_dir.chmod(0o700)
+        if not os.access(run_dir, os.W_OK | os.X_OK):
+            raise EndpointError(f"{run_dir} is not writable: set HEARTH_RUN_DIR")
+    except OSError as error:
+        raise EndpointError(f"{run_dir} cannot be used: {error.strerror}: set HEARTH_RUN_DIR") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,218 @@
+"""The messages between the web tier and the engine, and nothing about how they travel.
+
+One ZeroMQ frame holds one message: a msgpack map with the tag field `t`. Unknown fields are ignored and
+missing ones take their defaults, so either side may be newer than the other within one MAJOR version.
+`Delta` and `TokenLogprob` are arrays, for they are the hot path: new fields go at the END, with a default.
+"""
+
+from typing import Any
+
+import msgspec
+
+MAJOR = 1
+"""Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
+MINOR = 0
+"""Raised when something was added that an older peer may ignore."""
+
+
+class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):
+    """What every message but the hot-path arrays is: a tagged map."""
+
+
+# ---- web tier -> engine -------------------------------------------------------------------------------------
+
+
+class Hello(Message, tag="hello"):
+    """The first message of a connection, and again whenever `Pong.instance` changes. Answered by `Welcome`."""
+
+    major: int
+    minor: int
+    client: str = ""
+
+
+class Ping(Message, tag="ping"):
+    """Sent every second; a client that stays silent for `CLIENT_SILENCE_LIMIT` has its requests aborted."""
+
+
+class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """How each choice is generated. `None` means: the loaded model's own default (its generation config)."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    seed: int | None = None
+    stop: list[str] = []
+    stop_token_ids: list[int] = []
+    include_stop_str_in_output: bool = False
+    ignore_eos: bool = False
+    add_default_stop: bool = True
+    skip_special_tokens: bool = True
+    spaces_between_special_tokens: bool = True
+    logprobs: int | None = None
+    """Alternatives per token; 0 gives the chosen token's own log probability alone."""
+    logit_bias: dict[str, float] = {}
+    """Keyed as the request had it: a token id in digits, or token text."""
+    white_list_token_ids: list[int] = []
+    white_list_token: list[str] = []
+    stop_on_repetition: bool = False
+
+
+class Generate(Message, tag="generate"):
+    """One HTTP request. Answered by `Accepted` and then `Deltas`, or by one `Failed`.
+
+    Exactly one of `messages` (chat, rendered with the model's template) and `prompts` (each text or token ids)
+    is given. Choice `p * n + i` is the i-th choice of prompt p.
+    """
+
+    id: int
+    """Unique within the sending client, which alone sees it."""
+    name: str
+    """The public request id (`chatcmpl-...`), for the logs."""
+    messages: list[dict[str, Any]] | None = None
+    prompts: list[str | list[int]] | None = None
+    n: int = 1
+    stream: bool = False
+    """False: the engine sends each choice whole, in one delta, when it has ended."""
+    add_generation_prompt: bool = True
+    continue_final_message: bool = False
+    user: str = ""
+    sampling: Sampling = msgspec.field(default_factory=Sampling)
+
+    @property
+    def choices(self) -> int:
+        """How many answers are wanted, over all prompts."""
+        return self.n * len(self.prompts or (None,))
+
+
+class Abort(Message, tag="abort"):
+    """The client no longer wants these requests. Unknown ids are ignored."""
+
+    ids: list[int]
+
+
+# ---- engine -> web tier -------------------------------------------------------------------------------------
+
+
+class Load(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """How far an engine has come. `progress` is an estimate in [0, 1]; `ready` is exact."""
+
+    ready: bool = False
+    stage: str = ""
+    progress: float = 0.0
+
+
+class Welcome(Message, tag="welcome"):
+    """Who the engine is. The model's fields are empty until `load.ready`."""
+
+    major: int
+    minor: int
+    instance: str
+    """New for every process that loads the model: a changed instance means that live requests are lost."""
+    pid: int = 0
+    load_count: int = 1
+    """How often this engine's supervisor has loaded the model."""
+    started: int = 0
+    """Unix seconds."""
+    engine_version: str = ""
+    load: Load = msgspec.field(default_factory=Load)
+    model: str = ""
+    served_names: list[str] = []
+    fingerprint: str = ""
+    max_model_len: int = 0
+    vocab_size: int = 0
+    max_queue: int = 0
+    features: list[str] = []
+
+
+class Pong(Message, tag="pong"):
+    """The engine's pulse."""
+
+    instance: str
+    load: Load = msgspec.field(default_factory=Load)
+    live: int = 0
+    """Requests accepted and not yet ended, over all clients."""
+    running: int = 0
+    waiting: int = 0
+    """Sequences that vLLM computes and that it keeps in its queue."""
+    kv_cache_usage: float = 0.0
+
+
+class Refused(Message, tag="refused"):
+    """The two sides cannot talk; `message` says which one to upgrade."""
+
+    message: str
+
+
+class Accepted(Message, tag="accepted"):
+    """The request is valid and has been handed to vLLM."""
+
+    id: int
+    prompt_tokens: int
+
+
+class Failed(Message, tag="failed"):
+    """The request ends here, with this OpenAI error."""
+
+    id: int
+    status: int
+    message: str
+    type: str = "invalid_request_error"
+    code: str | None = None
+    param: str | None = None
+    retry_after: int | None = None
+
+
+class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
+    """One generated token. `top` is sorted from the most likely down: (text, id, natural log probability)."""
+
+    text: str
+    id: int
+    logprob: float
+    top: list[tuple[str, int, float]] = []
+
+
+class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
+    """What one choice has gained since its last delta."""
+
+    id: int
+    index: int
+    text: str
+    token_ids: list[int]
+    finish_reason: str | None = None
+    stop_reason: str | int | None = None
+    logprobs: list[TokenLogprob] | None = None
+
+
+class Deltas(Message, tag="deltas"):
+    """All that one engine step brought for one client."""
+
+    batch: list[Delta]
+
+
+ToEngine = Hello | Ping | Generate | Abort
+ToWeb = Welcome | Pong | Refused | Accepted | Failed | Deltas
+
+PING_INTERVAL = 1.0
+"""Seconds between two pings of a client."""
+CLIENT_SILENCE_LIMIT = 5.0
+"""Seconds without any message after which the engine gives a client up."""
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
+decode_to_web = msgspec.msgpack.Decoder(ToWeb).decode
+
+
+def version_conflict(hello: Hello) -> str | None:
+    """The sentence for a peer of another major version, or None where the two can talk."""
+    if hello.major == MAJOR:
+        return None
+    older = "web tier" if hello.major < MAJOR else "engine"
+    return (
+        f"the web tier speaks wire protocol {hello.major}.{hello.minor}, the engine {MAJOR}.{MINOR}: "
+        f"upgrade and restart the {older}"
+    )
