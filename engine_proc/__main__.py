@@ -1,0 +1,52 @@
+"""The command line of the engine."""
+
+import argparse
+import logging
+import sys
+
+from engine_proc import control
+from engine_proc.settings import read_settings_or_exit
+from engine_proc.supervisor import Supervisor
+from schemas.endpoint import EndpointError
+
+DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* variables (docs/configuration.md)."
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine_proc", description=DESCRIPTION)
+    commands = parser.add_subparsers(dest="command", required=True)
+    # Everything after `serve` or `start` is vLLM's, `--help` too: see `main`.
+    commands.add_parser("serve", add_help=False, help="load the model and serve it, in the foreground [vLLM's flags]")
+    commands.add_parser("start", add_help=False, help="the same, detached; does nothing where an engine runs")
+    wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
+    wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
+    commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
+    commands.add_parser("stop", help="stop the engine and wait until it is gone")
+    return parser
+
+
+def main() -> int:
+    args, extra = _parser().parse_known_args()
+    if extra and args.command not in {"serve", "start"}:
+        _parser().error(f"unrecognized arguments: {' '.join(extra)}")
+    settings = read_settings_or_exit()
+    try:
+        match args.command:
+            case "serve":
+                logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+                return Supervisor(settings, settings.argv(extra)).run()
+            case "start":
+                return control.start(settings, extra)
+            case "wait":
+                return control.wait(settings, args.seconds)
+            case "status":
+                return control.status(settings)
+            case _:
+                return control.stop(settings)
+    except EndpointError as error:
+        print(f"engine_proc: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

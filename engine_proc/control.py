@@ -1,0 +1,159 @@
+"""Talking to an engine from the command line: is it there, how far is it, start it, stop it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from typing import Any
+
+import zmq
+from tqdm import tqdm
+
+from engine_proc.processes import lock_holder
+from engine_proc.settings import Settings
+from schemas import wire
+from schemas.endpoint import PROJECT_ROOT, make_run_dir
+
+ANSWER_SECONDS = 3.0
+STOP_SECONDS = 15.0
+MAX_LOG_BYTES = 16 * 1024 * 1024
+
+
+def ask(endpoint: str, *messages: wire.Message, seconds: float = ANSWER_SECONDS) -> list[Any] | None:
+    """Send `messages` to the engine and return as many replies; None where it does not answer in time."""
+    with ExitStack() as stack:
+        context = stack.enter_context(zmq.Context())
+        socket = stack.enter_context(context.socket(zmq.DEALER))
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.connect(endpoint)
+        for message in messages:
+            socket.send(wire.encode(message))
+        replies: list[Any] = []
+        deadline = time.monotonic() + seconds
+        while len(replies) < len(messages):
+            if not socket.poll(max(0, int((deadline - time.monotonic()) * 1000))):
+                return None
+            replies.append(wire.decode_to_web(socket.recv()))
+        return replies
+
+
+def status(settings: Settings) -> int:
+    """Print what the engine says of itself. Exit status 0: ready, 3: loading, 1: no engine answers."""
+    replies = ask(settings.endpoint, wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status"), wire.Ping())
+    if replies is None:
+        print(f"engine     none answers at {settings.endpoint}")
+        return 1
+    welcome, pong = replies
+    if isinstance(welcome, wire.Refused):
+        print(f"engine     {welcome.message}")
+        return 1
+    load = welcome.load
+    rows: list[tuple[str, object]] = [
+        ("engine", load.stage if load.ready else f"{load.stage}, about {load.progress:.0%}"),
+        ("endpoint", settings.endpoint),
+        ("pid", welcome.pid),
+        ("supervisor", lock_holder(settings.lock_file) or "none"),
+        ("load count", welcome.load_count),
+        ("up", f"{time.time() - welcome.started:.0f} s"),
+    ]
+    if load.ready:
+        rows += [
+            ("model", f"{welcome.served_names[0]} ({welcome.model})"),
+            ("fingerprint", welcome.fingerprint),
+            ("context", f"{welcome.max_model_len} tokens"),
+            ("version", welcome.engine_version),
+            ("live requests", pong.live),
+            ("running", pong.running),
+            ("waiting", pong.waiting),
+            ("kv cache", f"{pong.kv_cache_usage:.1%}"),
+        ]
+    for name, value in rows:
+        print(f"{name:14}{value}")
+    return 0 if load.ready else 3
+
+
+def start(settings: Settings, extra: list[str]) -> int:
+    """Start a detached engine where none runs. Returns at once; `wait` waits for the model."""
+    make_run_dir(settings.run_dir)
+    if (holder := lock_holder(settings.lock_file)) is not None:
+        print(f"an engine already runs (pid {holder})")
+        return 0
+    with settings.log_file.open("ab") as log:
+        if log.tell() > MAX_LOG_BYTES:
+            log.truncate(0)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "engine_proc", "serve", *extra],
+            cwd=PROJECT_ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    print(f"engine started (pid {process.pid}), log in {settings.log_file}")
+    return 0
+
+
+def stop(settings: Settings) -> int:
+    """Stop the engine and wait until it is gone. Exit status 1 where it is not."""
+    holder = lock_holder(settings.lock_file)
+    if holder is None:
+        print("no engine runs")
+        return 0
+    os.kill(holder, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        if lock_holder(settings.lock_file) != holder:
+            print(f"engine stopped (pid {holder})")
+            return 0
+        time.sleep(0.1)
+    print(f"the engine (pid {holder}) has not stopped within {STOP_SECONDS:.0f} s", file=sys.stderr)
+    return 1
+
+
+def wait(settings: Settings, seconds: float) -> int:
+    """Show how the load comes on. Exit status 0: ready, 1: the engine is gone, 3: not ready after `seconds`."""
+    now = time.monotonic()
+    deadline, heard = now + seconds, now
+    with _Progress() as progress:
+        while now < deadline:
+            replies = ask(settings.endpoint, wire.Ping(), seconds=1.0)
+            now = time.monotonic()
+            if replies is not None:
+                heard = now
+                progress.show(replies[0].load)
+                if replies[0].load.ready:
+                    return 0
+            elif lock_holder(settings.lock_file) is None and now - heard > ANSWER_SECONDS:
+                break
+            time.sleep(0.25)
+    if now < deadline:
+        print(f"no engine runs; the reason is in {settings.log_file}", file=sys.stderr)
+        return 1
+    print(f"the model is not ready after {seconds:.0f} s", file=sys.stderr)
+    return 3
+
+
+class _Progress:
+    """A bar on a terminal; elsewhere a line per stage."""
+
+    def __init__(self) -> None:
+        self._bar = tqdm(
+            total=100, bar_format="{desc:40} {bar:30} {n:3.0f}% [{elapsed}]", disable=not sys.stderr.isatty()
+        )
+        self._stage = ""
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    def show(self, load: wire.Load) -> None:
+        if load.stage != self._stage:
+            self._stage = load.stage
+            self._bar.set_description_str(load.stage, refresh=False)
+            if self._bar.disable:
+                print(f"engine: {load.stage}", file=sys.stderr, flush=True)
+        self._bar.update(load.progress * 100 - self._bar.n)

@@ -1,0 +1,156 @@
+"""The process that owns vLLM: run by the supervisor as `python -m engine_proc.model_process`.
+
+vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
+under the name `__mp_main__`. That is how all of them, however deep, die with their parent.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.fingerprint import fingerprint
+from engine_proc.loading import LoadClock
+from engine_proc.processes import die_with_parent
+from engine_proc.router import Router
+from engine_proc.server import Server
+from engine_proc.settings import Settings, read_settings_or_exit
+from schemas.errors import unavailable
+
+if TYPE_CHECKING:
+    from engine_proc.engine import Engine
+
+if __name__ in {"__main__", "__mp_main__"}:
+    die_with_parent()
+
+SHUTDOWN_SECONDS = 5.0
+"""What vLLM's processes get to end in; the supervisor kills after `STOP_GRACE`, which is longer."""
+HOUSEKEEPING_SECONDS = 1.0
+
+log = logging.getLogger("hearth.model_process")
+
+
+def main(argv: list[str]) -> int:
+    """Load the model, serve until TERM, and return the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; vLLM's CPU backend would take a share of all memory
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # see above; and fork is no option beside threads
+    settings = read_settings_or_exit()
+    if settings.model.startswith(("/", ".")) and not Path(settings.model).is_dir():
+        print(f"engine_proc: HEARTH_MODEL: there is no directory {settings.model}", file=sys.stderr)
+        return EXIT_USAGE
+    return asyncio.run(_serve(settings, argv))
+
+
+async def _serve(settings: Settings, argv: list[str]) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    clock = LoadClock(settings.run_dir / "load_seconds")
+    server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), settings.max_queue)
+    router = Router(settings.endpoint, server.on_message)
+    server.send = router.send
+    housekeeping = asyncio.create_task(_keep_house(server))
+    # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.
+    loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
+    try:
+        engine = await _load(loader, settings, argv, server, stop)
+        if isinstance(engine, int):
+            return engine
+        log.info("ready after %.1f s", clock.finish())
+        try:
+            return await _pump(server, stop)
+        finally:
+            engine.shutdown(timeout=SHUTDOWN_SECONDS)
+    finally:
+        housekeeping.cancel()
+        router.close()
+        loader.shutdown(wait=False)
+
+
+async def _load(
+    loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server, stop: asyncio.Event
+) -> "Engine | int":
+    """Load in a thread, so that the server answers meanwhile. Returns an exit status where it comes to nothing."""
+    loading = asyncio.get_running_loop().run_in_executor(loader, _load_and_attach, settings, argv, server)
+    stopping = asyncio.create_task(stop.wait())
+    first: set[asyncio.Future[Any]] = {loading, stopping}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        os._exit(0)  # a load cannot be interrupted, but all that it has started dies with this process
+    stopping.cancel()
+    try:
+        return loading.result()
+    except SystemExit as error:  # argparse
+        return EXIT_USAGE if error.code else 0
+    except Exception:
+        log.exception("the model could not be loaded")
+        return EXIT_LOAD_FAILED
+
+
+def _load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
+    server.clock.stage("importing vLLM")
+    from vllm.sampling_params import RepetitionDetectionParams
+
+    from engine_proc import engine as adapter
+    from engine_proc.rendering import Rendering
+    from engine_proc.sampling import SamplingRules, find_default_stop_ids
+
+    engine = adapter.load(adapter.parse_args(argv), server.clock.stage)
+    tokenizer = engine.renderer.get_tokenizer()
+    stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
+    engine.silent_stop_ids = stop_ids
+    rules = SamplingRules(
+        tokenizer=tokenizer,
+        vocab_size=engine.vocab_size,
+        max_model_len=engine.max_model_len,
+        defaults=engine.default_sampling,
+        default_stop_ids=stop_ids,
+        repetition=RepetitionDetectionParams(
+            max_pattern_size=settings.repeat_max_pattern, min_count=settings.repeat_min_count
+        ),
+    )
+    welcome = server.welcome
+    welcome.engine_version = f"vllm {adapter.VLLM_VERSION}"
+    welcome.model = engine.model
+    welcome.served_names = engine.served_names
+    welcome.fingerprint = fingerprint(engine.model)
+    welcome.max_model_len = engine.max_model_len
+    welcome.vocab_size = engine.vocab_size
+    server.attach(engine, Rendering(engine.renderer, engine.max_model_len), rules)
+    return engine
+
+
+async def _pump(server: Server, stop: asyncio.Event) -> int:
+    """Serve until told to stop (0) or until vLLM is gone."""
+    pump = asyncio.create_task(server.pump())
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stop.is_set():
+        pump.cancel()
+        server.fail_all(unavailable("The engine is being stopped.", "engine_stopping"))
+        return 0
+    stopping.cancel()
+    log.error("vLLM is gone", exc_info=pump.exception())
+    server.fail_all(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
+    return EXIT_ENGINE_GONE
+
+
+async def _keep_house(server: Server) -> None:
+    with contextlib.suppress(asyncio.CancelledError):
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_SECONDS)
+            server.forget_silent_clients()
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(status)  # vLLM's and the loading threads need no farewell

@@ -1,0 +1,49 @@
+"""How processes end: with their parent, and one engine at a time."""
+
+import ctypes
+import fcntl
+import os
+import signal
+from pathlib import Path
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent is gone, however the parent died (Linux: prctl(2)).
+
+    The signal is KILL: a hung process would not heed TERM. The parent is the THREAD that forked, so whoever starts
+    a process that calls this must do it from a thread that lives as long as the process should.
+    """
+    parent = os.getppid()
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)  # the parent died before the call
+
+
+def take_lock(path: Path) -> IO[str] | None:
+    """Hold `path` for as long as the returned file is open, with this pid in it. None: another process holds it."""
+    file = path.open("a+")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    return file
+
+
+def lock_holder(path: Path) -> int | None:
+    """The pid of the process that holds the lock, or None."""
+    try:
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read() or 0) or None
+    except FileNotFoundError:
+        pass
+    return None

@@ -1,0 +1,68 @@
+"""The ROUTER socket on the asyncio loop: bytes in, bytes out, one identity per web worker."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import zmq
+
+log = logging.getLogger("hearth.router")
+
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+DRAIN_AT_ONCE = 256
+"""Messages taken before other work gets its turn."""
+SEND_QUEUE = 10_000
+"""Messages that may wait for one web worker. It gets one an engine step, so this is minutes of not reading."""
+
+
+class Router:
+    """A bound ROUTER whose messages go to a callback.
+
+    pyzmq's own asyncio sockets make a future per message; here one callback drains all that have come. zmq's file
+    descriptor is edge-triggered, also by sends, so the state is looked at again after each.
+    """
+
+    def __init__(self, endpoint: str, on_message: Callable[[bytes, bytes], None]) -> None:
+        """Raises `zmq.ZMQError` where the endpoint is taken or cannot be bound."""
+        self._on_message = on_message
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
+        self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
+        self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.bind(endpoint)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket.fileno(), self._drain)
+        self._loop.call_soon(self._drain)
+
+    def send(self, identity: bytes, payload: bytes) -> bool:
+        """False: that web worker is gone, or has not read for so long that its queue is full."""
+        try:
+            self._socket.send_multipart((identity, payload), zmq.NOBLOCK, copy=False)
+        except zmq.ZMQError:
+            return False
+        finally:
+            if int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
+                self._loop.call_soon(self._drain)
+        return True
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        self._context.term()
+
+    def _drain(self) -> None:
+        for _ in range(DRAIN_AT_ONCE):
+            if self._socket.closed:
+                return
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if len(frames) != 2:
+                log.warning("ignored a message of %d frames", len(frames))
+                continue
+            self._on_message(frames[0], frames[1])
+        self._loop.call_soon(self._drain)

@@ -1,0 +1,109 @@
+"""The wire's `Sampling` to vLLM's `SamplingParams`: defaults, end tokens, and tokens given as text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
+
+from schemas.errors import invalid
+from schemas.wire import Sampling
+
+
+@dataclass(slots=True)
+class SamplingRules:
+    """What the loaded model and the settings say about sampling."""
+
+    tokenizer: Any
+    vocab_size: int
+    max_model_len: int
+    defaults: dict[str, Any]
+    """Of the model's generation config."""
+    default_stop_ids: frozenset[int]
+    repetition: RepetitionDetectionParams
+
+    def params(self, wanted: Sampling, prompt_tokens: int, choice: int) -> SamplingParams:
+        """For the `choice`-th answer to a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+        return SamplingParams(
+            max_tokens=self._max_tokens(wanted.max_tokens, prompt_tokens),
+            temperature=self._or_default(wanted.temperature, "temperature", 1.0),
+            top_p=self._or_default(wanted.top_p, "top_p", 1.0),
+            top_k=self._or_default(wanted.top_k, "top_k", 0),
+            min_p=self._or_default(wanted.min_p, "min_p", 0.0),
+            repetition_penalty=self._or_default(wanted.repetition_penalty, "repetition_penalty", 1.0),
+            presence_penalty=wanted.presence_penalty,
+            frequency_penalty=wanted.frequency_penalty,
+            # Each choice draws its own numbers; vLLM takes -1 for "no seed", so the sign goes.
+            seed=None if wanted.seed is None else (wanted.seed + choice) % 2**63,
+            stop=wanted.stop,
+            stop_token_ids=self._stop_ids(wanted),
+            include_stop_str_in_output=wanted.include_stop_str_in_output,
+            ignore_eos=wanted.ignore_eos,
+            skip_special_tokens=wanted.skip_special_tokens,
+            spaces_between_special_tokens=wanted.spaces_between_special_tokens,
+            logprobs=wanted.logprobs,
+            logit_bias=self._logit_bias(wanted.logit_bias) or None,
+            allowed_token_ids=self._white_list(wanted) or None,
+            repetition_detection=self.repetition if wanted.stop_on_repetition else None,
+            output_kind=RequestOutputKind.DELTA,
+            skip_clone=True,
+        )
+
+    def _or_default(self, given: Any, name: str, otherwise: Any) -> Any:
+        return self.defaults.get(name, otherwise) if given is None else given
+
+    def _max_tokens(self, given: int | None, prompt_tokens: int) -> int:
+        room = self.max_model_len - prompt_tokens
+        if given is None:
+            return room
+        if given > self.max_model_len:
+            raise invalid(
+                f"{given} is more than this model's whole context of {self.max_model_len} tokens.", "max_tokens"
+            )
+        return min(given, room)
+
+    def _stop_ids(self, wanted: Sampling) -> list[int]:
+        if wanted.ignore_eos or not wanted.add_default_stop:
+            return wanted.stop_token_ids
+        return [*wanted.stop_token_ids, *self.default_stop_ids]
+
+    def _logit_bias(self, wanted: dict[str, float]) -> dict[int, float]:
+        biases: dict[int, float] = {}
+        for token, bias in wanted.items():
+            ids = [self._in_vocabulary(int(token), "logit_bias")] if _is_id(token) else self._biased_ids(token)
+            biases.update(dict.fromkeys(ids, bias))
+        return biases
+
+    def _biased_ids(self, text: str) -> list[int]:
+        variants = self._variants(text)
+        single = [ids[0] for ids in variants if len(ids) == 1]
+        return single or [ids[0] for ids in variants]
+
+    def _white_list(self, wanted: Sampling) -> list[int]:
+        allowed = dict.fromkeys(self._in_vocabulary(i, "white_list_token_ids") for i in wanted.white_list_token_ids)
+        for text in wanted.white_list_token:
+            variants = self._variants(text)
+            single = [ids for ids in variants if len(ids) == 1]
+            allowed.update(dict.fromkeys(token_id for ids in single or variants for token_id in ids))
+        return list(allowed)
+
+    def _variants(self, text: str) -> list[list[int]]:
+        """The text as it stands at the start, and as it stands after a space."""
+        return [self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}")]
+
+    def _in_vocabulary(self, token_id: int, field: str) -> int:
+        if token_id >= self.vocab_size:
+            raise invalid(f"Token id {token_id} is outside the vocabulary of {self.vocab_size} tokens.", field)
+        return token_id
+
+
+def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], texts: Iterable[str]) -> frozenset[int]:
+    """The generation config's end tokens, and those of `texts` that are one token of this model."""
+    configured = generation_config.get("eos_token_id")
+    ids = {configured} if isinstance(configured, int) else set(configured or ())
+    vocabulary = tokenizer.get_vocab()
+    return frozenset(ids | {vocabulary[text] for text in texts if text in vocabulary})
+
+
+def _is_id(token: str) -> bool:
+    return token.isascii() and token.isdigit()

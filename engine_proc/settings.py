@@ -1,0 +1,67 @@
+"""The engine's settings: environment variables, read here and nowhere else. See docs/configuration.md."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from environs import Env, validate
+
+from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
+
+DEMO_MODEL = PROJECT_ROOT / "demo_model"
+DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling takes longer than the demo model will ever save
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    model: str
+    served_names: list[str]
+    endpoint: str
+    run_dir: Path
+    engine_args: list[str]
+    max_queue: int
+    default_stops: list[str]
+    repeat_max_pattern: int
+    repeat_min_count: int
+
+    @property
+    def lock_file(self) -> Path:
+        return self.run_dir / "engine.lock"
+
+    @property
+    def log_file(self) -> Path:
+        return self.run_dir / "engine.log"
+
+    def argv(self, extra: list[str]) -> list[str]:
+        """vLLM's command line: the settings' flags first, so that `extra` wins."""
+        demo = DEMO_ENGINE_ARGS if Path(self.model).resolve() == DEMO_MODEL else []
+        names = ["--served-model-name", *self.served_names] if self.served_names else []
+        return ["--model", self.model, *names, *demo, *self.engine_args, *extra]
+
+
+def read_settings() -> Settings:
+    """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
+    env = Env(prefix="HEARTH_")
+    run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    model = env.str("MODEL", "") or str(DEMO_MODEL)
+    names = env.list("SERVED_MODEL_NAME", ["hearth-demo"] if model == str(DEMO_MODEL) else [])
+    return Settings(
+        model=model,
+        served_names=names,
+        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir)),
+        run_dir=run_dir,
+        engine_args=shlex.split(env.str("ENGINE_ARGS", "")),
+        max_queue=env.int("MAX_QUEUE", 4096, validate=validate.Range(min=1)),
+        default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),
+        repeat_max_pattern=env.int("REPEAT_MAX_PATTERN", 32, validate=validate.Range(min=1)),
+        repeat_min_count=env.int("REPEAT_MIN_COUNT", 4, validate=validate.Range(min=2)),
+    )
+
+
+def read_settings_or_exit() -> Settings:
+    """For the command line: one sentence and exit status 2 instead of a traceback."""
+    try:
+        return read_settings()
+    except ValueError as error:
+        sys.exit(f"engine_proc: {error}")
