@@ -1,0 +1,72 @@
+"""gunicorn's configuration: `gunicorn wsgi:app` reads it, and is the whole product in one command.
+
+It is run again by every reload (SIGHUP), in the master. See docs/configuration.md for the HEARTH_* variables.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
+from webapp.gunicorn_worker import HearthWorker  # noqa: E402
+from webapp.settings import read_settings  # noqa: E402
+
+try:
+    settings = read_settings()
+    make_run_dir(settings.run_dir)
+except (EndpointError, ValueError, OSError) as error:
+    sys.exit(f"hearth: {error}")
+
+# Workers are forked from the master: what it has imported of ours they would run for ever, reload or not.
+for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas"}]:
+    del sys.modules[name]
+
+bind = settings.bind
+chdir = str(ROOT)
+worker_class = HearthWorker
+workers = int(os.environ.get("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4)))
+worker_connections = 4096
+keepalive = 75  # longer than nginx keeps an idle upstream connection (60 s), so that nginx never meets a closed one
+graceful_timeout = settings.graceful_seconds
+timeout = 60
+control_socket = str(settings.run_dir / "gunicorn.ctl")
+logconfig_dict = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"level": "WARNING", "handlers": ["stderr"]},
+    "loggers": {
+        "hearth": {"level": "INFO", "handlers": ["stderr"], "propagate": False},
+        "gunicorn.error": {"level": "INFO", "handlers": ["stderr"], "propagate": False, "qualname": "gunicorn.error"},
+    },
+}
+
+
+def _engine(command: str) -> None:
+    subprocess.run([sys.executable, "-m", "engine_proc", command], cwd=ROOT, check=False)
+
+
+def on_starting(server: Any) -> None:
+    """Find the engine, or start one: detached, in its own session, so that it outlives this process."""
+    if settings.engine_spawn:
+        _engine("start")
+
+
+def on_reload(server: Any) -> None:
+    if settings.engine_spawn:
+        _engine("start")
+
+
+def when_ready(server: Any) -> None:
+    server.log.info("Hearth answers at http://%s (health: /health)", settings.bind)
+
+
+def on_exit(server: Any) -> None:
+    if settings.engine_spawn:
+        server.log.info("The web tier has stopped. The engine stays warm; `make stop` ends it.")

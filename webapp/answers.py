@@ -1,0 +1,89 @@
+"""From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
+
+from typing import Any
+
+from flask import Response, current_app, request
+
+from schemas.errors import ApiError
+from schemas.fields import Request
+from schemas.wire import Welcome
+from webapp import sse
+from webapp.engine_client import EngineClient
+from webapp.hangups import HangupWatch
+from webapp.reply import HungUp, Reply
+from webapp.request_log import RequestLog
+from webapp.settings import Settings
+from webapp.shapes import Shape
+
+
+def answer(wanted: Request, shape_class: type[Shape]) -> Response:
+    """Raises `ApiError`: the engine cannot take the request, or refuses it. Headers leave only once it has accepted."""
+    engine: EngineClient = current_app.extensions["engine"]
+    welcome = engine.require_ready()
+    _check_model(wanted.model, welcome)
+    generate = wanted.generate
+    shape = shape_class(
+        welcome.served_names[0],
+        generate.choices,
+        with_logprobs=wanted.logprobs,
+        include_usage=wanted.include_usage,
+    )
+    generate.name = shape.id
+    record = RequestLog(request.path, generate.user)
+    record.shape = shape
+    reply = engine.submit(generate)
+    unwatch = _watch_for_hangup(reply)
+    try:
+        shape.prompt_tokens = reply.accepted().prompt_tokens
+        response = _stream(reply, shape, record, wanted) if generate.stream else _whole(reply, shape, record)
+    except HungUp:
+        response = Response(status=499)
+    except BaseException as error:
+        record.status = str(getattr(error, "status", 500))
+        _close(reply, record, unwatch)
+        raise
+    response.headers["X-Request-ID"] = shape.id
+    response.call_on_close(lambda: _close(reply, record, unwatch))
+    return response
+
+
+def _stream(reply: Reply, shape: Shape, record: RequestLog, wanted: Request) -> Response:
+    record.status = "200"
+    events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text)
+    return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
+
+
+def _whole(reply: Reply, shape: Shape, record: RequestLog) -> Response:
+    while not reply.finished:
+        for delta in reply.deltas():
+            record.text()
+            shape.choices[delta.index].add(delta)
+    record.status = "200"
+    return Response(shape.whole(), content_type="application/json")
+
+
+def _close(reply: Reply, record: RequestLog, unwatch: Any) -> None:
+    unwatch()
+    reply.close()
+    record.write()
+
+
+def _watch_for_hangup(reply: Reply) -> Any:
+    """Abort `reply` when the client goes. Returns what ends the watch."""
+    socket = request.environ.get("gunicorn.socket")
+    if socket is None:
+        return lambda: None
+    watch: HangupWatch = current_app.extensions["hangups"]
+    fd = socket.fileno()
+    watch.add(fd, reply.hang_up)
+    return lambda: watch.remove(fd)
+
+
+def _check_model(name: str, welcome: Welcome) -> None:
+    settings: Settings = current_app.extensions["settings"]
+    if settings.strict_model and name not in welcome.served_names:
+        raise model_not_found(name)
+
+
+def model_not_found(name: str) -> ApiError:
+    return ApiError(404, f"The model {name!r} does not exist.", code="model_not_found", param="model")

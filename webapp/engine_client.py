@@ -1,0 +1,192 @@
+"""The web worker's half of the conversation with the engine: one DEALER, one receiving greenlet."""
+
+import itertools
+import logging
+import os
+import time
+
+import gevent
+import msgspec
+import zmq.green as zmq
+from gevent.event import Event
+
+from schemas import wire
+from schemas.errors import ApiError, unavailable
+from webapp.reply import Reply
+
+log = logging.getLogger("hearth.engine_client")
+
+ENGINE_SILENCE_LIMIT = 10.0
+"""Seconds without a word after which the engine is taken for gone."""
+FIRST_ANSWER_SECONDS = 2.0
+"""How long a worker's first request waits to hear from the engine."""
+SEND_QUEUE = 10_000
+
+
+class EngineClient:
+    """Knows the engine's state and carries requests to it. Connects at the first use, so never before a fork."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.endpoint = endpoint
+        self.welcome: wire.Welcome | None = None
+        self.load = wire.Load()
+        self.refusal: str | None = None
+        self.live: dict[int, Reply] = {}
+        self._ids = itertools.count(1)
+        self._was_ready = False
+        self._connected_at = 0.0
+        self._heard_at = 0.0
+        self._heard = Event()
+        self._socket: zmq.Socket | None = None
+
+    # ---- state -------------------------------------------------------------------------------------------------
+
+    def state(self) -> str:
+        """`ready`, `loading`, `restarting` (it was ready before), `gone` or `incompatible`."""
+        self._connect()
+        if self.refusal is not None:
+            return "incompatible"
+        if self.welcome is None:
+            return "restarting" if self._was_ready else "gone"
+        if self.load.ready:
+            return "ready"
+        return "restarting" if self._was_ready else "loading"
+
+    def require_ready(self) -> wire.Welcome:
+        """Who the engine is. Raises `ApiError` (503) unless it can take requests."""
+        state = self.state()
+        if state == "ready" and self.welcome is not None:
+            return self.welcome
+        if state == "incompatible":
+            raise unavailable(f"The engine cannot be used: {self.refusal}.", "engine_incompatible", 60)
+        if self.welcome is not None:
+            how_far = f"{self.load.stage}, about {self.load.progress:.0%}"
+            raise unavailable(f"The engine is {state} ({how_far}).", f"engine_{state}")
+        raise unavailable("The engine does not answer; it may be starting.", f"engine_{state}")
+
+    # ---- requests ----------------------------------------------------------------------------------------------
+
+    def submit(self, generate: wire.Generate) -> Reply:
+        """Send a request, giving it its `id`. Raises `ApiError` (503) where there is no ready engine."""
+        self.require_ready()
+        generate.id = next(self._ids)
+        reply = Reply(generate, self._release)
+        self.live[generate.id] = reply
+        if not self._send(generate):
+            del self.live[generate.id]
+            raise unavailable("The engine does not take requests now.", "engine_gone")
+        return reply
+
+    def _release(self, reply: Reply) -> None:
+        """Forget `reply`; abort it in the engine unless it has ended."""
+        if self.live.pop(reply.generate.id, None) is not None and not reply.finished:
+            self._send(wire.Abort(ids=[reply.generate.id]))
+
+    # ---- the socket --------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        if self._socket is None:
+            socket = zmq.Context.instance().socket(zmq.DEALER)
+            socket.setsockopt(zmq.IDENTITY, os.urandom(8))
+            socket.setsockopt(zmq.IMMEDIATE, 1)  # never queue for an engine that is not there
+            socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
+            socket.setsockopt(zmq.RCVHWM, 0)  # read at once; each Reply has its own bound
+            socket.setsockopt(zmq.LINGER, 200)
+            socket.setsockopt(zmq.RECONNECT_IVL, 100)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
+            socket.connect(self.endpoint)
+            self._socket = socket
+            gevent.spawn(self._receive)
+            gevent.spawn(self._beat)
+            self._connected_at = time.monotonic()
+        if not self._heard.is_set():
+            self._heard.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
+
+    def _send(self, message: wire.Message) -> bool:
+        assert self._socket is not None
+        try:
+            self._socket.send(wire.encode(message), zmq.NOBLOCK)
+        except zmq.ZMQError:
+            return False
+        return True
+
+    def _receive(self) -> None:
+        assert self._socket is not None
+        while True:
+            payload = self._socket.recv()
+            try:
+                message = wire.decode_to_web(payload)
+            except msgspec.DecodeError as error:
+                log.warning("ignored a message that is not of this protocol: %s", error)
+                continue
+            self._heard_at = time.monotonic()
+            if isinstance(message, wire.Deltas):
+                live = self.live
+                for delta in message.batch:
+                    reply = live.get(delta.id)
+                    if reply is not None:
+                        reply.put(delta)
+            else:
+                self._on_message(message)
+
+    def _on_message(self, message: wire.ToWeb) -> None:
+        match message:
+            case wire.Accepted() if message.id in self.live:
+                self.live[message.id].put(message)
+            case wire.Failed() if message.id in self.live:
+                error = ApiError(
+                    message.status,
+                    message.message,
+                    type=message.type,
+                    code=message.code,
+                    param=message.param,
+                    retry_after=message.retry_after,
+                )
+                self.live.pop(message.id).put(error)
+            case wire.Welcome():
+                self._on_welcome(message)
+            case wire.Pong():
+                if (
+                    self.welcome is None
+                    or message.instance != self.welcome.instance
+                    or message.load.ready != self.load.ready
+                ):
+                    self._hello()
+                self.load = message.load
+            case wire.Refused():
+                if self.refusal is None:
+                    log.error("the engine refuses this web tier: %s", message.message)
+                self.refusal = message.message
+                self._heard.set()
+
+    def _on_welcome(self, welcome: wire.Welcome) -> None:
+        if self.welcome is not None and self.welcome.instance != welcome.instance:
+            self._lose("The engine was restarted while it worked on this request.", "engine_restarted")
+        if self.welcome is None or self.welcome.instance != welcome.instance:
+            log.info("engine %s (pid %s) answers", welcome.instance, welcome.pid)
+        self.welcome, self.load, self.refusal = welcome, welcome.load, None
+        self._was_ready = self._was_ready or welcome.load.ready
+        self._heard.set()
+
+    def _hello(self) -> None:
+        self._send(wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}"))
+
+    def _beat(self) -> None:
+        """Say hello until the engine is known and ready, then ping; notice when it falls silent."""
+        while True:
+            if self.welcome is None:
+                self._hello()
+                gevent.sleep(0.1 if not self._heard.is_set() else wire.PING_INTERVAL / 2)
+                continue
+            self._send(wire.Ping())
+            gevent.sleep(wire.PING_INTERVAL)
+            if time.monotonic() - self._heard_at > ENGINE_SILENCE_LIMIT:
+                log.error("the engine has been silent for %.0f s", ENGINE_SILENCE_LIMIT)
+                self.welcome, self.load = None, wire.Load()
+                self._lose("The engine has stopped answering.", "engine_gone")
+
+    def _lose(self, message: str, code: str) -> None:
+        """Fail all live requests: the engine that had them is no more."""
+        for reply in list(self.live.values()):
+            del self.live[reply.generate.id]
+            reply.put(unavailable(message, code))

@@ -1,0 +1,81 @@
+"""Every error leaves as OpenAI's JSON envelope."""
+
+import logging
+from typing import Any
+
+import msgspec
+from flask import Flask, Response, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from schemas.errors import ApiError, invalid
+
+log = logging.getLogger("hearth.web")
+
+CODES = {
+    404: "unknown_url",
+    405: "method_not_allowed",
+    408: "request_timeout",
+    413: "request_too_large",
+    415: "unsupported_media_type",
+}
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(ApiError, respond)
+    app.register_error_handler(HTTPException, _on_http_exception)
+    app.register_error_handler(Exception, _on_exception)
+
+
+def respond(error: ApiError) -> Response:
+    """The envelope as a response."""
+    response = Response(msgspec.json.encode(error.body()), error.status, content_type="application/json")
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
+
+
+def _on_http_exception(error: HTTPException) -> Response:
+    status = error.code or 500
+    message = error.description or error.name
+    if status in (404, 405):
+        message = (
+            f"Unknown request URL: {request.method} {request.path}."
+            if status == 404
+            else (f"{request.method} is not allowed on {request.path}.")
+        )
+    elif status == 413:
+        message = f"The body is larger than {request.max_content_length} bytes."
+    response = respond(ApiError(status, message, code=CODES.get(status)))
+    for name, value in error.get_headers():
+        if name.lower() == "allow":
+            response.headers[name] = value
+    return response
+
+
+def _on_exception(error: Exception) -> Response:
+    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return respond(
+        ApiError(
+            500, "The server had an error while processing your request.", type="server_error", code="internal_error"
+        )
+    )
+
+
+def from_validation(error: ValidationError) -> ApiError:
+    """The first complaint of a schema: `param` is its path (`messages[1].content`)."""
+    path, message = _first(error.normalized_messages())  # type: ignore[no-untyped-call]
+    return invalid(f"Invalid value for `{path}`: {message}" if path else message, path or None)
+
+
+def _first(messages: Any, path: str = "") -> tuple[str, str]:
+    if isinstance(messages, dict):
+        key, inner = next(iter(messages.items()))
+        if key == "_schema":
+            return _first(inner, path)
+        return _first(inner, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else str(key))
+    if isinstance(messages, list):
+        return _first(messages[0], path)
+    return path, str(messages)

@@ -1,0 +1,46 @@
+"""Notices clients that hang up while nothing is being written to them."""
+
+import logging
+from collections.abc import Callable
+
+import gevent
+from gevent.monkey import get_original
+
+log = logging.getLogger("hearth.web")
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks at all waiting clients."""
+
+select = get_original("select", "poll")
+_POLLRDHUP = 0x2000  # the peer has closed; unlike POLLIN it is not hidden by pipelined bytes
+
+
+class HangupWatch:
+    """One poll set, and one greenlet while it is not empty, for all requests of a worker."""
+
+    def __init__(self) -> None:
+        self._poll = select()
+        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._running = False
+
+    def add(self, fd: int, on_hangup: Callable[[], None]) -> None:
+        """Call `on_hangup` once if the peer of socket `fd` closes before `remove`."""
+        self._callbacks[fd] = on_hangup
+        self._poll.register(fd, _POLLRDHUP)
+        if not self._running:
+            self._running = True
+            gevent.spawn(self._watch)
+
+    def remove(self, fd: int) -> None:
+        if self._callbacks.pop(fd, None) is not None:
+            self._poll.unregister(fd)
+
+    def _watch(self) -> None:
+        while self._callbacks:
+            gevent.sleep(LOOK_EVERY)
+            for fd, _events in self._poll.poll(0):
+                callback = self._callbacks.get(fd)
+                self.remove(fd)
+                if callback is not None:
+                    callback()
+        self._running = False

@@ -1,0 +1,45 @@
+"""One line per generation: who, what, how long, how many tokens."""
+
+import logging
+import time
+
+from webapp.shapes import Shape
+
+log = logging.getLogger("hearth.access")
+
+
+class RequestLog:
+    """Collects a request's figures; `write` may be called more than once and writes once."""
+
+    def __init__(self, path: str, user: str) -> None:
+        self._path = path
+        self._user = user
+        self._began = time.monotonic()
+        self._first_text: float | None = None
+        self._written = False
+        self.status = "499"  # nginx's word for a client that left; overwritten by whatever is sent
+        self.shape: Shape | None = None
+
+    def text(self) -> None:
+        """Text has come from the engine."""
+        if self._first_text is None:
+            self._first_text = time.monotonic() - self._began
+
+    def write(self) -> None:
+        if self._written:
+            return
+        self._written = True
+        shape = self.shape
+        finish = ",".join(choice.finish_reason or "none" for choice in shape.choices[:8]) if shape else "none"
+        log.info(
+            "POST %s %s %s ttft=%s total=%.3fs prompt_tokens=%d completion_tokens=%d finish=%s user=%r",
+            self._path,
+            self.status,
+            shape.id if shape else "-",
+            "-" if self._first_text is None else f"{self._first_text:.3f}s",
+            time.monotonic() - self._began,
+            shape.prompt_tokens if shape else 0,
+            shape.completion_tokens if shape else 0,
+            finish,
+            self._user[:64],
+        )

@@ -1,0 +1,14 @@
+"""`POST /v1/completions`."""
+
+from flask import Blueprint, Response, current_app
+
+from webapp import body
+from webapp.answers import answer
+from webapp.shapes import CompletionShape
+
+blueprint = Blueprint("completions", __name__)
+
+
+@blueprint.post("/v1/completions")
+def create() -> Response:
+    return answer(body.load(current_app.extensions["completion_schema"]), CompletionShape)

@@ -1,0 +1,54 @@
+"""`GET /health`, `/ready` and `/version`: for probes and operators."""
+
+from typing import Any
+
+from flask import Blueprint, current_app
+
+from schemas import wire
+from schemas.version import VERSION
+from webapp.engine_client import EngineClient
+
+blueprint = Blueprint("health", __name__)
+
+
+@blueprint.get("/health")
+def health() -> dict[str, Any]:
+    """200 as long as this worker lives; says how the engine is, and how far a load has come."""
+    engine = _engine()
+    state = engine.state()
+    return {
+        "status": "ok",
+        "engine": {"state": state, "stage": engine.load.stage, "progress": engine.load.progress},
+    }
+
+
+@blueprint.get("/ready")
+def ready() -> dict[str, Any]:
+    """200 when the engine takes requests, else 503."""
+    _engine().require_ready()
+    return {"status": "ready"}
+
+
+@blueprint.get("/version")
+def version() -> dict[str, Any]:
+    engine = _engine()
+    engine.state()
+    welcome = engine.welcome
+    return {
+        "version": VERSION,
+        "protocol": f"{wire.MAJOR}.{wire.MINOR}",
+        "engine": None
+        if welcome is None
+        else {
+            "version": welcome.engine_version,
+            "protocol": f"{welcome.major}.{welcome.minor}",
+            "fingerprint": welcome.fingerprint,
+            "pid": welcome.pid,
+            "load_count": welcome.load_count,
+        },
+    }
+
+
+def _engine() -> EngineClient:
+    engine: EngineClient = current_app.extensions["engine"]
+    return engine

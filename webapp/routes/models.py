@@ -1,0 +1,41 @@
+"""`GET /v1/models` and `GET /v1/models/{id}`."""
+
+from typing import Any
+
+from flask import Blueprint, current_app
+
+from schemas.wire import Welcome
+from webapp.answers import model_not_found
+from webapp.engine_client import EngineClient
+
+blueprint = Blueprint("models", __name__)
+
+
+@blueprint.get("/v1/models")
+def list_models() -> dict[str, Any]:
+    welcome = _welcome()
+    return {"object": "list", "data": [_model(name, welcome) for name in welcome.served_names]}
+
+
+@blueprint.get("/v1/models/<path:name>")
+def retrieve_model(name: str) -> dict[str, Any]:
+    welcome = _welcome()
+    if name not in welcome.served_names:
+        raise model_not_found(name)
+    return _model(name, welcome)
+
+
+def _welcome() -> Welcome:
+    engine: EngineClient = current_app.extensions["engine"]
+    return engine.require_ready()
+
+
+def _model(name: str, welcome: Welcome) -> dict[str, Any]:
+    return {
+        "id": name,
+        "object": "model",
+        "created": welcome.started,
+        "owned_by": "hearth",
+        "root": welcome.model,
+        "max_model_len": welcome.max_model_len,
+    }

@@ -1,0 +1,37 @@
+"""A reply as server-sent events: the hot path from the engine's deltas to the socket."""
+
+from collections.abc import Callable, Iterator
+
+from schemas.errors import ApiError
+from webapp.reply import HungUp, Reply
+from webapp.shapes import Shape, encode_json
+
+PING_SECONDS = 15.0
+"""A comment after this much silence keeps proxies from giving up."""
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def events(reply: Reply, shape: Shape, *, include_usage: bool, on_text: Callable[[], None]) -> Iterator[bytes]:
+    """One item per write: all deltas that are waiting leave together. `on_text` is called at each text.
+
+    An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
+    """
+    opening = shape.opening_chunks()
+    try:
+        while not reply.finished:
+            deltas = reply.deltas(PING_SECONDS)
+            if not deltas:
+                yield PING
+                continue
+            on_text()
+            chunks = b"".join([shape.chunk(delta) for delta in deltas])
+            if reply.finished:
+                chunks += (shape.usage_chunk() if include_usage else b"") + DONE
+            yield opening + chunks
+            opening = b""
+    except ApiError as error:
+        yield b"data: " + encode_json(error.body()) + b"\n\n"
+    except HungUp:
+        pass
