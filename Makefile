@@ -1,0 +1,72 @@
+# `make run` serves the demo model, `make test` runs every test; both set up what they need. `make help` lists the rest.
+
+PYTHON ?= python3
+# cuda where a GPU answers, cpu elsewhere; `make run BACKEND=cpu` overrides.
+BACKEND ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || echo cpu)
+TORCH := torch==2.13.0
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed-$(BACKEND)
+
+.PHONY: help run stop status install test lint lock train clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+run: $(INSTALLED) ## serve on 127.0.0.1:6006, in the foreground; starts the engine where none runs
+	@$(BIN)/python -m engine_proc start
+	@$(BIN)/python -m engine_proc wait
+	@$(BIN)/gunicorn wsgi:app
+
+stop: ## end the engine (Ctrl-C in `make run` ends the web tier alone)
+	@$(BIN)/python -m engine_proc stop
+
+status: ## what the engine is doing
+	@$(BIN)/python -m engine_proc status
+
+install: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda
+
+test: lint ## every check and every test
+	$(BIN)/pytest
+
+lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+train: $(VENV)/installed-dev ## make the demo model again from its corpus
+	$(BIN)/python demo_model/train.py
+
+clean: ## remove what was installed and cached; ends a running engine first
+	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true
+	rm -rf $(VENV) run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV):
+	@echo "Hearth: making a Python environment in $(VENV)"
+	$(PYTHON) -m venv $(VENV)
+
+# The locks hold everything, so nothing else is resolved (--no-deps). torch alone has a line of its own: which build
+# of it (CPU or CUDA) is the package index's business, and so is what that build needs.
+$(INSTALLED): requirements/$(BACKEND).txt | $(VENV)
+	@echo "Hearth: installing vLLM for $(BACKEND) and the rest: about 3.5 GB (cpu) or 10 GB (cuda), some minutes"
+	$(BIN)/pip install $(TORCH) -c requirements/$(BACKEND).txt
+	$(BIN)/pip install --no-deps -r requirements/$(BACKEND).txt
+	@rm -f $(VENV)/installed-*
+	@touch $@
+
+$(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
+	@echo "Hearth: installing what the tests need"
+	@deploy/debian-packages requirements/debian.txt
+	$(BIN)/pip install --no-deps -r requirements/dev.txt
+	@touch $@
+
+lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
+	$(BIN)/pip install uv
+	cd requirements && $(LOCK) --overrides cpu-overrides.txt cpu.in -o cpu.txt
+	cd requirements && $(LOCK) cuda.in -o cuda.txt
+	cd requirements && $(LOCK) -c cpu.txt dev.in -o dev.txt
+
+LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux
