@@ -9,6 +9,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+TRY_THIS = """\
+    curl -s http://{bind}/v1/chat/completions -H 'Content-Type: application/json' \\
+      -d '{{"messages": [{{"role": "user", "content": "Who are you?"}}]}}'"""
+
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
@@ -34,6 +38,7 @@ worker_connections = 4096
 keepalive = 75  # longer than nginx keeps an idle upstream connection (60 s), so that nginx never meets a closed one
 graceful_timeout = settings.graceful_seconds
 timeout = 60
+pidfile = str(settings.run_dir / "gunicorn.pid")
 control_socket = str(settings.run_dir / "gunicorn.ctl")
 logconfig_dict = {
     "version": 1,
@@ -64,7 +69,9 @@ def on_reload(server: Any) -> None:
 
 
 def when_ready(server: Any) -> None:
-    server.log.info("Hearth answers at http://%s (health: /health)", settings.bind)
+    server.log.info(
+        "Hearth answers at http://%s. Try this:\n\n%s\n", settings.bind, TRY_THIS.format(bind=settings.bind)
+    )
 
 
 def on_exit(server: Any) -> None:

@@ -8,16 +8,20 @@ for ALL live sequences, and everything downstream keeps that shape (docs/archite
 import argparse
 import itertools
 import logging
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import vllm
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput
+from vllm.platforms import current_platform
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import SamplingParams
 from vllm.usage.usage_lib import UsageContext
@@ -29,6 +33,7 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.executor import Executor
+from vllm.v1.outputs import LogprobsLists
 
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
@@ -37,9 +42,16 @@ log = logging.getLogger("hearth.engine")
 
 VLLM_VERSION: str = vllm.__version__
 
+Prepared = EngineCoreRequest
+"""A sequence that vLLM has checked."""
+
 
 class EngineGone(Exception):
     """EngineCore or one of its workers has died; this adapter can do no more."""
+
+
+Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+"""Token ids and their natural log probabilities, before any penalty or bias: the sampled token, then the likeliest."""
 
 
 @dataclass(slots=True)
@@ -51,7 +63,15 @@ class Output:
     token_ids: list[int]
     finish_reason: str | None
     stop_reason: str | int | None
-    logprobs: list[TokenLogprob] | None
+    logprobs: list[TokenLogprob] | None = None
+    prompt_logprobs: list[TokenLogprob] | None = None
+    """In the first output, where they were asked for: one per prompt token."""
+    cumulative_logprob: float | None = None
+    """Of all tokens so far, where log probabilities were asked for."""
+    distribution: "Distribution | None" = None
+    """In place of `logprobs`, for a sequence submitted with `raw`."""
+    prompt_scores: Any = None
+    """In place of `prompt_logprobs`, likewise: for `retell`."""
 
 
 @dataclass(slots=True)
@@ -67,8 +87,12 @@ class Stats:
 class _Sequence:
     tag: Any
     stream: bool
-    detokenizer: IncrementalDetokenizer
+    detokenizer: IncrementalDetokenizer | None
+    """None: raw."""
     logprobs: LogprobsProcessor | None
+    prompt_token_ids: list[int]
+    silent_ids: frozenset[int]
+    """Special tokens that the text leaves out."""
     sent: int = field(default=0)
     """Tokens already reported."""
 
@@ -76,9 +100,10 @@ class _Sequence:
 class Engine:
     """A loaded model. `prepare`, `submit` and `abort` sequences; call `step` for ever. For one asyncio loop."""
 
-    def __init__(self, config: VllmConfig) -> None:
+    def __init__(self, config: VllmConfig, served_names: list[str]) -> None:
         """Blocks until the model is loaded. The thread must outlive the engine (see `die_with_parent`)."""
         self.config = config
+        self.served_names = served_names
         self.renderer: BaseRenderer[Any] = renderer_from_config(config)
         self._inputs = InputProcessor(config, self.renderer)
         # Which end tokens apply is a field of each request (add_default_stop), so sampling.py adds them.
@@ -90,6 +115,7 @@ class Engine:
         self.silent_stop_ids: frozenset[int] = frozenset()
         """End tokens that are no news: they are not reported as a stop reason."""
         self._tasks = ("generate",)
+        self._special_ids = frozenset(self.renderer.get_tokenizer().all_special_ids)
         self._live: dict[str, _Sequence] = {}
         self._keys = itertools.count()
         self._stats = Stats()
@@ -110,11 +136,6 @@ class Engine:
         return str(self.config.model_config.model)
 
     @property
-    def served_names(self) -> list[str]:
-        names = self.config.model_config.served_model_name
-        return [names] if isinstance(names, str) else list(names)
-
-    @property
     def default_sampling(self) -> dict[str, Any]:
         """Sampling defaults that the model's generation config sets: temperature, top_p, top_k, ..."""
         return dict(self.config.model_config.get_diff_sampling_param())
@@ -132,26 +153,59 @@ class Engine:
         except ValueError as error:
             raise invalid(str(error)) from error
 
-    async def submit(self, tag: Any, prepared: EngineCoreRequest, *, stream: bool) -> str:
+    async def submit(self, tag: Any, prepared: EngineCoreRequest, *, stream: bool = False, raw: bool = False) -> str:
         """Start a prepared sequence and return its key. Its outputs come from `step`, the last with a finish reason.
 
-        Without `stream` there is one output, at the end. Raises `EngineGone`.
+        Without `stream` there is one output, at the end. `raw` sequences are not detokenised: each step gives their
+        token ids and, where log probabilities were asked for, the `Distribution`. Raises `EngineGone`.
         """
-        params = prepared.sampling_params
-        assert params is not None
-        tokenizer = self.renderer.tokenizer
-        self._live[prepared.request_id] = _Sequence(
-            tag=tag,
-            stream=stream,
-            detokenizer=IncrementalDetokenizer.from_new_request(tokenizer, prepared),
-            logprobs=None if params.logprobs is None else LogprobsProcessor.from_new_request(tokenizer, prepared),
-        )
+        self._live[prepared.request_id] = self._sequence(tag, prepared, stream, raw)
         try:
             await self._core.add_request_async(prepared)
         except EngineDeadError as error:
             raise EngineGone from error
         key: str = prepared.request_id
         return key
+
+    def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
+        params = prepared.sampling_params
+        assert params is not None
+        tokenizer = self.renderer.tokenizer
+        scored = not raw and (params.logprobs is not None or params.prompt_logprobs is not None)
+        return _Sequence(
+            tag=tag,
+            stream=stream,
+            detokenizer=None if raw else IncrementalDetokenizer.from_new_request(tokenizer, prepared),
+            logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
+            prompt_token_ids=prepared.prompt_token_ids or [],
+            silent_ids=self._special_ids if params.skip_special_tokens else frozenset(),
+        )
+
+    def retell(
+        self,
+        prepared: EngineCoreRequest,
+        token_ids: list[int],
+        rows: list[Distribution],
+        finish_reason: str | None,
+        stop_reason: int | None,
+        prompt_scores: Any = None,
+    ) -> Output:
+        """What `step` would have reported of a sequence of these tokens, drawn from these distributions.
+
+        A stop string in the text ends it, whatever `finish_reason` says; else without one the output is only good for
+        its `finish_reason`.
+        """
+        reasons = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+        raw = EngineCoreOutput(
+            request_id=prepared.request_id,
+            new_token_ids=token_ids,
+            new_logprobs=_stack(token_ids, rows),
+            new_prompt_logprobs_tensors=prompt_scores,
+            finish_reason=None if finish_reason is None else reasons[finish_reason],
+            stop_reason=stop_reason,
+        )
+        output, _ = self._advance(self._sequence(None, prepared, stream=False, raw=False), raw)
+        return output or Output(None, "", token_ids, None, None)
 
     async def abort(self, keys: Iterable[str]) -> None:
         """Forget these sequences; no further output of theirs is reported. Unknown keys are ignored."""
@@ -186,30 +240,50 @@ class Engine:
 
     def _advance(self, sequence: _Sequence, raw: EngineCoreOutput) -> tuple[Output | None, bool]:
         """Detokenise `raw`. Returns what there is to report, if anything, and whether a stop string ended it."""
-        detokenizer = sequence.detokenizer
         finish_reason, stop_reason = raw.finish_reason, raw.stop_reason
-        stop_string = detokenizer.update(raw.new_token_ids, finish_reason is FinishReason.STOP)
+        if sequence.detokenizer is None:
+            reason = None if finish_reason is None else str(finish_reason)
+            output = Output(sequence.tag, "", raw.new_token_ids, reason, stop_reason)
+            if raw.new_logprobs is not None:
+                output.distribution = raw.new_logprobs.logprob_token_ids[0], raw.new_logprobs.logprobs[0]
+            output.prompt_scores = raw.new_prompt_logprobs_tensors
+            return output, False
+        stop_string = sequence.detokenizer.update(raw.new_token_ids, finish_reason is FinishReason.STOP)
         if stop_string is not None:
             finish_reason, stop_reason = FinishReason.STOP, stop_string
         if sequence.logprobs is not None:
+            _narrow(raw, sequence.logprobs.num_logprobs)
             sequence.logprobs.update_from_output(raw)
         finished = finish_reason is not None
         if not finished and not sequence.stream:
             return None, False
-        text = detokenizer.get_next_output_text(finished, delta=True)
+        text = sequence.detokenizer.get_next_output_text(finished, delta=True)
         if not finished and not text:
             return None, False  # part of a character or of a stop string: the tokens go with the next text
-        token_ids = detokenizer.output_token_ids[sequence.sent :]
-        entries = None
-        if sequence.logprobs is not None:
-            entries = _logprobs(sequence.logprobs, sequence.sent, sequence.sent + len(token_ids))
-        sequence.sent += len(token_ids)
         if finish_reason is FinishReason.REPETITION:
             finish_reason, stop_reason = FinishReason.STOP, "repetition"
         if stop_reason in self.silent_stop_ids:
             stop_reason = None
+        token_ids = sequence.detokenizer.output_token_ids[sequence.sent :]
         reason = None if finish_reason is None else str(finish_reason)
-        return Output(sequence.tag, text, token_ids, reason, stop_reason, entries), stop_string is not None
+        output = Output(sequence.tag, text, token_ids, reason, stop_reason)
+        if sequence.logprobs is not None:
+            self._add_logprobs(sequence, sequence.logprobs, output)
+        sequence.sent += len(token_ids)
+        return output, stop_string is not None
+
+    def _add_logprobs(self, sequence: _Sequence, processor: LogprobsProcessor, output: Output) -> None:
+        silent = sequence.silent_ids
+        if processor.logprobs is not None:
+            new = itertools.islice(processor.logprobs, sequence.sent, sequence.sent + len(output.token_ids))
+            output.logprobs = [_entry(position, processor.num_logprobs, silent) for position in new]
+            output.cumulative_logprob = processor.cumulative_logprob
+        if sequence.sent == 0 and processor.prompt_logprobs is not None:
+            first = sequence.prompt_token_ids[0]
+            text = self.renderer.get_tokenizer().decode([first])
+            wanted = processor.num_prompt_logprobs
+            rest = [_entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
+            output.prompt_logprobs = [TokenLogprob(text, first, None, silent=first in silent), *rest]
 
     def shutdown(self, timeout: float) -> None:
         """Stop vLLM's processes; those that do not end within `timeout` seconds are killed."""
@@ -217,18 +291,34 @@ class Engine:
         self.renderer.shutdown()
 
 
-def _logprobs(processor: LogprobsProcessor, start: int, end: int) -> list[TokenLogprob]:
-    """Tokens [start, end) of the sequence. vLLM's dict per position has the chosen token first."""
-    entries = []
-    for position in itertools.islice(processor.logprobs or (), start, end):
-        token_id, chosen = next(iter(position.items()))
-        ranked = sorted(
-            (entry for entry in position.items() if entry[1].rank <= (processor.num_logprobs or 0)),
-            key=lambda entry: entry[1].rank,
+def _stack(token_ids: list[int], rows: list[Distribution]) -> LogprobsLists:
+    """Rows as vLLM has them: the chosen token first, then the likeliest."""
+    ids = np.stack([row[0] for row in rows])
+    logprobs = np.stack([row[1] for row in rows])
+    ranks = np.empty(len(rows), dtype=np.int32)
+    for position, token_id in enumerate(token_ids):
+        rank = int(np.flatnonzero(ids[position, 1:] == token_id)[0]) + 1
+        ids[position, 0], logprobs[position, 0], ranks[position] = token_id, logprobs[position, rank], rank
+    return LogprobsLists(ids, logprobs, ranks)
+
+
+def _narrow(raw: EngineCoreOutput, wanted: int | None) -> None:
+    """Drop what other requests of the batch wanted: vLLM's rows are as wide as the widest wish among them."""
+    rows = raw.new_logprobs
+    if rows is not None and wanted is not None and rows.logprobs.shape[1] > wanted + 1:
+        raw.new_logprobs = rows._replace(
+            logprob_token_ids=rows.logprob_token_ids[:, : wanted + 1], logprobs=rows.logprobs[:, : wanted + 1]
         )
-        top = [(entry.decoded_token or "", other_id, entry.logprob) for other_id, entry in ranked]
-        entries.append(TokenLogprob(chosen.decoded_token or "", token_id, chosen.logprob, top))
-    return entries
+
+
+def _entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int]) -> TokenLogprob:
+    """One position of vLLM's: a dict with the chosen token first, then the likeliest."""
+    token_id, chosen = next(iter(position.items()))
+    ranked = sorted(
+        (entry for entry in position.items() if entry[1].rank <= (wanted or 0)), key=lambda entry: entry[1].rank
+    )
+    top = [(entry.decoded_token or "", other_id, entry.logprob) for other_id, entry in ranked]
+    return TokenLogprob(chosen.decoded_token or "", token_id, chosen.logprob, top, token_id in silent)
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
@@ -244,7 +334,13 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
     """Load the model that `args` name. `on_stage` hears what is being done, in words."""
     on_stage("reading the model's configuration")
+    if args.enforce_eager and current_platform.is_cpu():
+        # vLLM compiles some small operations (logprobs) even so, at the first request that needs them: tens of
+        # seconds, and a C++ compiler that the host may not have. The processes it starts inherit this.
+        os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     engine_args = AsyncEngineArgs.from_cli_args(args)
+    engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
     config = engine_args.create_engine_config(UsageContext.API_SERVER)
     on_stage(f"loading {Path(args.model).name} and warming it up")
-    return Engine(config)
+    # vLLM's configuration keeps the first of several names alone.
+    return Engine(config, args.served_model_name or [config.model_config.served_model_name])

@@ -14,21 +14,15 @@ class LiveRequest:
     name: str
     user: str
     sequences: int
-    """Choices over all prompts; each weighs on the queue."""
+    """Candidates over all prompts; each weighs on the queue."""
     keys: list[str] = field(default_factory=list)
     """The adapter's keys of the sequences submitted so far."""
     open: int = 0
-    """Submitted or yet to be submitted, and not ended."""
+    """Choices that have not ended."""
     task: asyncio.Task[None] | None = None
     """Renders and submits; None once it has."""
-
-
-@dataclass(slots=True)
-class Choice:
-    """The adapter's tag: which choice of which request a sequence is."""
-
-    request: LiveRequest
-    index: int
+    searches: list[asyncio.Task[None]] = field(default_factory=list)
+    """Beam searches, one a prompt."""
 
 
 class LiveTable:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shutil
 import signal
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -32,6 +33,8 @@ if __name__ in {"__main__", "__mp_main__"}:
 SHUTDOWN_SECONDS = 5.0
 """What vLLM's processes get to end in; the supervisor kills after `STOP_GRACE`, which is longer."""
 HOUSEKEEPING_SECONDS = 1.0
+VLLM_SOCKET_DIR_MAX = 70
+"""Bytes: vLLM adds a slash and 36 characters, and a socket's path may have 107. A longer one is not used."""
 
 log = logging.getLogger("hearth.model_process")
 
@@ -46,7 +49,16 @@ def main(argv: list[str]) -> int:
     if settings.model.startswith(("/", ".")) and not Path(settings.model).is_dir():
         print(f"engine_proc: HEARTH_MODEL: there is no directory {settings.model}", file=sys.stderr)
         return EXIT_USAGE
+    _gather_sockets(settings.run_dir / "vllm")
     return asyncio.run(_serve(settings, argv))
+
+
+def _gather_sockets(directory: Path) -> None:
+    """Have vLLM's own sockets made in `directory`, and remove those that a killed process has left there."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if len(str(directory)) <= VLLM_SOCKET_DIR_MAX:
+        directory.mkdir(mode=0o700)
+        os.environ["VLLM_RPC_BASE_PATH"] = str(directory)
 
 
 async def _serve(settings: Settings, argv: list[str]) -> int:
@@ -65,6 +77,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         if isinstance(engine, int):
             return engine
         log.info("ready after %.1f s", clock.finish())
+        server.announce()
         try:
             return await _pump(server, stop)
         finally:
@@ -102,6 +115,7 @@ def _load_and_attach(settings: Settings, argv: list[str], server: Server) -> "En
     from engine_proc import engine as adapter
     from engine_proc.rendering import Rendering
     from engine_proc.sampling import SamplingRules, find_default_stop_ids
+    from engine_proc.starting import Starter
 
     engine = adapter.load(adapter.parse_args(argv), server.clock.stage)
     tokenizer = engine.renderer.get_tokenizer()
@@ -124,7 +138,8 @@ def _load_and_attach(settings: Settings, argv: list[str], server: Server) -> "En
     welcome.fingerprint = fingerprint(engine.model)
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
-    server.attach(engine, Rendering(engine.renderer, engine.max_model_len), rules)
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
+    server.attach(engine, Starter(engine, rendering, rules))
     return engine
 
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
+from engine_proc.beam_search import BeamRules
 from schemas.errors import invalid
-from schemas.wire import Sampling
+from schemas.wire import Generate, Sampling
 
 
 @dataclass(slots=True)
@@ -22,8 +23,13 @@ class SamplingRules:
     default_stop_ids: frozenset[int]
     repetition: RepetitionDetectionParams
 
-    def params(self, wanted: Sampling, prompt_tokens: int, choice: int) -> SamplingParams:
+    def params(self, request: Generate, prompt_tokens: int, choice: int) -> SamplingParams:
         """For the `choice`-th answer to a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+        wanted = request.sampling
+        bias, allowed = self._logit_bias(wanted.logit_bias), self._white_list(wanted)
+        _refuse_emptied_white_list(allowed, bias)
+        # A contest among candidates is decided by their log probabilities.
+        scored = 0 if request.candidates > request.n and not wanted.use_beam_search else None
         return SamplingParams(
             max_tokens=self._max_tokens(wanted.max_tokens, prompt_tokens),
             temperature=self._or_default(wanted.temperature, "temperature", 1.0),
@@ -41,13 +47,47 @@ class SamplingRules:
             ignore_eos=wanted.ignore_eos,
             skip_special_tokens=wanted.skip_special_tokens,
             spaces_between_special_tokens=wanted.spaces_between_special_tokens,
-            logprobs=wanted.logprobs,
-            logit_bias=self._logit_bias(wanted.logit_bias) or None,
-            allowed_token_ids=self._white_list(wanted) or None,
+            logprobs=scored if wanted.logprobs is None else wanted.logprobs,
+            prompt_logprobs=wanted.logprobs if request.echo and request.prompts is not None else None,
+            logit_bias=bias or None,
+            allowed_token_ids=allowed or None,
             repetition_detection=self.repetition if wanted.stop_on_repetition else None,
             output_kind=RequestOutputKind.DELTA,
             skip_clone=True,
         )
+
+    def beam_rules(self, request: Generate, prompt_tokens: int) -> BeamRules:
+        """For a beam search after a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+        wanted = request.sampling
+        whole = self.params(request, prompt_tokens, 0)
+        end_ids = set(self._stop_ids(wanted))
+        if not wanted.ignore_eos:
+            end_ids.add(self.tokenizer.eos_token_id)
+        rules = BeamRules(
+            width=request.candidates,
+            max_tokens=whole.max_tokens or 1,
+            length_penalty=wanted.length_penalty,
+            end_ids=frozenset(end_ids),
+            has_stop_strings=bool(wanted.stop),
+            vocab_size=self.vocab_size,
+            step=whole,
+            bias=whole.logit_bias or {},
+            allowed=whole.allowed_token_ids or [],
+            repetition_penalty=whole.repetition_penalty,
+            presence_penalty=whole.presence_penalty,
+            frequency_penalty=whole.frequency_penalty,
+        )
+        rules.step = SamplingParams(
+            max_tokens=1,
+            temperature=0.0,
+            # All of them where they are changed: then a token from far down the list may come out on top.
+            logprobs=self.vocab_size if rules.adjusts else max(rules.kept, wanted.logprobs or 0),
+            prompt_logprobs=whole.prompt_logprobs,
+            detokenize=False,
+            output_kind=RequestOutputKind.DELTA,
+            skip_clone=True,
+        )
+        return rules
 
     def _or_default(self, given: Any, name: str, otherwise: Any) -> Any:
         return self.defaults.get(name, otherwise) if given is None else given
@@ -56,6 +96,7 @@ class SamplingRules:
         room = self.max_model_len - prompt_tokens
         if given is None:
             return room
+        given = max(1, given)  # a prompt that is only scored costs a token all the same
         if given > self.max_model_len:
             raise invalid(
                 f"{given} is more than this model's whole context of {self.max_model_len} tokens.", "max_tokens"
@@ -63,9 +104,11 @@ class SamplingRules:
         return min(given, room)
 
     def _stop_ids(self, wanted: Sampling) -> list[int]:
+        # An id outside the vocabulary never matches, but vLLM refuses it.
+        named = [token_id for token_id in wanted.stop_token_ids if token_id < self.vocab_size]
         if wanted.ignore_eos or not wanted.add_default_stop:
-            return wanted.stop_token_ids
-        return [*wanted.stop_token_ids, *self.default_stop_ids]
+            return named
+        return [*named, *self.default_stop_ids]
 
     def _logit_bias(self, wanted: dict[str, float]) -> dict[int, float]:
         biases: dict[int, float] = {}
@@ -103,6 +146,13 @@ def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], tex
     ids = {configured} if isinstance(configured, int) else set(configured or ())
     vocabulary = tokenizer.get_vocab()
     return frozenset(ids | {vocabulary[text] for text in texts if text in vocabulary})
+
+
+def _refuse_emptied_white_list(allowed: list[int], bias: dict[int, float]) -> None:
+    if allowed and all(bias.get(token_id, 0) <= -100 for token_id in allowed):
+        raise invalid(
+            "`logit_bias` bans every token that `white_list_token_ids` and `white_list_token` allow.", "logit_bias"
+        )
 
 
 def _is_id(token: str) -> bool:

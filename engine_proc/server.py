@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from engine_proc.live import Choice, LiveRequest, LiveTable
+from engine_proc.live import LiveRequest, LiveTable
 from engine_proc.loading import LoadClock
 from schemas import wire
 from schemas.errors import ApiError, invalid, overloaded, unavailable
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
-    from engine_proc.engine import Engine, Output
-    from engine_proc.rendering import Rendering
-    from engine_proc.sampling import SamplingRules
+    from engine_proc.beam_search import BeamSearch
+    from engine_proc.engine import Engine
+    from engine_proc.starting import Starter
 
 log = logging.getLogger("hearth.server")
 
@@ -35,8 +35,7 @@ class Server:
         self.live = LiveTable()
         self.max_queue = max_queue
         self.engine: Engine | None = None
-        self.rendering: Rendering | None = None
-        self.rules: SamplingRules | None = None
+        self.starter: Starter | None = None
         self.welcome = wire.Welcome(
             major=wire.MAJOR,
             minor=wire.MINOR,
@@ -49,9 +48,15 @@ class Server:
         self.last_heard: dict[bytes, float] = {}
         self._aborts: set[asyncio.Task[None]] = set()
 
-    def attach(self, engine: "Engine", rendering: "Rendering", rules: "SamplingRules") -> None:
+    def attach(self, engine: "Engine", starter: "Starter") -> None:
         """The model is loaded, and `welcome` says which: from now on requests are served."""
-        self.rendering, self.rules, self.engine = rendering, rules, engine
+        self.starter, self.engine = starter, engine
+
+    def announce(self) -> None:
+        """Tell every web worker that the model is ready, so that none finds out a ping later."""
+        self.welcome.load = self.clock.load()
+        for client in list(self.last_heard):
+            self._reply(client, self.welcome)
 
     # ---- in ----------------------------------------------------------------------------------------------------
 
@@ -77,8 +82,8 @@ class Server:
                 self._reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
 
     def _on_generate(self, client: bytes, generate: wire.Generate) -> None:
-        sequences = generate.choices
-        request = LiveRequest(client, generate.id, generate.name, generate.user, sequences, open=sequences)
+        sequences = generate.candidates * len(generate.prompts or (None,))
+        request = LiveRequest(client, generate.id, generate.name, generate.user, sequences, open=generate.choices)
         try:
             self._admit(sequences)
         except ApiError as error:
@@ -93,36 +98,45 @@ class Server:
         if self.engine is None:
             raise unavailable("The model is being loaded.", "engine_loading")
         if sequences > self.max_queue:
-            raise invalid(f"n times the number of prompts is {sequences}; at most {self.max_queue} are taken.", "n")
+            raise invalid(
+                f"n, or best_of, times the number of prompts is {sequences}; at most {self.max_queue} are taken.", "n"
+            )
         if self.live.sequences + sequences > self.max_queue:
             raise overloaded(self.max_queue)
 
     async def _start(self, request: LiveRequest, generate: wire.Generate) -> None:
         """Render, check and start every choice. All or none: nothing is generated before `Accepted` has left."""
-        assert self.engine is not None and self.rendering is not None and self.rules is not None
+        assert self.engine is not None and self.starter is not None
         try:
-            inputs = await self.rendering.render(generate)
-            lengths = [len(prompt["prompt_token_ids"]) for prompt in inputs]
-            prepared = [
-                self.engine.prepare(prompt, self.rules.params(generate.sampling, length, choice))
-                for prompt, length in zip(inputs, lengths, strict=True)
-                for choice in range(generate.n)
-            ]
+            start = await self.starter.plan(request, generate)
             if request not in self.live:
                 return  # aborted while it was rendered
-            log.info("%s accepted: %d tokens in, user %r", request.name, sum(lengths), request.user)
-            self._reply(request.client, wire.Accepted(id=request.id, prompt_tokens=sum(lengths)))
-            for index, sequence in enumerate(prepared):
+            log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
+            self._reply(request.client, wire.Accepted(id=request.id, prompt_tokens=start.prompt_tokens))
+            for tag, sequence in start.sequences:
                 if request not in self.live:
                     break
-                request.keys.append(await self.engine.submit(Choice(request, index), sequence, stream=generate.stream))
+                request.keys.append(await self.engine.submit(tag, sequence, stream=generate.stream))
+            request.searches = [asyncio.create_task(self._search(request, search)) for search in start.searches]
         except Exception as error:
-            self.live.remove(request.client, request.id)
-            self._fail(request, self._as_api_error(request, error))
+            self._end_with(request, error)
         finally:
             request.task = None
             if request not in self.live:
                 self._drop(request)
+
+    async def _search(self, request: LiveRequest, search: "BeamSearch") -> None:
+        try:
+            deltas = await search.run()
+        except Exception as error:
+            self._end_with(request, error)
+            self._drop(request)
+        else:
+            self._send_deltas({request.client: self._account(request, deltas)})
+
+    def _end_with(self, request: LiveRequest, error: Exception) -> None:
+        if self.live.remove(request.client, request.id) is not None:
+            self._fail(request, self._as_api_error(request, error))
 
     @staticmethod
     def _as_api_error(request: LiveRequest, error: Exception) -> ApiError:
@@ -138,31 +152,25 @@ class Server:
         assert self.engine is not None
         while True:
             outputs = await self.engine.step()
-            for client, batch in self._sort(outputs).items():
-                if not self.send(client, wire.encode(wire.Deltas(batch=batch))):
-                    self.forget(client, "it cannot be reached")
+            batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
+            for output in outputs:
+                request = output.tag.request
+                batches[request.client] += self._account(request, output.tag.take(output))
+            self._send_deltas(batches)
 
-    def _sort(self, outputs: "list[Output]") -> dict[bytes, list[wire.Delta]]:
-        batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
-        for output in outputs:
-            choice: Choice = output.tag
-            request = choice.request
-            batches[request.client].append(
-                wire.Delta(
-                    request.id,
-                    choice.index,
-                    output.text,
-                    output.token_ids,
-                    output.finish_reason,
-                    output.stop_reason,
-                    output.logprobs,
-                )
-            )
-            if output.finish_reason is not None:
+    def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:
+        for client, batch in batches.items():
+            if batch and not self.send(client, wire.encode(wire.Deltas(batch=batch))):
+                self.forget(client, "it cannot be reached")
+
+    def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
+        """Note which choices end with `deltas`, and the request with its last choice."""
+        for delta in deltas:
+            if delta.finish_reason is not None:
                 request.open -= 1
                 if request.open == 0:
                     self.live.remove(request.client, request.id)
-        return batches
+        return deltas
 
     def _pong(self) -> wire.Pong:
         pong = wire.Pong(instance=self.welcome.instance, load=self.clock.load(), live=len(self.live))
@@ -214,8 +222,11 @@ class Server:
 
     def _drop(self, request: LiveRequest | None) -> None:
         """Stop the work on a request that is no longer in the table. One still being started stops itself."""
-        if request is None or request.task is not None or not request.keys or self.engine is None:
+        if request is None or request.task is not None or self.engine is None:
             return
-        task = asyncio.create_task(self.engine.abort(request.keys))
-        self._aborts.add(task)
-        task.add_done_callback(self._aborts.discard)
+        for search in request.searches:
+            search.cancel()
+        if request.keys:
+            task = asyncio.create_task(self.engine.abort(request.keys))
+            self._aborts.add(task)
+            task.add_done_callback(self._aborts.discard)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from environs import Env, validate
 
+from engine_proc.exits import EXIT_USAGE
 from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
@@ -51,7 +52,7 @@ def read_settings() -> Settings:
         served_names=names,
         endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir)),
         run_dir=run_dir,
-        engine_args=shlex.split(env.str("ENGINE_ARGS", "")),
+        engine_args=_split(env.str("ENGINE_ARGS", "")),
         max_queue=env.int("MAX_QUEUE", 4096, validate=validate.Range(min=1)),
         default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),
         repeat_max_pattern=env.int("REPEAT_MAX_PATTERN", 32, validate=validate.Range(min=1)),
@@ -64,4 +65,12 @@ def read_settings_or_exit() -> Settings:
     try:
         return read_settings()
     except ValueError as error:
-        sys.exit(f"engine_proc: {error}")
+        sys.stderr.write(f"engine_proc: {error}\n")
+        sys.exit(EXIT_USAGE)
+
+
+def _split(arguments: str) -> list[str]:
+    try:
+        return shlex.split(arguments)
+    except ValueError as error:
+        raise ValueError(f"HEARTH_ENGINE_ARGS: {error}: {arguments}") from error

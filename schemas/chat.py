@@ -6,6 +6,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, vali
 
 from schemas.fields import Bool, GenerationSchema, Int, Items, Text, optional
 
+MAX_CONVERSATION_ID = 255
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -29,6 +30,18 @@ class Content(fields.Field[Any]):
         if not isinstance(part.get("text"), str):
             raise ValidationError({index: {"text": ["Expected a string."]}})
         return {"type": "text", "text": part["text"]}
+
+
+class ConversationId(fields.Field[str]):
+    """An integer or a string; 42 and "42" are the same conversation."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if type(value) not in (int, str):
+            raise ValidationError("Expected an integer or a string.")
+        text = str(value)
+        if not 1 <= len(text) <= MAX_CONVERSATION_ID or not text.isprintable():
+            raise ValidationError(f"Expected 1 to {MAX_CONVERSATION_ID} printable characters.")
+        return text
 
 
 class MessageSchema(Schema):
@@ -72,30 +85,22 @@ class ChatCompletionSchema(GenerationSchema):
     )
     logprobs = optional(Bool, False, "Return the log probability of each token.")
     top_logprobs = optional(Int, None, "Alternatives per token, with `logprobs`.", validate=validate.Range(0, 20))
-    add_generation_prompt = optional(Bool, True, "Let the chat template open the assistant's turn.")
+    add_generation_prompt = optional(
+        Bool, None, "Let the chat template open the assistant's turn; on, unless `continue_final_message` is."
+    )
     continue_final_message = optional(Bool, False, "Go on with the last message instead of answering it.")
     force_prompt = optional(Text, None, "An instruction that is added to the system message.")
-    conversation_id = fields.Raw(
-        load_default=None, allow_none=True, metadata={"description": "The conversation that the server keeps."}
-    )
+    conversation_id = optional(ConversationId, None, "The conversation, kept by the server, that this is a turn of.")
 
     @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["continue_final_message"] and data["add_generation_prompt"] is not False:
-            raise ValidationError(
-                "`continue_final_message` needs `add_generation_prompt`: false.", "continue_final_message"
-            )
+        if data["continue_final_message"] and data["add_generation_prompt"]:
+            raise ValidationError("Not together with `add_generation_prompt`: true.", "continue_final_message")
 
     @validates_schema
     def _check_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["top_logprobs"] is not None and not data["logprobs"]:
             raise ValidationError("Only allowed with `logprobs`: true.", "top_logprobs")
-
-    @validates_schema
-    def _check_conversation_id(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["conversation_id"] is not None and type(data["conversation_id"]) not in (int, str):
-            raise ValidationError("Expected an integer or a string.", "conversation_id")
-        self._refuse({"conversation_id": data["conversation_id"] is not None})
 
     def _max_tokens(self, data: dict[str, Any]) -> int | None:
         newer: int | None = data["max_completion_tokens"]
@@ -105,11 +110,15 @@ class ChatCompletionSchema(GenerationSchema):
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
+        opens = data["add_generation_prompt"]
         return {
-            "messages": enforce(data["messages"], data["force_prompt"]),
-            "add_generation_prompt": data["add_generation_prompt"],
+            "messages": data["messages"],
+            "add_generation_prompt": not data["continue_final_message"] if opens is None else opens,
             "continue_final_message": data["continue_final_message"],
         }
+
+    def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"force_prompt": data["force_prompt"], "conversation_id": data["conversation_id"]}
 
 
 def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:

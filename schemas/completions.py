@@ -59,13 +59,23 @@ class CompletionSchema(GenerationSchema):
         validate=validate.Range(0, 20),
     )
 
+    max_tokens = optional(
+        Int,
+        None,
+        "Most tokens of one choice (16 where left out); 0, with `echo`, scores the prompt.",
+        validate=validate.Range(0, 2**31 - 1),
+    )
+
     @validates_schema
-    def _refuse_suffix(self, data: dict[str, Any], **kwargs: Any) -> None:
-        self._refuse({"suffix": data["suffix"]})
+    def _check_max_tokens(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["max_tokens"] == 0 and not data["echo"]:
+            raise ValidationError("0 is allowed only with `echo`: true.", "max_tokens")
+        if data["max_tokens"] == 0 and data["use_beam_search"]:
+            raise ValidationError("0 leaves `use_beam_search` nothing to search.", "max_tokens")
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         alternatives: int | None = data["logprobs"]
         return alternatives
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        return {"prompts": data["prompt"]}
+        return {"prompts": data["prompt"], "suffix": data["suffix"] or ""}

@@ -105,6 +105,9 @@ class Request:
     model: str
     include_usage: bool
     logprobs: bool
+    force_prompt: str | None = None
+    """An instruction to add to `generate.messages` when they are complete."""
+    conversation_id: str | None = None
 
 
 class GenerationSchema(Schema):
@@ -191,20 +194,9 @@ class GenerationSchema(Schema):
         super().__init__(unknown=RAISE if strict_fields else EXCLUDE, **kwargs)
 
     @validates_schema
-    def _refuse_what_comes_next(self, data: dict[str, Any], **kwargs: Any) -> None:
-        """Fields whose effect is still to come are refused where ignoring them would change the answer."""
-        unsupported = {
-            "use_beam_search": data["use_beam_search"],
-            "best_of": (data["best_of"] or 1) > (data["n"] or 1),
-            "echo": data["echo"],
-        }
-        self._refuse(unsupported)
-
-    @staticmethod
-    def _refuse(unsupported: dict[str, Any]) -> None:
-        refused = {name: ["Not supported yet."] for name, used in unsupported.items() if used}
-        if refused:
-            raise ValidationError(refused)
+    def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["stream"] and not data["use_beam_search"] and (data["best_of"] or 1) > (data["n"] or 1):
+            raise ValidationError("`best_of` above `n` cannot be streamed: who wins is known at the end.", "best_of")
 
     @validates_schema
     def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -221,6 +213,8 @@ class GenerationSchema(Schema):
                 id=0,
                 name="",
                 n=data["n"],
+                best_of=data["best_of"] or 0,
+                echo=data["echo"],
                 stream=data["stream"],
                 user=data["user"],
                 sampling=self._sampling(data),
@@ -229,6 +223,7 @@ class GenerationSchema(Schema):
             model=data["model"],
             include_usage=bool(data["stream_options"] and data["stream_options"]["include_usage"]),
             logprobs=self._logprobs(data) is not None,
+            **self._kept_for_later(data),
         )
 
     def _sampling(self, data: dict[str, Any]) -> wire.Sampling:
@@ -247,6 +242,10 @@ class GenerationSchema(Schema):
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         """Alternatives asked for per token, or None."""
         raise NotImplementedError
+
+    def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
+        """What the web tier does itself before the request goes out."""
+        return {}
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
         """The prompt's fields of `wire.Generate`."""

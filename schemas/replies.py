@@ -27,7 +27,7 @@ class Choice:
 
     def add(self, delta: Delta) -> None:
         self.text.append(delta.text)
-        self.tokens += len(delta.token_ids)
+        self.tokens += len(delta.token_ids) + delta.discarded_tokens
         if delta.logprobs:
             self.logprobs += delta.logprobs
         if delta.finish_reason is not None:
@@ -91,13 +91,13 @@ class Shape:
     def chunk(self, delta: Delta) -> bytes:
         """The server-sent events of one delta: its text, and its end where it has one."""
         choice = self.choices[delta.index]
-        choice.tokens += len(delta.token_ids)
+        choice.tokens += len(delta.token_ids) + delta.discarded_tokens
         events = b""
         if delta.text or delta.logprobs:
             logprobs = b"null"
             if self.with_logprobs:
                 logprobs = encode_json(self._logprobs(delta.logprobs or [], choice.text_length))
-                choice.text_length += sum(len(entry.text) for entry in delta.logprobs or ())
+                choice.text_length += sum(_length(entry) for entry in delta.logprobs or ())
             events = self._text_chunk(delta.index, encode_json(delta.text), logprobs)
         if delta.finish_reason is not None:
             choice.finish_reason = delta.finish_reason
@@ -186,21 +186,26 @@ class CompletionShape(Shape):
         return {"text": text}
 
     def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
-        lengths = [len(entry.text) for entry in entries]
+        lengths = [_length(entry) for entry in entries]
         return {
             "tokens": [entry.text for entry in entries],
             "token_logprobs": [entry.logprob for entry in entries],
-            "top_logprobs": [_top(entry) for entry in entries],
+            "top_logprobs": [None if entry.logprob is None else _top(entry) for entry in entries],
             "text_offset": list(itertools.accumulate(lengths, initial=offset))[:-1],
         }
 
 
-def _token(text: str, logprob: float) -> dict[str, Any]:
+def _length(entry: TokenLogprob) -> int:
+    """Characters of the text that are this token's."""
+    return 0 if entry.silent else len(entry.text)
+
+
+def _token(text: str, logprob: float | None) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 
-def _top(entry: TokenLogprob) -> dict[str, float]:
+def _top(entry: TokenLogprob) -> dict[str, float | None]:
     """OpenAI's legacy shape: the alternatives, and the chosen token in any case."""
-    alternatives = {text: logprob for text, _, logprob in entry.top}
+    alternatives: dict[str, float | None] = {text: logprob for text, _, logprob in entry.top}
     alternatives.setdefault(entry.text, entry.logprob)
     return alternatives

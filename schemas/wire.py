@@ -60,6 +60,9 @@ class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
     white_list_token_ids: list[int] = []
     white_list_token: list[str] = []
     stop_on_repetition: bool = False
+    use_beam_search: bool = False
+    """Beam search of width `Generate.candidates`, scored by log probability / length**`length_penalty`."""
+    length_penalty: float = 1.0
 
 
 class Generate(Message, tag="generate"):
@@ -76,6 +79,13 @@ class Generate(Message, tag="generate"):
     messages: list[dict[str, Any]] | None = None
     prompts: list[str | list[int]] | None = None
     n: int = 1
+    best_of: int = 0
+    """Candidates per prompt, of which the n best are sent; 0, or fewer than n, means n."""
+    echo: bool = False
+    """Begin each choice with the prompt (its log probabilities too, where they are wanted), or with the chat's last
+    message where that is the assistant's."""
+    suffix: str = ""
+    """What follows the answer: the model fills the middle where it can, else the suffix is set after the text."""
     stream: bool = False
     """False: the engine sends each choice whole, in one delta, when it has ended."""
     add_generation_prompt: bool = True
@@ -87,6 +97,11 @@ class Generate(Message, tag="generate"):
     def choices(self) -> int:
         """How many answers are wanted, over all prompts."""
         return self.n * len(self.prompts or (None,))
+
+    @property
+    def candidates(self) -> int:
+        """How many sequences are generated for each prompt."""
+        return max(self.n, self.best_of)
 
 
 class Abort(Message, tag="abort"):
@@ -168,12 +183,15 @@ class Failed(Message, tag="failed"):
 
 
 class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
-    """One generated token. `top` is sorted from the most likely down: (text, id, natural log probability)."""
+    """One token. `top` is sorted from the most likely down: (text, id, natural log probability)."""
 
     text: str
     id: int
-    logprob: float
+    logprob: float | None
+    """None: the first token of a prompt, which nothing comes before."""
     top: list[tuple[str, int, float]] = []
+    silent: bool = False
+    """A special token that the text leaves out."""
 
 
 class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
@@ -186,6 +204,8 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     logprobs: list[TokenLogprob] | None = None
+    discarded_tokens: int = 0
+    """Generated for candidates that were not chosen: they count in the usage."""
 
 
 class Deltas(Message, tag="deltas"):

@@ -1,5 +1,6 @@
 """From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
 
+from collections.abc import Callable
 from typing import Any
 
 from flask import Response, current_app, request
@@ -13,11 +14,15 @@ from webapp.hangups import HangupWatch
 from webapp.reply import HungUp, Reply
 from webapp.request_log import RequestLog
 from webapp.settings import Settings
-from webapp.shapes import Shape
+from schemas.replies import Shape
 
 
-def answer(wanted: Request, shape_class: type[Shape]) -> Response:
-    """Raises `ApiError`: the engine cannot take the request, or refuses it. Headers leave only once it has accepted."""
+def answer(wanted: Request, shape_class: type[Shape], on_complete: Callable[[str], None] | None = None) -> Response:
+    """Headers leave only once the engine has accepted the request.
+
+    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end; it is not
+    called where the client has gone by then. Raises `ApiError`: the engine cannot take the request, or refuses it.
+    """
     engine: EngineClient = current_app.extensions["engine"]
     welcome = engine.require_ready()
     _check_model(wanted.model, welcome)
@@ -35,7 +40,10 @@ def answer(wanted: Request, shape_class: type[Shape]) -> Response:
     unwatch = _watch_for_hangup(reply)
     try:
         shape.prompt_tokens = reply.accepted().prompt_tokens
-        response = _stream(reply, shape, record, wanted) if generate.stream else _whole(reply, shape, record)
+        if generate.stream:
+            response = _stream(reply, shape, record, wanted, on_complete)
+        else:
+            response = _whole(reply, shape, record, on_complete)
     except HungUp:
         response = Response(status=499)
     except BaseException as error:
@@ -47,17 +55,21 @@ def answer(wanted: Request, shape_class: type[Shape]) -> Response:
     return response
 
 
-def _stream(reply: Reply, shape: Shape, record: RequestLog, wanted: Request) -> Response:
+def _stream(
+    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: Callable[[str], None] | None
+) -> Response:
     record.status = "200"
-    events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text)
+    events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text, on_complete=on_complete)
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
 
-def _whole(reply: Reply, shape: Shape, record: RequestLog) -> Response:
+def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: Callable[[str], None] | None) -> Response:
     while not reply.finished:
         for delta in reply.deltas():
             record.text()
             shape.choices[delta.index].add(delta)
+    if on_complete is not None:
+        on_complete("".join(shape.choices[0].text))
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
 

@@ -33,7 +33,10 @@ def _read() -> bytes:
     settings: Settings = current_app.extensions["settings"]
     late = ApiError(408, f"The body did not arrive within {settings.body_seconds:g} seconds.", code="request_timeout")
     with gevent.Timeout(settings.body_seconds, late):
-        return request.get_data(cache=False)
+        body = request.get_data(cache=False)
+    if request.content_length is not None and len(body) != request.content_length:
+        raise invalid(f"The body ended after {len(body)} of the {request.content_length} bytes of its Content-Length.")
+    return body
 
 
 def _parse(body: bytes) -> Any:
@@ -59,13 +62,20 @@ def _find_bad_value(body: bytes) -> tuple[str, str] | None:
         path, value = pending.pop()
         if isinstance(value, float) and not math.isfinite(value):
             return path, "Expected a finite number."
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode()
-            except UnicodeEncodeError:
-                return path, "The text has a lone surrogate, which is no Unicode character."
-        elif isinstance(value, dict):
-            pending.extend((f"{path}.{key}" if path else str(key), inner) for key, inner in value.items())
+        if isinstance(value, str) and not _is_unicode(value):
+            return path, "The text has a lone surrogate, which is no Unicode character."
+        if isinstance(value, dict):
+            pending.extend(
+                (f"{path}.{key}" if path else key, inner) for key, inner in value.items() if _is_unicode(key)
+            )
         elif isinstance(value, list):
             pending.extend((f"{path}[{index}]", inner) for index, inner in enumerate(value))
     return None
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

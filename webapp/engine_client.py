@@ -11,7 +11,7 @@ import zmq.green as zmq
 from gevent.event import Event
 
 from schemas import wire
-from schemas.errors import ApiError, unavailable
+from schemas.errors import ApiError, invalid, unavailable
 from webapp.reply import Reply
 
 log = logging.getLogger("hearth.engine_client")
@@ -67,12 +67,18 @@ class EngineClient:
     # ---- requests ----------------------------------------------------------------------------------------------
 
     def submit(self, generate: wire.Generate) -> Reply:
-        """Send a request, giving it its `id`. Raises `ApiError` (503) where there is no ready engine."""
+        """Send a request, giving it its `id`. Raises `ApiError`: 503 where there is no ready engine, 400 where the
+        request has a value that the wire cannot carry.
+        """
         self.require_ready()
         generate.id = next(self._ids)
+        try:
+            payload = wire.encode(generate)
+        except (OverflowError, RecursionError) as error:  # in what a message may hold freely: its tool calls
+            raise invalid(f"The request cannot be passed to the engine: {error}.") from None
         reply = Reply(generate, self._release)
         self.live[generate.id] = reply
-        if not self._send(generate):
+        if not self._send(payload):
             del self.live[generate.id]
             raise unavailable("The engine does not take requests now.", "engine_gone")
         return reply
@@ -80,7 +86,7 @@ class EngineClient:
     def _release(self, reply: Reply) -> None:
         """Forget `reply`; abort it in the engine unless it has ended."""
         if self.live.pop(reply.generate.id, None) is not None and not reply.finished:
-            self._send(wire.Abort(ids=[reply.generate.id]))
+            self._send(wire.encode(wire.Abort(ids=[reply.generate.id])))
 
     # ---- the socket --------------------------------------------------------------------------------------------
 
@@ -102,10 +108,10 @@ class EngineClient:
         if not self._heard.is_set():
             self._heard.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
 
-    def _send(self, message: wire.Message) -> bool:
+    def _send(self, payload: bytes) -> bool:
         assert self._socket is not None
         try:
-            self._socket.send(wire.encode(message), zmq.NOBLOCK)
+            self._socket.send(payload, zmq.NOBLOCK)
         except zmq.ZMQError:
             return False
         return True
@@ -116,7 +122,7 @@ class EngineClient:
             payload = self._socket.recv()
             try:
                 message = wire.decode_to_web(payload)
-            except msgspec.DecodeError as error:
+            except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 log.warning("ignored a message that is not of this protocol: %s", error)
                 continue
             self._heard_at = time.monotonic()
@@ -151,8 +157,9 @@ class EngineClient:
                     or message.instance != self.welcome.instance
                     or message.load.ready != self.load.ready
                 ):
-                    self._hello()
-                self.load = message.load
+                    self._hello()  # the Welcome says how far the load is, together with what is loaded
+                else:
+                    self.load = message.load
             case wire.Refused():
                 if self.refusal is None:
                     log.error("the engine refuses this web tier: %s", message.message)
@@ -169,7 +176,8 @@ class EngineClient:
         self._heard.set()
 
     def _hello(self) -> None:
-        self._send(wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}"))
+        hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}")
+        self._send(wire.encode(hello))
 
     def _beat(self) -> None:
         """Say hello until the engine is known and ready, then ping; notice when it falls silent."""
@@ -178,7 +186,7 @@ class EngineClient:
                 self._hello()
                 gevent.sleep(0.1 if not self._heard.is_set() else wire.PING_INTERVAL / 2)
                 continue
-            self._send(wire.Ping())
+            self._send(wire.encode(wire.Ping()))
             gevent.sleep(wire.PING_INTERVAL)
             if time.monotonic() - self._heard_at > ENGINE_SILENCE_LIMIT:
                 log.error("the engine has been silent for %.0f s", ENGINE_SILENCE_LIMIT)

@@ -9,7 +9,7 @@ from gunicorn import util
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
-from webapp.shapes import encode_json
+from schemas.replies import encode_json
 
 IDLE_BEFORE_CLOSE = 0.5
 """Seconds without a request after which a stopping worker closes a kept-alive connection."""

@@ -82,7 +82,7 @@ class Reply:
 
     def _sleep(self, timeout: float | None) -> None:
         if not self._hung_up:
+            self._event.clear()  # set by what has been taken since without waiting
             self._event.wait(timeout)
-            self._event.clear()
         if self._hung_up:
             raise HungUp

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from webapp.shapes import Shape
+from schemas.replies import Shape
 
 log = logging.getLogger("hearth.access")
 

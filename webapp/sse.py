@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
 from webapp.reply import HungUp, Reply
-from webapp.shapes import Shape, encode_json
+from schemas.replies import Shape, encode_json
 
 PING_SECONDS = 15.0
 """A comment after this much silence keeps proxies from giving up."""
@@ -13,12 +13,21 @@ DONE = b"data: [DONE]\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-def events(reply: Reply, shape: Shape, *, include_usage: bool, on_text: Callable[[], None]) -> Iterator[bytes]:
+def events(
+    reply: Reply,
+    shape: Shape,
+    *,
+    include_usage: bool,
+    on_text: Callable[[], None],
+    on_complete: Callable[[str], None] | None = None,
+) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called at each text.
 
-    An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
+    `on_complete` gets the first choice's text before the last write. An error that comes after the headers becomes an
+    event, and the stream ends there, without `[DONE]`.
     """
     opening = shape.opening_chunks()
+    first_choice: list[str] = []
     try:
         while not reply.finished:
             deltas = reply.deltas(PING_SECONDS)
@@ -27,6 +36,10 @@ def events(reply: Reply, shape: Shape, *, include_usage: bool, on_text: Callable
                 continue
             on_text()
             chunks = b"".join([shape.chunk(delta) for delta in deltas])
+            if on_complete is not None:
+                first_choice += [delta.text for delta in deltas if delta.index == 0]
+                if reply.finished:
+                    on_complete("".join(first_choice))
             if reply.finished:
                 chunks += (shape.usage_chunk() if include_usage else b"") + DONE
             yield opening + chunks

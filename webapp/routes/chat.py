@@ -2,13 +2,18 @@
 
 from flask import Blueprint, Response, current_app
 
+from schemas.chat import enforce
+from schemas.fields import Request
 from webapp import body
 from webapp.answers import answer
-from webapp.shapes import ChatShape
+from schemas.replies import ChatShape
 
 blueprint = Blueprint("chat", __name__)
 
 
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
-    return answer(body.load(current_app.extensions["chat_schema"]), ChatShape)
+    wanted: Request = body.load(current_app.extensions["chat_schema"])
+    messages = wanted.generate.messages or []
+    wanted.generate.messages = enforce(messages, wanted.force_prompt)
+    return answer(wanted, ChatShape)

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, current_app
 
 from webapp import body
 from webapp.answers import answer
-from webapp.shapes import CompletionShape
+from schemas.replies import CompletionShape
 
 blueprint = Blueprint("completions", __name__)
 
