@@ -1,0 +1,28 @@
+"""One engine and one web tier for all end-to-end tests: a load costs what hundreds of requests cost."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.harness import Hearth, until
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+    """For tests that leave the engine as they found it; use `hearth`, which checks that they do."""
+    stack = Hearth(tmp_path_factory.mktemp("run"))
+    try:
+        stack.start_web()
+        stack.wait_ready()
+        yield stack
+    finally:
+        stack.shut_down()
+
+
+@pytest.fixture
+def hearth(running: Hearth) -> Iterator[Hearth]:
+    """The running Hearth. After the test, the same engine must live and hold no request."""
+    identity = running.identity()
+    yield running
+    until(lambda: running.live() == 0, 5, "no request is live")
+    assert running.identity() == identity, "the model was loaded again"

@@ -1,0 +1,73 @@
+"""A client that leaves has its request aborted within a second, wherever the request stands."""
+
+import json
+import socket
+import time
+from typing import Any
+
+import pytest
+
+from tests.harness import Hearth, endless, until
+
+CHAT = "/v1/chat/completions"
+WITHIN = 1.0
+
+
+def send(hearth: Hearth, body: dict[str, Any], path: str = CHAT) -> socket.socket:
+    """A raw connection with a whole request on it."""
+    payload = json.dumps(body).encode()
+    connection = socket.create_connection(("127.0.0.1", hearth.port), timeout=30)
+    connection.sendall(
+        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % (path.encode(), len(payload))
+        + payload
+    )
+    return connection
+
+
+def assert_gone(hearth: Hearth, connection: socket.socket) -> None:
+    connection.close()
+    left = time.monotonic()
+    until(lambda: hearth.live() == 0, 10, "the request is aborted")
+    assert time.monotonic() - left < WITHIN + 0.5  # the half second is this test's own asking
+
+
+def test_streaming(hearth: Hearth) -> None:
+    connection = send(hearth, endless(stream=True))
+    assert b"200 OK" in connection.recv(65536)
+    assert hearth.live() == 1
+    assert_gone(hearth, connection)
+
+
+def test_waiting_for_a_whole_answer(hearth: Hearth) -> None:
+    connection = send(hearth, endless())
+    until(lambda: hearth.live() == 1, 5, "the request runs")
+    assert_gone(hearth, connection)
+
+
+def test_in_prefill(hearth: Hearth) -> None:
+    prompts = [[3 + index] * 2000 for index in range(64)]  # far more than one step can prefill
+    connection = send(hearth, {"prompt": prompts, "max_tokens": 40}, "/v1/completions")
+    until(lambda: hearth.live() == 1, 5, "the request is taken")
+    assert_gone(hearth, connection)
+
+
+def test_in_the_queue(hearth: Hearth) -> None:
+    busy = send(hearth, endless(n=128))
+    until(lambda: hearth.pong().running > 0, 20, "the batch is full")
+    others = [send(hearth, endless(n=128)) for _ in range(3)]
+    until(lambda: hearth.live() == 4 and hearth.pong().waiting > 0, 20, "requests wait in the queue")
+    others[2].close()
+    until(lambda: hearth.live() == 3, 5, "the waiting request is aborted")
+    for connection in (*others[:2], busy):
+        connection.close()
+    until(lambda: hearth.live() == 0, 5, "all are aborted")
+
+
+@pytest.mark.parametrize("path", [CHAT])
+def test_half_a_request(hearth: Hearth, path: str) -> None:
+    connection = socket.create_connection(("127.0.0.1", hearth.port), timeout=30)
+    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode())
+    time.sleep(0.2)
+    connection.close()
+    assert "Hearth" in hearth.chat("Who are you?")

@@ -1,0 +1,93 @@
+"""The README's commands, run as they stand but for the port and the run directory."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from schemas.endpoint import PROJECT_ROOT
+from tests.harness import Hearth, until
+from tests.readme import blocks
+
+README = PROJECT_ROOT / "README.md"
+
+
+def shown(text: str) -> str:
+    """The one block of the README with `text` in it."""
+    (block,) = [block for block in blocks(README, "sh") if text in block]
+    return block
+
+
+def here(hearth: Hearth, command: str) -> str:
+    return command.replace("127.0.0.1:6006", f"127.0.0.1:{hearth.port}").replace("run/", f"{hearth.run_dir}/")
+
+
+def run(hearth: Hearth, *command: str) -> str:
+    env = {**hearth.env, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    done = subprocess.run(command, cwd=PROJECT_ROOT, env=env, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_curl(hearth: Hearth) -> None:
+    began = time.monotonic()
+    assert "Hearth" in run(hearth, "bash", "-c", here(hearth, shown("curl")))
+    assert time.monotonic() - began < 10  # a second on a quiet machine
+
+
+def test_python(hearth: Hearth) -> None:
+    (program,) = blocks(README, "python")
+    assert "kill -HUP" in run(hearth, sys.executable, "-c", here(hearth, program))
+
+
+def test_hup(hearth: Hearth) -> None:
+    before = {worker.pid for worker in hearth.workers()}
+    run(hearth, "bash", "-c", here(hearth, shown("kill")))
+    until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the workers are new")
+    assert "Hearth" in hearth.chat("Who are you?")
+
+
+def test_status(hearth: Hearth) -> None:
+    status = shown("make status").splitlines()[0]
+    assert "hearth-demo" in run(hearth, "bash", "-c", status)
+
+
+def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: Hearth) -> None:
+    hearth.stop_web()
+    read, write = pty.openpty()
+    output: list[bytes] = []
+
+    def collect() -> None:
+        try:
+            while data := os.read(read, 4096):
+                output.append(data)
+        except OSError:
+            pass  # the terminal is gone
+
+    threading.Thread(target=collect, daemon=True).start()
+    make = subprocess.Popen(
+        ["make", "run"], cwd=PROJECT_ROOT, env=hearth.env, stdout=write, stderr=write, start_new_session=True
+    )
+    try:
+        until(lambda: b"Try this" in b"".join(output), 60, "make run says what to try")
+        assert "Hearth" in run(hearth, "bash", "-c", here(hearth, shown("curl")))
+    finally:
+        os.killpg(make.pid, signal.SIGINT)  # as Ctrl-C does
+        make.wait(30)
+    until(
+        lambda: b"The engine stays warm; `make stop` ends it." in b"".join(output), 5, "it says that the engine stays"
+    )
+    os.close(write)
+    hearth.start_web()
+
+
+def test_the_engine_flags_that_are_shown_are_vllms() -> None:
+    from engine_proc.engine import parse_args
+
+    flags = shown("engine_proc serve").split("engine_proc serve ")[1].split()
+    args = parse_args(["--model", "x", *flags])
+    assert args.max_model_len == 8192

@@ -1,0 +1,51 @@
+"""The web tier comes and goes; the model stays. `hearth` checks the engine's pid and load count after each test."""
+
+import os
+import signal
+import time
+
+from tests.harness import Hearth, endless, until
+
+CHAT = "/v1/chat/completions"
+
+
+def test_hup_under_a_running_stream(hearth: Hearth) -> None:
+    assert hearth.web is not None
+    before = {worker.pid for worker in hearth.workers()}
+    with hearth.stream(CHAT, endless()) as response:
+        next(response.iter_raw(1))
+        os.kill(hearth.web.pid, signal.SIGHUP)
+        asked = time.monotonic()
+        until(lambda: {worker.pid for worker in hearth.workers()} - before, 10, "new workers are forked")
+        assert "Hearth" in hearth.chat("Who are you?")
+        assert hearth.live() == 1, "the stream still runs"
+        assert time.monotonic() - asked < 10
+        rest = b"".join(response.iter_raw())
+    assert rest.count(b'"finish_reason":"length"') == 8
+    assert rest.endswith(b"data: [DONE]\n\n"), "the stream was cut"
+    until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+
+
+def test_a_killed_worker_is_replaced_and_its_requests_are_aborted(hearth: Hearth) -> None:
+    assert hearth.web is not None
+    with hearth.stream(CHAT, endless()) as response:
+        next(response.iter_raw(1))
+        for worker in hearth.workers():
+            worker.kill()
+        until(lambda: hearth.live() == 0, 8, "what the dead workers had asked for is aborted")
+    until(lambda: len(hearth.workers()) == 2, 10, "workers are forked")
+    assert "Hearth" in hearth.chat("Who are you?")
+
+
+def test_stop_and_start_finds_the_engine_again(hearth: Hearth) -> None:
+    assert hearth.stop_web() == 0
+    began = time.monotonic()
+    hearth.start_web()
+    assert "Hearth" in hearth.chat("Who are you?")
+    assert time.monotonic() - began < 15, "the model was not there"
+
+
+def test_ctrl_c_says_that_the_engine_stays(hearth: Hearth) -> None:
+    assert hearth.stop_web(signal.SIGINT) == 0
+    assert "The engine stays warm; `make stop` ends it." in hearth.web_log.read_text().splitlines()[-1]
+    hearth.start_web()

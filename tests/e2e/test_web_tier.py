@@ -1,0 +1,51 @@
+"""What a web worker is: small, and without the model's world."""
+
+import re
+import subprocess
+import sys
+
+from schemas.endpoint import PROJECT_ROOT
+from tests.harness import Hearth, until
+
+MIB = 1024 * 1024
+
+
+def test_wsgi_imports_nothing_of_the_models_world() -> None:
+    check = "import wsgi, sys; assert not {'vllm', 'torch', 'transformers', 'engine_proc'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], cwd=PROJECT_ROOT, check=True)
+
+
+def test_a_worker_that_has_served_is_under_60_mb(hearth: Hearth) -> None:
+    for _ in range(4):
+        hearth.chat("Who are you?")
+    sizes = [worker.memory_info().rss / MIB for worker in hearth.workers()]
+    assert len(sizes) == 2
+    assert max(sizes) < 60
+
+
+def test_health_names_the_engines_state(hearth: Hearth) -> None:
+    body = hearth.get("/health").json()
+    assert body["status"] == "ok"
+    assert body["engine"] == {"state": "ready", "stage": "ready", "progress": 1.0}
+
+
+def test_version_names_both_sides(hearth: Hearth) -> None:
+    body = hearth.get("/version").json()
+    assert body["version"]
+    assert body["engine"]["version"].startswith("vllm ")
+    assert body["engine"]["pid"] == hearth.welcome().pid
+
+
+def test_access_log_line(hearth: Hearth) -> None:
+    reply = hearth.post(
+        "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "user": "ann\nx"}
+    )
+    request_id = reply.json()["id"]
+    assert reply.headers["X-Request-ID"] == request_id
+
+    def line() -> str | None:
+        return next((line for line in hearth.web_log.read_text().splitlines() if request_id in line), None)
+
+    text = until(line, 5, "the log line")
+    pattern = r"POST /v1/chat/completions 200 \S+ ttft=\d+\.\d{3}s total=\d+\.\d{3}s prompt_tokens=\d+ "
+    assert re.search(pattern + r"completion_tokens=3 finish=length user='ann\\nx'$", text), text
