@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 import sys
 
 from engine_proc import control
@@ -15,9 +16,10 @@ DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* vari
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine_proc", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    # Everything after `serve` or `start` is vLLM's, `--help` too: see `main`.
+    # Everything after `serve`, `start` or `batch` is theirs, `--help` too: see `main`.
     commands.add_parser("serve", add_help=False, help="load the model and serve it, in the foreground [vLLM's flags]")
     commands.add_parser("start", add_help=False, help="the same, detached; does nothing where an engine runs")
+    commands.add_parser("batch", add_help=False, help="answer a file of requests, without a server (docs/batch.md)")
     wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
     wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
     commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
@@ -27,8 +29,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def main() -> int:
     args, extra = _parser().parse_known_args()
-    if extra and args.command not in {"serve", "start"}:
+    if extra and args.command not in {"serve", "start", "batch"}:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
+    if args.command == "batch":  # a process of its own kind, which loads what the others must not
+        os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
     settings = read_settings_or_exit()
     try:
         match args.command:

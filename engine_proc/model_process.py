@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.fingerprint import fingerprint
 from engine_proc.loading import LoadClock
+from engine_proc.model import load_and_attach, missing_model, set_vllm_environment
 from engine_proc.processes import die_with_parent
 from engine_proc.router import Router
 from engine_proc.server import Server
@@ -42,12 +42,10 @@ log = logging.getLogger("hearth.model_process")
 def main(argv: list[str]) -> int:
     """Load the model, serve until TERM, and return the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
-    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; vLLM's CPU backend would take a share of all memory
-    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"  # see above; and fork is no option beside threads
+    set_vllm_environment()
     settings = read_settings_or_exit()
-    if settings.model.startswith(("/", ".")) and not Path(settings.model).is_dir():
-        print(f"engine_proc: HEARTH_MODEL: there is no directory {settings.model}", file=sys.stderr)
+    if (problem := missing_model(settings)) is not None:
+        print(f"engine_proc: {problem}", file=sys.stderr)
         return EXIT_USAGE
     _gather_sockets(settings.run_dir / "vllm")
     return asyncio.run(_serve(settings, argv))
@@ -92,7 +90,7 @@ async def _load(
     loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server, stop: asyncio.Event
 ) -> "Engine | int":
     """Load in a thread, so that the server answers meanwhile. Returns an exit status where it comes to nothing."""
-    loading = asyncio.get_running_loop().run_in_executor(loader, _load_and_attach, settings, argv, server)
+    loading = asyncio.get_running_loop().run_in_executor(loader, load_and_attach, settings, argv, server)
     stopping = asyncio.create_task(stop.wait())
     first: set[asyncio.Future[Any]] = {loading, stopping}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
@@ -106,41 +104,6 @@ async def _load(
     except Exception:
         log.exception("the model could not be loaded")
         return EXIT_LOAD_FAILED
-
-
-def _load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
-    server.clock.stage("importing vLLM")
-    from vllm.sampling_params import RepetitionDetectionParams
-
-    from engine_proc import engine as adapter
-    from engine_proc.rendering import Rendering
-    from engine_proc.sampling import SamplingRules, find_default_stop_ids
-    from engine_proc.starting import Starter
-
-    engine = adapter.load(adapter.parse_args(argv), server.clock.stage)
-    tokenizer = engine.renderer.get_tokenizer()
-    stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
-    engine.silent_stop_ids = stop_ids
-    rules = SamplingRules(
-        tokenizer=tokenizer,
-        vocab_size=engine.vocab_size,
-        max_model_len=engine.max_model_len,
-        defaults=engine.default_sampling,
-        default_stop_ids=stop_ids,
-        repetition=RepetitionDetectionParams(
-            max_pattern_size=settings.repeat_max_pattern, min_count=settings.repeat_min_count
-        ),
-    )
-    welcome = server.welcome
-    welcome.engine_version = f"vllm {adapter.VLLM_VERSION}"
-    welcome.model = engine.model
-    welcome.served_names = engine.served_names
-    welcome.fingerprint = fingerprint(engine.model)
-    welcome.max_model_len = engine.max_model_len
-    welcome.vocab_size = engine.vocab_size
-    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
-    server.attach(engine, Starter(engine, rendering, rules))
-    return engine
 
 
 async def _pump(server: Server, stop: asyncio.Event) -> int:

@@ -1,14 +1,12 @@
 """Every error leaves as OpenAI's JSON envelope."""
 
 import logging
-from typing import Any
 
 import msgspec
 from flask import Flask, Response, request
-from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
-from schemas.errors import ApiError, invalid
+from schemas.errors import ApiError
 
 log = logging.getLogger("hearth.web")
 
@@ -62,20 +60,3 @@ def _on_exception(error: Exception) -> Response:
             500, "The server had an error while processing your request.", type="server_error", code="internal_error"
         )
     )
-
-
-def from_validation(error: ValidationError) -> ApiError:
-    """The first complaint of a schema: `param` is its path (`messages[1].content`)."""
-    path, message = _first(error.normalized_messages())  # type: ignore[no-untyped-call]
-    return invalid(f"Invalid value for `{path}`: {message}" if path else message, path or None)
-
-
-def _first(messages: Any, path: str = "") -> tuple[str, str]:
-    if isinstance(messages, dict):
-        key, inner = next(iter(messages.items()))
-        if key == "_schema":
-            return _first(inner, path)
-        return _first(inner, f"{path}[{key}]" if isinstance(key, int) else f"{path}.{key}" if path else str(key))
-    if isinstance(messages, list):
-        return _first(messages[0], path)
-    return path, str(messages)

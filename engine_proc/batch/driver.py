@@ -1,0 +1,100 @@
+"""The in-process counterpart of the web tier: jobs go to the `Server` as wire messages, and results come back."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+
+from engine_proc.batch.files import Results
+from engine_proc.batch.lines import Job, answered, refused
+from engine_proc.batch.progress import Tally
+from engine_proc.server import Server
+from schemas import wire
+from schemas.errors import ApiError
+from schemas.replies import Shape
+
+CLIENT = b"batch"
+DOUBT_SECONDS = 1.0
+"""How long a failure of the engine's own is held back: where the engine is found dead by then, it was no answer."""
+
+
+@dataclass(slots=True)
+class _Live:
+    job: Job
+    shape: Shape
+    sequences: int
+    open: int
+    """Choices that have not ended."""
+
+
+class Driver:
+    """Keeps at most `limit` sequences in flight (a job that has more goes alone)."""
+
+    def __init__(self, server: Server, limit: int, results: Results, tally: Tally) -> None:
+        self._server = server
+        self._model = server.welcome.served_names[0]
+        self._limit = limit
+        self._results = results
+        self._tally = tally
+        self._ids = itertools.count(1)
+        self._live: dict[int, _Live] = {}
+        self._sequences = 0
+        self._ended = asyncio.Event()
+        server.send = self._receive
+
+    async def submit(self, job: Job) -> None:
+        """Returns when the job is in flight."""
+        generate = job.request.generate
+        sequences = generate.candidates * len(generate.prompts or (None,))
+        while self._live and self._sequences + sequences > self._limit:
+            await self._one_ends()
+        shape = job.shape_class(self._model, generate.choices, with_logprobs=job.request.logprobs, include_usage=False)
+        generate.id, generate.name = next(self._ids), shape.id
+        self._live[generate.id] = _Live(job, shape, sequences, generate.choices)
+        self._sequences += sequences
+        self._server.on_message(CLIENT, wire.encode(generate))
+        await asyncio.sleep(0)  # let it start before the next line is read
+
+    async def idle(self) -> None:
+        """Wait until every job has its result."""
+        while self._live:
+            await self._one_ends()
+
+    async def _one_ends(self) -> None:
+        self._ended.clear()
+        await self._ended.wait()
+
+    def _receive(self, client: bytes, payload: bytes) -> bool:
+        match wire.decode_to_web(payload):
+            case wire.Deltas(batch=batch):
+                for delta in batch:
+                    self._add(delta)
+            case wire.Accepted(id=request_id, prompt_tokens=prompt_tokens):
+                self._live[request_id].shape.prompt_tokens = prompt_tokens
+            case wire.Failed() as failed:
+                if failed.status < 500:
+                    self._fail(failed)
+                else:
+                    asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._fail, failed)
+        return True
+
+    def _add(self, delta: wire.Delta) -> None:
+        live = self._live[delta.id]
+        live.shape.choices[delta.index].add(delta)
+        if delta.finish_reason is not None:
+            live.open -= 1
+            if live.open == 0:
+                self._tally.answered += 1
+                self._tally.prompt_tokens += live.shape.prompt_tokens
+                self._tally.completion_tokens += live.shape.completion_tokens
+                self._end(delta.id, answered(live.job.custom_id, live.shape.id, 200, live.shape.whole()))
+
+    def _fail(self, failed: wire.Failed) -> None:
+        live = self._live[failed.id]
+        error = ApiError(failed.status, failed.message, type=failed.type, code=failed.code, param=failed.param)
+        self._tally.failed += 1
+        self._end(failed.id, refused(live.job.custom_id, error, live.shape.id))
+
+    def _end(self, request_id: int, result: bytes) -> None:
+        self._sequences -= self._live.pop(request_id).sequences
+        self._results.add(result)
+        self._ended.set()

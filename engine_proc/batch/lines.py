@@ -1,0 +1,141 @@
+"""What the lines of a batch are: requests in OpenAI's batch format, and their results in the same.
+
+The only module of the engine that knows the HTTP schemas: everywhere else a request has passed them in the web tier.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from engine_proc.batch.files import MAX_LINE_BYTES, RESULT_ID_PREFIX, Done
+from schemas import body
+from schemas.chat import ChatCompletionSchema, enforce
+from schemas.completions import CompletionSchema
+from schemas.errors import ApiError, invalid
+from schemas.fields import GenerationSchema, Request
+from schemas.replies import ChatShape, CompletionShape, Shape
+
+log = logging.getLogger("hearth.batch")
+
+ENDPOINTS: dict[str, tuple[GenerationSchema, type[Shape]]] = {
+    "/v1/chat/completions": (ChatCompletionSchema(), ChatShape),
+    "/v1/completions": (CompletionSchema(), CompletionShape),
+}
+_BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(slots=True)
+class Job:
+    """A valid line: what to generate, and how the answer looks."""
+
+    custom_id: str
+    request: Request
+    shape_class: type[Shape]
+
+
+class _Unusable(Exception):
+    """The line holds no request; `code` is one of OpenAI's for batch lines."""
+
+    def __init__(self, code: str, message: str, custom_id: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.custom_id = custom_id
+
+
+class Intake:
+    """Turns lines into jobs, and knows which need not be done again."""
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self._seen: set[str] = set()
+
+    def take(self, number: int, raw: bytes) -> Job | bytes | None:
+        """The job of line `number`, or the result that refuses it, or None where its result is already there."""
+        try:
+            line = _parse(number, raw)
+            custom_id = self._identify(line)
+            if custom_id in self._done.ids:
+                return None
+            schema, shape_class = _endpoint(line, custom_id)
+        except _Unusable as error:
+            return None if number in self._done.lines else unusable(error.custom_id, number, error.code, str(error))
+        try:
+            return Job(custom_id, _load(schema, line["body"]), shape_class)
+        except ApiError as error:
+            return refused(custom_id, error)
+        except Exception:
+            log.exception("line %d", number)
+            problem = ApiError(500, "The line could not be read.", type="server_error", code="internal_error")
+            return refused(custom_id, problem)
+
+    def _identify(self, line: dict[str, Any]) -> str:
+        custom_id = line.get("custom_id")
+        if custom_id is None:
+            raise _Unusable("missing_required_parameter", "`custom_id` is missing.")
+        if not isinstance(custom_id, str):
+            raise _Unusable("invalid_custom_id", "`custom_id` must be a string.")
+        if custom_id in self._seen:
+            raise _Unusable("duplicate_custom_id", f"`custom_id` {custom_id!r} is an earlier line's.", custom_id)
+        self._seen.add(custom_id)
+        return custom_id
+
+
+def _parse(number: int, raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_LINE_BYTES:
+        raise _Unusable("line_too_long", f"The line is longer than {MAX_LINE_BYTES} bytes.")
+    try:
+        return body.parse(raw.removeprefix(_BOM) if number == 1 else raw, "The line")
+    except ApiError as error:
+        raise _Unusable("invalid_json_line", error.message) from None
+
+
+def _endpoint(line: dict[str, Any], custom_id: str) -> tuple[GenerationSchema, type[Shape]]:
+    if line.get("method") != "POST":
+        raise _Unusable("invalid_method", '`method` must be "POST".', custom_id)
+    url = line.get("url")
+    endpoint = ENDPOINTS.get(url) if isinstance(url, str) else None
+    if endpoint is None:
+        raise _Unusable("invalid_url", f"`url` must be one of {', '.join(ENDPOINTS)}.", custom_id)
+    if not isinstance(line.get("body"), dict):
+        raise _Unusable("missing_required_parameter", "`body` must be a JSON object.", custom_id)
+    return endpoint
+
+
+def _load(schema: GenerationSchema, given: dict[str, Any]) -> Request:
+    request: Request = body.load(schema, given)
+    if request.generate.stream:
+        raise invalid("A batch answers whole: leave `stream` out.", "stream")
+    if request.conversation_id is not None:
+        raise invalid("A batch has no conversations: send the earlier turns in `messages`.", "conversation_id")
+    if request.generate.messages is not None:
+        request.generate.messages = enforce(request.generate.messages, request.force_prompt)
+    return request
+
+
+def answered(custom_id: str, request_id: str, status: int, answer: bytes) -> bytes:
+    """The result line of a request that had an answer, `answer` being the JSON that HTTP would have carried."""
+    response = {"status_code": status, "request_id": request_id, "body": msgspec.Raw(answer)}
+    return _result(custom_id, response, None)
+
+
+def refused(custom_id: str, error: ApiError, request_id: str | None = None) -> bytes:
+    """The result line of a request that is answered with an error."""
+    return answered(custom_id, request_id or uuid.uuid4().hex, error.status, msgspec.json.encode(error.body()))
+
+
+def unusable(custom_id: str | None, number: int, code: str, message: str) -> bytes:
+    """The result line of a line that holds no request."""
+    return _result(custom_id, None, {"code": code, "message": f"Line {number}: {message}", "line": number})
+
+
+def _result(custom_id: str | None, response: Any, error: Any) -> bytes:
+    result = {
+        "id": RESULT_ID_PREFIX + uuid.uuid4().hex,
+        "custom_id": custom_id,
+        "response": response,
+        "error": error,
+    }
+    return msgspec.json.encode(result) + b"\n"

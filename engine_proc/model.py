@@ -1,0 +1,67 @@
+"""Loading the model into a `Server`, alike for whichever process owns it."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine_proc.fingerprint import fingerprint
+from engine_proc.server import Server
+from engine_proc.settings import Settings
+
+if TYPE_CHECKING:
+    from engine_proc.engine import Engine
+
+
+def set_vllm_environment() -> None:
+    """Before vLLM is imported."""
+    os.environ.setdefault("VLLM_NO_USAGE_STATS", "1")
+    os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB; vLLM's CPU backend would take a share of all memory
+    # spawn runs the main module again in each child, which is how they die with their parent; and fork is no option
+    # beside threads.
+    os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+
+
+def missing_model(settings: Settings) -> str | None:
+    """The sentence for the operator where the model's directory is not there."""
+    if settings.model.startswith(("/", ".")) and not Path(settings.model).is_dir():
+        return f"HEARTH_MODEL: there is no directory {settings.model}"
+    return None
+
+
+def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
+    """Blocks until the model is loaded; the thread must outlive the engine (see `die_with_parent`).
+
+    `argv` is vLLM's command line. Raises `SystemExit` where it is wrong, and whatever vLLM raises.
+    """
+    server.clock.stage("importing vLLM")
+    from vllm.sampling_params import RepetitionDetectionParams
+
+    from engine_proc import engine as adapter
+    from engine_proc.rendering import Rendering
+    from engine_proc.sampling import SamplingRules, find_default_stop_ids
+    from engine_proc.starting import Starter
+
+    engine = adapter.load(adapter.parse_args(argv), server.clock.stage)
+    tokenizer = engine.renderer.get_tokenizer()
+    stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
+    engine.silent_stop_ids = stop_ids
+    rules = SamplingRules(
+        tokenizer=tokenizer,
+        vocab_size=engine.vocab_size,
+        max_model_len=engine.max_model_len,
+        defaults=engine.default_sampling,
+        default_stop_ids=stop_ids,
+        repetition=RepetitionDetectionParams(
+            max_pattern_size=settings.repeat_max_pattern, min_count=settings.repeat_min_count
+        ),
+    )
+    welcome = server.welcome
+    welcome.engine_version = f"vllm {adapter.VLLM_VERSION}"
+    welcome.model = engine.model
+    welcome.served_names = engine.served_names
+    welcome.fingerprint = fingerprint(engine.model)
+    welcome.max_model_len = engine.max_model_len
+    welcome.vocab_size = engine.vocab_size
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
+    server.attach(engine, Starter(engine, rendering, rules))
+    return engine

@@ -1,0 +1,442 @@
+"""What the server answers, sends and aborts, over stand-ins for the engine."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from engine_proc import server as server_module
+from engine_proc.choices import Contest
+from schemas import wire
+from schemas.errors import ApiError, unavailable
+from tests.engine_proc.helpers import on_a_loop
+from tests.engine_proc.stand_ins import Room, generate
+
+ANN, BOB = b"ann", b"bob"
+BEAM = wire.Sampling(use_beam_search=True)
+HELLO = wire.Hello(major=wire.MAJOR, minor=wire.MINOR)
+
+
+class EngineGone(Exception):
+    """As the adapter's."""
+
+
+# ---- hello and ping ---------------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_hello_is_answered_with_who_the_engine_is(tmp_path: Path) -> None:
+    room = Room(tmp_path, max_queue=9)
+    room.receive(HELLO)
+    ((client, welcome),) = room.take()
+    assert client == ANN
+    assert isinstance(welcome, wire.Welcome)
+    assert (welcome.major, welcome.minor) == (wire.MAJOR, wire.MINOR)
+    assert (welcome.load_count, welcome.max_queue, welcome.load.ready) == (2, 9, True)
+    assert welcome.instance == room.server.welcome.instance
+
+
+@on_a_loop
+async def test_an_engine_that_is_loading_says_how_far_it_is(tmp_path: Path) -> None:
+    room = Room(tmp_path, attached=False)
+    room.clock.stage("reading weights")
+    room.receive(HELLO)
+    room.receive(wire.Ping())
+    loads = [message.load for _, message in room.take()]
+    assert [(load.ready, load.stage) for load in loads] == [(False, "reading weights")] * 2
+
+
+@pytest.mark.parametrize(("major", "upgrade"), [(wire.MAJOR - 1, "web tier"), (wire.MAJOR + 1, "engine")])
+@on_a_loop
+async def test_another_major_version_is_refused_saying_which_side_to_upgrade(
+    tmp_path: Path, major: int, upgrade: str
+) -> None:
+    room = Room(tmp_path)
+    room.receive(wire.Hello(major=major, minor=0))
+    ((_, refused),) = room.take()
+    assert isinstance(refused, wire.Refused)
+    assert refused.message.endswith(f"restart the {upgrade}")
+
+
+@on_a_loop
+async def test_another_minor_version_is_welcome(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(wire.Hello(major=wire.MAJOR, minor=wire.MINOR + 1))
+    assert isinstance(room.take()[0][1], wire.Welcome)
+
+
+@on_a_loop
+async def test_a_ping_brings_the_pulse(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(n=2)
+    room.receive(wire.Ping())
+    ((_, pong),) = room.take()
+    assert isinstance(pong, wire.Pong)
+    assert (pong.live, pong.running, pong.waiting, pong.kv_cache_usage) == (1, 3, 2, 0.5)
+    assert pong.instance == room.server.welcome.instance
+
+
+@on_a_loop
+async def test_every_web_worker_is_told_when_the_model_is_ready(tmp_path: Path) -> None:
+    room = Room(tmp_path, attached=False)
+    for client in (ANN, BOB):
+        room.receive(wire.Ping(), client)
+    room.take()
+    room.attach()
+    room.server.announce()
+    assert [(client, message.load.ready) for client, message in room.take()] == [(ANN, True), (BOB, True)]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"\xc1",
+        b"GET / HTTP/1.1\r\n",
+        msgspec.msgpack.encode({"t": "no such message"}),
+        msgspec.msgpack.encode({"t": "generate", "id": "one", "name": "x"}),
+        msgspec.msgpack.encode({"t": "generate"}),
+        b"\x81\xa1t\xa5\xff\xff\xff\xff\xff",
+        b"\x82\xa1t\xa4ping\xa1x" + b"\x91" * 100_000 + b"\xc0",
+    ],
+    ids=["empty", "no msgpack", "HTTP", "unknown tag", "wrong type", "field missing", "no UTF-8", "deep"],
+)
+@on_a_loop
+async def test_garbage_is_ignored_and_its_sender_lives_on(tmp_path: Path, payload: bytes) -> None:
+    room = Room(tmp_path)
+    room.server.on_message(ANN, payload)
+    await room.settle()
+    assert room.take() == []
+    assert await room.start() == ["key-1"]
+
+
+# ---- a request --------------------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_a_request_is_accepted_and_its_deltas_follow(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(generate(7, prompts=["four"], stream=True))
+    await room.settle()
+    assert room.take() == [(ANN, wire.Accepted(id=7, prompt_tokens=4))]
+    logprobs = [wire.TokenLogprob("Hi", 5, -0.5, [("Hi", 5, -0.5)])]
+    first = await room.step(("key-1", {"text": "Hi", "token_ids": [5], "logprobs": logprobs}))
+    last = await room.step(("key-1", {"text": "!", "token_ids": [6], "finish_reason": "stop", "stop_reason": "\n"}))
+    assert first == [(ANN, [wire.Delta(7, 0, "Hi", [5], None, None, logprobs)])]
+    assert last == [(ANN, [wire.Delta(7, 0, "!", [6], "stop", "\n")])]
+    assert len(room.server.live) == 0
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@on_a_loop
+async def test_the_engine_learns_whether_to_stream(tmp_path: Path, stream: bool) -> None:
+    room = Room(tmp_path)
+    await room.start(stream=stream)
+    assert room.engine.streamed == [stream]
+
+
+@on_a_loop
+async def test_every_choice_of_every_prompt_is_started(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(prompts=["a", "bc"], n=2)
+    assert [room.engine.tags[key].index for key in keys] == [0, 1, 2, 3]
+
+
+@on_a_loop
+async def test_a_request_lives_until_its_last_choice_has_ended(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(n=2)
+    await room.step((keys[0], {"finish_reason": "stop"}))
+    assert (len(room.server.live), room.server.live.sequences) == (1, 2)
+    await room.step((keys[1], {"finish_reason": "length"}))
+    assert (len(room.server.live), room.server.live.sequences) == (0, 0)
+
+
+@on_a_loop
+async def test_a_step_brings_each_web_worker_one_message(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    ann1, ann2 = await room.start(1, ANN, n=2)
+    (bob,) = await room.start(1, BOB)
+    (ann3,) = await room.start(2, ANN)
+    batches = await room.step(*[(key, {"text": key}) for key in (ann1, bob, ann2, ann3)])
+    seen = [(client, [(delta.id, delta.index, delta.text) for delta in batch]) for client, batch in batches]
+    assert seen == [(ANN, [(1, 0, ann1), (1, 1, ann2), (2, 0, ann3)]), (BOB, [(1, 0, bob)])]
+
+
+@on_a_loop
+async def test_a_beam_search_brings_what_it_has_found(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(prompts=["a", "b"], sampling=BEAM)
+    for index, search in enumerate(room.starter.searches):
+        assert len(room.server.live) == 1
+        delta = wire.Delta(1, index, "found", [7], "stop")
+        search.found.set_result([delta])
+        await room.settle()
+        assert room.take() == [(ANN, wire.Deltas(batch=[delta]))]
+    assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_a_beam_search_that_fails_ends_its_request_once(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(prompts=["a", "b"], sampling=BEAM)
+    room.starter.searches[0].found.set_exception(ApiError(400, "too wide", param="best_of"))
+    await room.settle()
+    ((_, failed),) = room.take()
+    assert (failed.id, failed.status, failed.param) == (1, 400, "best_of")
+    assert room.starter.searches[1].found.cancelled()
+    assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_a_step_without_outputs_brings_no_message(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start()
+    assert await room.step() == []
+
+
+@on_a_loop
+async def test_a_step_that_decides_nothing_for_a_web_worker_brings_no_message(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    (key,) = await room.start()
+    room.engine.tags[key] = Contest([room.engine.tags[key]], candidates=2, with_logprobs=False)
+    assert await room.step((key, {"text": "the first of two", "finish_reason": "stop"})) == []
+    assert len(room.server.live) == 1
+
+
+@on_a_loop
+async def test_a_second_request_of_a_live_id_is_ignored(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    (key,) = await room.start(1)
+    room.receive(generate(1, prompts=["another"]))
+    await room.settle()
+    assert room.take() == []
+    assert (list(room.engine.tags), room.starter.begun) == ([key], 1)
+    assert room.server.live.sequences == 1
+    await room.step((key, {"finish_reason": "stop"}))
+    await room.start(1)
+
+
+# ---- refusals ---------------------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_while_the_model_loads_a_request_is_503(tmp_path: Path) -> None:
+    room = Room(tmp_path, attached=False)
+    room.receive(generate())
+    ((_, failed),) = room.take()
+    assert (failed.status, failed.code) == (503, "engine_loading")
+    assert failed.retry_after
+    assert len(room.server.live) == 0
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"n": 2}, {"prompts": ["a", "b"]}, {"n": 4}, {"best_of": 2}],
+    ids=["n", "prompts", "all of it", "best_of"],
+)
+@on_a_loop
+async def test_a_queue_that_is_full_is_429_until_there_is_room(tmp_path: Path, fields: dict[str, Any]) -> None:
+    room = Room(tmp_path, max_queue=4)
+    keys = await room.start(1, n=3)
+    room.receive(generate(2, **fields), BOB)
+    ((client, failed),) = room.take()
+    assert (client, failed.id, failed.status, failed.code) == (BOB, 2, 429, "queue_full")
+    assert failed.retry_after
+    await room.start(3, BOB, n=1)
+    await room.step(*[(key, {"finish_reason": "stop"}) for key in keys])
+    room.receive(wire.Abort(ids=[3]), BOB)
+    await room.start(4, BOB, **fields)
+
+
+@on_a_loop
+async def test_a_request_that_could_never_fit_is_400_and_not_429(tmp_path: Path) -> None:
+    room = Room(tmp_path, max_queue=4)
+    room.receive(generate(n=5))
+    ((_, failed),) = room.take()
+    assert (failed.status, failed.param, failed.retry_after) == (400, "n", None)
+
+
+@on_a_loop
+async def test_what_vllm_refuses_fails_before_anything_is_generated(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(generate(n=2, sampling=wire.Sampling(stop=["refused"])))
+    await room.settle()
+    ((_, failed),) = room.take()
+    assert (failed.id, failed.status, failed.param, failed.message) == (1, 400, "temperature", "vLLM refuses it")
+    assert room.engine.tags == {}
+    assert room.server.live.sequences == 0
+
+
+@on_a_loop
+async def test_a_defect_is_a_500_that_tells_no_internals(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(generate(sampling=wire.Sampling(stop=["broken"])))
+    await room.settle()
+    _, (_, failed) = room.take()
+    assert (failed.status, failed.type) == (500, "server_error")
+    assert "a defect" not in failed.message
+    assert len(room.server.live) == 0
+
+
+# ---- aborts -----------------------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_abort_while_running_stops_every_choice(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(1, n=2)
+    (other,) = await room.start(2)
+    room.receive(wire.Abort(ids=[1, 99]))
+    await room.settle()
+    assert room.engine.aborted == keys
+    assert [request.id for request in room.server.live] == [2]
+    assert await room.step((other, {"text": "x"}))
+    assert room.take() == []
+
+
+@on_a_loop
+async def test_abort_cancels_beam_searches(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(1, sampling=BEAM)
+    room.receive(wire.Abort(ids=[1]))
+    await room.settle()
+    assert room.starter.searches[0].found.cancelled()
+    assert room.take() == []
+
+
+@on_a_loop
+async def test_abort_while_rendering_starts_nothing(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.starter.gate.clear()
+    room.receive(generate())
+    await room.settle()
+    assert room.starter.begun == 1
+    room.receive(wire.Abort(ids=[1]))
+    assert room.server.live.sequences == 0
+    room.starter.gate.set()
+    await room.settle()
+    assert room.take() == []
+    assert room.engine.tags == {}
+
+
+@on_a_loop
+async def test_a_request_that_was_aborted_is_not_told_that_it_failed(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.starter.gate.clear()
+    room.receive(generate(sampling=wire.Sampling(stop=["refused"])))
+    await room.settle()
+    room.receive(wire.Abort(ids=[1]))
+    room.starter.gate.set()
+    await room.settle()
+    assert room.take() == []
+
+
+@on_a_loop
+async def test_abort_between_two_submits_stops_the_first_and_starts_no_third(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.engine.submits.clear()
+    room.receive(generate(n=3))
+    await room.settle()
+    room.receive(wire.Abort(ids=[1]))
+    room.engine.submits.set()
+    await room.settle()
+    assert list(room.engine.tags) == room.engine.aborted == ["key-1"]
+
+
+@on_a_loop
+async def test_only_the_owner_can_abort(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(1, ANN)
+    room.receive(wire.Abort(ids=[1]), BOB)
+    await room.settle()
+    assert room.engine.aborted == []
+
+
+@on_a_loop
+async def test_an_id_may_be_used_again_after_an_abort(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.starter.gate.clear()
+    room.receive(generate(1, prompts=["first"]))
+    await room.settle()
+    room.receive(wire.Abort(ids=[1]))
+    room.receive(generate(1, prompts=["second one"]))
+    room.starter.gate.set()
+    await room.settle()
+    assert room.take() == [(ANN, wire.Accepted(id=1, prompt_tokens=len("second one")))]
+    assert len(room.engine.tags) == 1
+
+
+@on_a_loop
+async def test_a_web_worker_that_falls_silent_loses_its_requests(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room, now = Room(tmp_path), 1000.0
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: now))
+    silent = await room.start(1, ANN)
+    await room.start(1, BOB)
+    now += wire.CLIENT_SILENCE_LIMIT - 0.1
+    room.receive(wire.Ping(), BOB)
+    room.server.forget_silent_clients()
+    await room.settle()
+    assert room.engine.aborted == []
+    now += 0.2
+    room.server.forget_silent_clients()
+    await room.settle()
+    assert room.engine.aborted == silent
+    assert [request.client for request in room.server.live] == [BOB]
+
+
+@on_a_loop
+async def test_a_web_worker_that_cannot_be_reached_loses_its_requests(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    first, second = await room.start(1, ANN, n=2)
+    (other,) = await room.start(1, BOB)
+    room.unreachable.add(ANN)
+    batches = await room.step((first, {"text": "x"}), (other, {"text": "y"}))
+    assert [client for client, _ in batches] == [BOB]
+    assert room.engine.aborted == [first, second]
+    assert room.server.live.sequences == 1
+
+
+@on_a_loop
+async def test_a_web_worker_that_is_gone_before_accepted_starts_nothing(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.unreachable.add(ANN)
+    room.receive(generate(n=2))
+    await room.settle()
+    assert room.engine.tags == {}
+    assert room.server.live.sequences == 0
+
+
+# ---- the end ----------------------------------------------------------------------------------------------------
+
+
+@on_a_loop
+async def test_an_engine_that_dies_ends_the_pump_and_fails_every_request(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(1, ANN)
+    await room.start(2, BOB)
+    await room.engine.steps.put(EngineGone())
+    with pytest.raises(EngineGone):
+        await room.server.pump()
+    room.server.fail_all(unavailable("The engine has crashed.", "engine_restarting"))
+    failures = [(client, failed.id, failed.status, failed.code) for client, failed in room.take()]
+    assert failures == [(ANN, 1, 503, "engine_restarting"), (BOB, 2, 503, "engine_restarting")]
+    assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_a_request_that_is_still_being_rendered_fails_once_when_the_engine_ends(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.starter.gate.clear()
+    room.receive(generate())
+    await room.settle()
+    room.server.fail_all(unavailable("The engine is being stopped.", "engine_stopping"))
+    room.starter.gate.set()
+    await room.settle()
+    ((_, failed),) = room.take()
+    assert failed.code == "engine_stopping"
+    assert room.engine.tags == {}
