@@ -20,7 +20,7 @@ from schemas.wire import Delta
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
 
-    from engine_proc.engine import Distribution, Engine, Output, Prepared
+    from engine_proc.engine import Distribution, Engine, Output, Prepared, Row
 
 Logprobs = npt.NDArray[np.float64]
 
@@ -36,6 +36,10 @@ class BeamRules:
     """Tokens that end a beam."""
     has_stop_strings: bool
     vocab_size: int
+    alternatives: int | None
+    """Log probabilities that the reply tells beside each token's own; None: not even that."""
+    first: "SamplingParams"
+    """For the first step, which scores the prompt too where that is wanted."""
     step: "SamplingParams"
     """For one step of one beam: one token, with enough log probabilities to choose from."""
     bias: dict[int, float]
@@ -54,21 +58,24 @@ class BeamRules:
     @property
     def kept(self) -> int:
         """Candidates of a step: enough that `width` of them go on even if all others have ended."""
-        return min(self.vocab_size, max(2, 1 + len(self.end_ids)) * self.width)
+        return max(2, 1 + len(self.end_ids)) * self.width
+
+    @property
+    def per_beam(self) -> int:
+        """Candidates that one beam can give."""
+        return min(self.vocab_size, self.kept)
 
 
 @dataclass(slots=True)
 class Beam:
-    """A sequence of generated tokens, its log probability, and the distributions that its tokens came from."""
+    """A sequence of generated tokens, its log probability, and what the reply tells of each token."""
 
     token_ids: list[int]
     logprob: float
-    rows: list["Distribution"]
+    rows: list["Row"]
+    """Empty where the reply tells no log probabilities."""
     score: float = 0.0
     """Set when it has ended."""
-
-    def grown(self, token_id: int, logprob: float, row: "Distribution") -> "Beam":
-        return Beam([*self.token_ids, token_id], logprob, [*self.rows, row])
 
 
 @dataclass(slots=True)
@@ -92,8 +99,10 @@ class BeamSearch:
     ) -> None:
         """`whole` is the request as sampling would have it: it says how the result becomes text."""
         self._engine = engine
-        self._prompt = prompt
+        self._prompt_ids: list[int] = prompt["prompt_token_ids"]
         self._whole = whole
+        self._first = engine.prepare(prompt, rules.first)
+        self._step = engine.prepare(prompt, rules.step)
         self._rules = rules
         self._choices = choices
         self._finished: list[Beam] = []
@@ -116,19 +125,16 @@ class BeamSearch:
         return self._deltas()
 
     async def _distributions(self, beams: list[Beam]) -> list["Distribution"]:
-        steps = []
-        prompt_ids = self._prompt["prompt_token_ids"]
-        for beam in beams:
-            step = _Step(self._choices[0].request)
-            prompt = {**self._prompt, "prompt_token_ids": [*prompt_ids, *beam.token_ids]}
-            prepared = self._engine.prepare(prompt, self._rules.step)
-            self._keys.append(await self._engine.submit(step, prepared, raw=True))
-            steps.append(step)
+        steps = [_Step(self._choices[0].request) for _ in beams]
+        prepared = self._step if self._generated else self._first
+        sequences = [self._engine.again(prepared, self._prompt_ids + beam.token_ids) for beam in beams]
+        for step, sequence in zip(steps, sequences, strict=True):
+            self._keys.append(await self._engine.submit(step, sequence, raw=True))
         outputs = [await step.output for step in steps]
         self._keys.clear()
-        self._generated += len(outputs)
-        if self._prompt_scores is None:
+        if not self._generated:
             self._prompt_scores = outputs[0].prompt_scores
+        self._generated += len(outputs)
         return [output.distribution for output in outputs if output.distribution is not None]
 
     def _select(self, beams: list[Beam], rows: list["Distribution"], *, last: bool) -> tuple[list[Beam], list[Beam]]:
@@ -137,20 +143,24 @@ class BeamSearch:
         owner = np.repeat(np.arange(len(beams)), [len(ids) for ids, _ in scored])
         token_ids = np.concatenate([ids for ids, _ in scored])
         logprobs = np.concatenate([total for _, total in scored])
-        order = np.argsort(-logprobs, kind="stable")[: self._rules.kept]
+        width = self._rules.width
         ended: list[Beam] = []
         running: list[Beam] = []
-        for rank, index in enumerate(order.tolist()):
-            beam, token_id = owner[index], int(token_ids[index])
-            candidate = beams[beam].grown(token_id, float(logprobs[index]), rows[beam])
+        for rank, index in enumerate(np.lexsort((token_ids, owner, -logprobs))[: self._rules.kept].tolist()):
+            if rank >= width and (last or len(running) == width):
+                break
+            beam = owner[index]
+            candidate = self._grown(beams[beam], int(token_ids[index]), float(logprobs[index]), rows[beam])
             if not (last or self._has_ended(candidate)):
                 running.append(candidate)
-            elif rank < self._rules.width:
+            elif rank < width:
                 ended.append(candidate)
-        return ended, running[: self._rules.width]
+        return ended, running[:width]
 
     def _candidates(self, beam: Beam, row: "Distribution") -> tuple[npt.NDArray[np.int32], Logprobs]:
-        token_ids, logprobs = row[0][1:], row[1][1:].astype(np.float64)  # the first is the sampled token, again
+        # The first is the sampled token, again; and a row may be wider than it was asked to be (see `_narrow`).
+        wanted = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
+        token_ids, logprobs = row[0][1 : wanted + 1], row[1][1 : wanted + 1].astype(np.float64)
         if self._rules.adjusts:
             token_ids, logprobs = self._adjusted(beam, token_ids, logprobs)
         return token_ids, beam.logprob + logprobs
@@ -162,21 +172,31 @@ class BeamSearch:
         by_id = np.full(rules.vocab_size, -np.inf)
         by_id[token_ids] = logprobs
         if rules.repetition_penalty != 1.0:
-            seen = np.unique([*self._prompt["prompt_token_ids"], *beam.token_ids])
+            seen = np.unique([*self._prompt_ids, *beam.token_ids])
             by_id[seen] *= rules.repetition_penalty  # log probabilities are negative
         generated, times = np.unique(np.array(beam.token_ids, dtype=np.int64), return_counts=True)
         by_id[generated] -= rules.presence_penalty + rules.frequency_penalty * times
         for token_id, bias in rules.bias.items():
             by_id[token_id] += bias
-        allowed = np.array(rules.allowed or token_ids, dtype=np.int32)
-        best = allowed[np.argsort(-by_id[allowed], kind="stable")[: rules.kept]]
+        allowed = np.array(rules.allowed, dtype=np.int32) if rules.allowed else token_ids
+        kept = min(rules.per_beam, len(allowed))
+        best = allowed[np.argpartition(-by_id[allowed], kept - 1)[:kept]]
         best = best[by_id[best] > -np.inf]
         return best, by_id[best]
+
+    def _grown(self, beam: Beam, token_id: int, logprob: float, row: "Distribution") -> Beam:
+        if self._rules.alternatives is None:
+            return Beam([*beam.token_ids, token_id], logprob, beam.rows)
+        rank = int(np.flatnonzero(row[0][1:] == token_id)[0]) + 1
+        told = [rank, *range(1, self._rules.alternatives + 1)]  # copied: a row may be as wide as the vocabulary
+        return Beam([*beam.token_ids, token_id], logprob, [*beam.rows, (row[0][told], row[1][told], rank)])
 
     def _has_ended(self, beam: Beam) -> bool:
         if beam.token_ids[-1] in self._rules.end_ids:
             return True
-        return self._rules.has_stop_strings and self._output(beam, last=False).finish_reason == "stop"
+        if not self._rules.has_stop_strings:
+            return False
+        return self._engine.retell(self._whole, beam.token_ids, [], None, None).finish_reason == "stop"
 
     def _keep(self, ended: list[Beam]) -> None:
         for beam in ended:
@@ -188,13 +208,11 @@ class BeamSearch:
             return True
         return bool(best_running.logprob / length**self._rules.length_penalty > self._finished[-1].score)
 
-    def _output(self, beam: Beam, *, last: bool) -> "Output":
-        """`beam` as the adapter would have reported it; without `last`, as one that may go on."""
+    def _output(self, beam: Beam) -> "Output":
+        """`beam` as the adapter would have reported it."""
         end = beam.token_ids[-1]
-        reason = "stop" if end in self._rules.end_ids else "length" if last else None
-        return self._engine.retell(
-            self._whole, beam.token_ids, beam.rows, reason, end if reason == "stop" else None, self._prompt_scores
-        )
+        reason, stop_reason = ("stop", end) if end in self._rules.end_ids else ("length", None)
+        return self._engine.retell(self._whole, beam.token_ids, beam.rows, reason, stop_reason, self._prompt_scores)
 
     def _deltas(self) -> list[Delta]:
         # A white list may leave fewer sequences than choices: then the last repeats.
@@ -202,5 +220,5 @@ class BeamSearch:
         discarded = max(0, self._generated - sum(len(beam.token_ids) for beam in winners))
         deltas: list[Delta] = []
         for choice, beam in zip(self._choices, winners, strict=True):
-            deltas.append(choice.delta(self._output(beam, last=True), discarded if not deltas else 0))
+            deltas.append(choice.delta(self._output(beam), discarded if not deltas else 0))
         return deltas

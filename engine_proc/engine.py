@@ -9,11 +9,13 @@ import argparse
 import itertools
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import vllm
@@ -28,7 +30,11 @@ from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
-from vllm.v1.engine.detokenizer import IncrementalDetokenizer
+from vllm.v1.engine.detokenizer import (
+    FastIncrementalDetokenizer,
+    IncrementalDetokenizer,
+    uses_fast_detokenizer,
+)
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.logprobs import LogprobsProcessor
@@ -52,6 +58,30 @@ class EngineGone(Exception):
 
 Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Token ids and their natural log probabilities, before any penalty or bias: the sampled token, then the likeliest."""
+
+Row = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], int]
+"""What a reply tells of one token: ids and log probabilities, the token's own first, then the likeliest; its rank."""
+
+
+SPACED = "spaced"
+"""Among a sequence's `extra_args`: put spaces between special tokens even where the tokenizer does not."""
+
+
+class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
+    """vLLM's takes such spaces away where they are not wanted; byte-level tokenizers make none to begin with."""
+
+    def __init__(self, tokenizer: Any, request: EngineCoreRequest) -> None:
+        super().__init__(tokenizer, request)
+        self._special_ids = _special_ids(tokenizer)
+        self._after_special = False
+
+    def decode_next(self, next_token_id: int) -> str:
+        text: str = super().decode_next(next_token_id)
+        special = next_token_id in self._special_ids
+        if special and self._after_special and not text.startswith(" "):
+            text = f" {text}"
+        self._after_special = special
+        return text
 
 
 @dataclass(slots=True)
@@ -115,7 +145,7 @@ class Engine:
         self.silent_stop_ids: frozenset[int] = frozenset()
         """End tokens that are no news: they are not reported as a stop reason."""
         self._tasks = ("generate",)
-        self._special_ids = frozenset(self.renderer.get_tokenizer().all_special_ids)
+        self._special_ids = _special_ids(self.renderer.get_tokenizer())
         self._live: dict[str, _Sequence] = {}
         self._keys = itertools.count()
         self._stats = Stats()
@@ -153,6 +183,12 @@ class Engine:
         except ValueError as error:
             raise invalid(str(error)) from error
 
+    def again(self, prepared: EngineCoreRequest, token_ids: list[int]) -> EngineCoreRequest:
+        """A prepared sequence anew, after another prompt that leaves it as much room: unchecked, and so cheaper."""
+        return msgspec.structs.replace(
+            prepared, request_id=str(next(self._keys)), prompt_token_ids=token_ids, arrival_time=time.time()
+        )
+
     async def submit(self, tag: Any, prepared: EngineCoreRequest, *, stream: bool = False, raw: bool = False) -> str:
         """Start a prepared sequence and return its key. Its outputs come from `step`, the last with a finish reason.
 
@@ -175,22 +211,29 @@ class Engine:
         return _Sequence(
             tag=tag,
             stream=stream,
-            detokenizer=None if raw else IncrementalDetokenizer.from_new_request(tokenizer, prepared),
+            detokenizer=None if raw else self._detokenizer(prepared),
             logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
             prompt_token_ids=prepared.prompt_token_ids or [],
             silent_ids=self._special_ids if params.skip_special_tokens else frozenset(),
         )
 
+    def _detokenizer(self, prepared: EngineCoreRequest) -> IncrementalDetokenizer:
+        params, tokenizer = prepared.sampling_params, self.renderer.tokenizer
+        spaced = params is not None and SPACED in (params.extra_args or ()) and not params.skip_special_tokens
+        if spaced and uses_fast_detokenizer(tokenizer):
+            return _SpacedDetokenizer(tokenizer, prepared)
+        return IncrementalDetokenizer.from_new_request(tokenizer, prepared)
+
     def retell(
         self,
         prepared: EngineCoreRequest,
         token_ids: list[int],
-        rows: list[Distribution],
+        rows: list[Row],
         finish_reason: str | None,
         stop_reason: int | None,
         prompt_scores: Any = None,
     ) -> Output:
-        """What `step` would have reported of a sequence of these tokens, drawn from these distributions.
+        """What `step` would have reported of a sequence of these tokens; `rows` where log probabilities are wanted.
 
         A stop string in the text ends it, whatever `finish_reason` says; else without one the output is only good for
         its `finish_reason`.
@@ -199,7 +242,7 @@ class Engine:
         raw = EngineCoreOutput(
             request_id=prepared.request_id,
             new_token_ids=token_ids,
-            new_logprobs=_stack(token_ids, rows),
+            new_logprobs=_stack(rows) if rows else None,
             new_prompt_logprobs_tensors=prompt_scores,
             finish_reason=None if finish_reason is None else reasons[finish_reason],
             stop_reason=stop_reason,
@@ -291,15 +334,14 @@ class Engine:
         self.renderer.shutdown()
 
 
-def _stack(token_ids: list[int], rows: list[Distribution]) -> LogprobsLists:
-    """Rows as vLLM has them: the chosen token first, then the likeliest."""
-    ids = np.stack([row[0] for row in rows])
-    logprobs = np.stack([row[1] for row in rows])
-    ranks = np.empty(len(rows), dtype=np.int32)
-    for position, token_id in enumerate(token_ids):
-        rank = int(np.flatnonzero(ids[position, 1:] == token_id)[0]) + 1
-        ids[position, 0], logprobs[position, 0], ranks[position] = token_id, logprobs[position, rank], rank
-    return LogprobsLists(ids, logprobs, ranks)
+def _special_ids(tokenizer: Any) -> frozenset[int]:
+    """Not `all_special_ids`, which has only those with a role (bos, eos, pad)."""
+    return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
+
+
+def _stack(rows: list[Row]) -> LogprobsLists:
+    ids, logprobs, ranks = zip(*rows, strict=True)
+    return LogprobsLists(np.stack(ids), np.stack(logprobs), np.array(ranks, dtype=np.int32))
 
 
 def _narrow(raw: EngineCoreOutput, wanted: int | None) -> None:
@@ -317,8 +359,13 @@ def _entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int])
     ranked = sorted(
         (entry for entry in position.items() if entry[1].rank <= (wanted or 0)), key=lambda entry: entry[1].rank
     )
-    top = [(entry.decoded_token or "", other_id, entry.logprob) for other_id, entry in ranked]
-    return TokenLogprob(chosen.decoded_token or "", token_id, chosen.logprob, top, token_id in silent)
+    top = [(entry.decoded_token or "", other_id, _finite(entry.logprob)) for other_id, entry in ranked]
+    return TokenLogprob(chosen.decoded_token or "", token_id, _finite(chosen.logprob), top, token_id in silent)
+
+
+def _finite(logprob: float) -> float:
+    """JSON has no infinity; vLLM's own server says -9999 too."""
+    return max(logprob, -9999.0)
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:

@@ -7,6 +7,7 @@ from typing import Any
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
 from engine_proc.beam_search import BeamRules
+from engine_proc.engine import SPACED
 from schemas.errors import invalid
 from schemas.wire import Generate, Sampling
 
@@ -46,7 +47,8 @@ class SamplingRules:
             include_stop_str_in_output=wanted.include_stop_str_in_output,
             ignore_eos=wanted.ignore_eos,
             skip_special_tokens=wanted.skip_special_tokens,
-            spaces_between_special_tokens=wanted.spaces_between_special_tokens,
+            spaces_between_special_tokens=wanted.spaces_between_special_tokens is not False,
+            extra_args={SPACED: True} if wanted.spaces_between_special_tokens else None,
             logprobs=scored if wanted.logprobs is None else wanted.logprobs,
             prompt_logprobs=wanted.logprobs if request.echo and request.prompts is not None else None,
             logit_bias=bias or None,
@@ -70,6 +72,8 @@ class SamplingRules:
             end_ids=frozenset(end_ids),
             has_stop_strings=bool(wanted.stop),
             vocab_size=self.vocab_size,
+            alternatives=wanted.logprobs,
+            first=whole,
             step=whole,
             bias=whole.logit_bias or {},
             allowed=whole.allowed_token_ids or [],
@@ -77,16 +81,11 @@ class SamplingRules:
             presence_penalty=whole.presence_penalty,
             frequency_penalty=whole.frequency_penalty,
         )
-        rules.step = SamplingParams(
-            max_tokens=1,
-            temperature=0.0,
-            # All of them where they are changed: then a token from far down the list may come out on top.
-            logprobs=self.vocab_size if rules.adjusts else max(rules.kept, wanted.logprobs or 0),
-            prompt_logprobs=whole.prompt_logprobs,
-            detokenize=False,
-            output_kind=RequestOutputKind.DELTA,
-            skip_clone=True,
-        )
+        # All of them where they are changed: then a token from far down the list may come out on top.
+        logprobs = self.vocab_size if rules.adjusts else max(rules.per_beam, wanted.logprobs or 0)
+        rules.step = _one_token(logprobs, None)
+        # Once: vLLM computes a prompt that it scores anew, whatever its cache holds.
+        rules.first = _one_token(logprobs, whole.prompt_logprobs)
         return rules
 
     def _or_default(self, given: Any, name: str, otherwise: Any) -> Any:
@@ -138,6 +137,18 @@ class SamplingRules:
         if token_id >= self.vocab_size:
             raise invalid(f"Token id {token_id} is outside the vocabulary of {self.vocab_size} tokens.", field)
         return token_id
+
+
+def _one_token(logprobs: int, prompt_logprobs: int | None) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0.0,
+        logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+        skip_clone=True,
+    )
 
 
 def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], texts: Iterable[str]) -> frozenset[int]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 
 log = logging.getLogger("hearth.server")
 
+VLLM_ERROR = ApiError(
+    500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
+)
 Send = Callable[[bytes, bytes], bool]
 
 
@@ -155,7 +158,11 @@ class Server:
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
             for output in outputs:
                 request = output.tag.request
-                batches[request.client] += self._account(request, output.tag.take(output))
+                if output.finish_reason == "error":
+                    self._end_with(request, VLLM_ERROR)
+                    self._drop(request)
+                else:
+                    batches[request.client] += self._account(request, output.tag.take(output))
             self._send_deltas(batches)
 
     def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.fields import Bool, GenerationSchema, Int, Items, Text, optional
+from schemas.fields import GenerationSchema
+from schemas.json_types import Bool, Int, Items, Text, optional
 
 MAX_CONVERSATION_ID = 255
 ROLES = ("system", "developer", "user", "assistant", "tool")
@@ -56,11 +57,14 @@ class MessageSchema(Schema):
     content = Content(
         load_default=None,
         allow_none=True,
-        metadata={"description": "Text or text parts; null only where an assistant calls tools."},
+        metadata={
+            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null, or left out, '
+            "only by an assistant that calls tools.",
+        },
     )
-    name = Text(metadata={"description": "The speaker's name, where the chat template uses it."})
-    tool_calls = Items(fields.Dict(), metadata={"description": "The calls an assistant made."})
-    tool_call_id = Text(metadata={"description": "The call that a tool message answers."})
+    name = Text(metadata={"description": "The speaker's name, for chat templates that use it."})
+    tool_calls = Items(fields.Dict(), metadata={"description": "The tools that an assistant called."})
+    tool_call_id = Text(metadata={"description": "The call that a message of role `tool` answers."})
 
     @validates_schema
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -78,19 +82,51 @@ class ChatCompletionSchema(GenerationSchema):
         required=True,
         validate=validate.Length(min=1, error="Expected at least one message."),
         error_messages={"invalid": "Expected an array of messages."},
-        metadata={"description": "The conversation so far."},
+        metadata={
+            "description": "The conversation so far: at least one message. With `conversation_id`, what is new in it."
+        },
     )
     max_completion_tokens = optional(
-        Int, None, "The newer name of `max_tokens`, and stronger.", validate=validate.Range(1, 2**31 - 1)
+        Int,
+        None,
+        "The newer name of `max_tokens`; where both are given, this one counts.",
+        otherwise="`max_tokens`",
+        validate=validate.Range(1, 2**31 - 1),
     )
     logprobs = optional(Bool, False, "Return the log probability of each token.")
-    top_logprobs = optional(Int, None, "Alternatives per token, with `logprobs`.", validate=validate.Range(0, 20))
-    add_generation_prompt = optional(
-        Bool, None, "Let the chat template open the assistant's turn; on, unless `continue_final_message` is."
+    top_logprobs = optional(
+        Int,
+        None,
+        "How many alternatives to return with each token. Allowed with `logprobs`: true only.",
+        otherwise="0",
+        validate=validate.Range(0, 20),
     )
-    continue_final_message = optional(Bool, False, "Go on with the last message instead of answering it.")
-    force_prompt = optional(Text, None, "An instruction that is added to the system message.")
-    conversation_id = optional(ConversationId, None, "The conversation, kept by the server, that this is a turn of.")
+    add_generation_prompt = optional(
+        Bool,
+        None,
+        "Let the chat template open the assistant's turn.",
+        otherwise="the opposite of `continue_final_message`",
+    )
+    continue_final_message = optional(
+        Bool,
+        False,
+        "Go on with the last message instead of answering it. Not together with `add_generation_prompt`: true (400).",
+    )
+    force_prompt = optional(
+        Text,
+        None,
+        "An instruction that the server adds to the system message (or makes one of). It is never echoed, and never "
+        "stored with the conversation.",
+        otherwise="none",
+    )
+    conversation_id = optional(
+        ConversationId,
+        None,
+        'The conversation that this is a turn of; 42 and `"42"` are the same one. What was said under this id goes '
+        "before `messages`, and what is new, with the first choice, is stored when the reply is complete. A client "
+        "that sends the whole history itself is recognised: nothing is doubled. Each API key has its own.",
+        otherwise="none: nothing is stored",
+    )
 
     @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from schemas.fields import TOKEN_ID, GenerationSchema, Int, Text, optional
+from schemas.fields import TOKEN_ID, GenerationSchema
+from schemas.json_types import Int, Text, optional
 
 MAX_PROMPTS = 2048
 
@@ -50,19 +51,34 @@ class CompletionSchema(GenerationSchema):
 
     default_max_tokens = 16
 
-    prompt = Prompt(required=True, metadata={"description": "Text or token ids, or an array of either."})
-    suffix = optional(Text, None, "Text that follows the completion.")
+    prompt = Prompt(
+        required=True,
+        metadata={
+            "description": "A text, token ids, or an array of either. Choices are numbered prompt by prompt: choice "
+            "`p * n + i` is the i-th of prompt p.",
+            "x-range": f"1 to {MAX_PROMPTS} prompts; token ids of the vocabulary",
+        },
+    )
+    suffix = optional(
+        Text,
+        None,
+        "What follows the completion: a model that knows how fills the middle; else this is put after the text.",
+        otherwise="none",
+    )
     logprobs = optional(
         Int,
         None,
-        "Log probabilities of the chosen token and of this many alternatives.",
+        "Return the log probability of each token, and of this many alternatives.",
+        otherwise="none are returned",
         validate=validate.Range(0, 20),
     )
 
     max_tokens = optional(
         Int,
         None,
-        "Most tokens of one choice (16 where left out); 0, with `echo`, scores the prompt.",
+        "Most tokens of one choice. More than the model's whole context is a 400. 0, allowed only with `echo`, scores "
+        "the prompt.",
+        otherwise="16",
         validate=validate.Range(0, 2**31 - 1),
     )
 

@@ -1,16 +1,15 @@
 """The fields that chat and text completions share, each with its type, range, default and documentation.
 
-Meanings are OpenAI's, and where OpenAI has none, vLLM's. marshmallow's own number and string fields also take
-`"5"` and `true`; a JSON API must not, so `Int`, `Number`, `Bool` and `Text` are strict.
+Meanings are OpenAI's, and where OpenAI has none, vLLM's.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
+from schemas.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, optional
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
 TOKEN_ID = validate.Range(0, 2**31 - 1)
@@ -18,83 +17,11 @@ MAX_STOPS = 64
 MAX_STOP_CHARS = 1000  # text is held back until it can no longer begin a stop string, so one must stay short
 
 
-class _Strict(fields.Field[Any]):
-    """A JSON value of exactly these Python types (`bool` is no number)."""
-
-    types: tuple[type, ...]
-    expected: str
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if type(value) not in self.types:
-            raise ValidationError(f"Expected {self.expected}.")
-        return value
-
-
-class Int(_Strict):
-    types = (int,)
-    expected = "an integer"
-
-
-class Number(_Strict):
-    types = (int, float)
-    expected = "a number"
-
-
-class Bool(_Strict):
-    types = (bool,)
-    expected = "true or false"
-
-
-class Text(_Strict):
-    types = (str,)
-    expected = "a string"
-
-
-class Seed(Int):
-    """A 64-bit integer; -1 is like any other (vLLM itself takes it for "no seed")."""
-
-
-class Items(fields.List[Any]):
-    """A JSON array; a lone scalar too where `scalar` is set (`"stop": "\\n"`)."""
-
-    def __init__(self, inner: fields.Field[Any], *, scalar: bool = False, **kwargs: Any) -> None:
-        super().__init__(inner, **kwargs)
-        self.scalar = scalar
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if self.scalar and not isinstance(value, (list, dict)):
-            value = [value]
-        if not isinstance(value, list):
-            raise ValidationError(
-                "Expected an array." if not self.scalar else "Expected a string or an array of strings."
-            )
-        return list(super()._deserialize(value, attr, data, **kwargs))
-
-
-class LogitBias(fields.Field[dict[str, float]]):
-    """An object of token id (digits) or token text to a bias in [-100, 100]."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, float]:
-        if not isinstance(value, Mapping):
-            raise ValidationError("Expected an object of token to bias.")
-        for token, bias in value.items():
-            if type(bias) not in (int, float) or not -100 <= bias <= 100:
-                raise ValidationError({token: ["Expected a number in [-100, 100]."]})
-            if not token:
-                raise ValidationError("A token must not be empty.")
-        return dict(value)
-
-
-def optional(field: type[fields.Field[Any]], default: Any, description: str, *args: Any, **kwargs: Any) -> Any:
-    """A field that may be left out or null; both mean `default`."""
-    return field(*args, load_default=default, allow_none=True, metadata={"description": description}, **kwargs)
-
-
 class StreamOptionsSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    include_usage = optional(Bool, False, "Send a last chunk with the token counts and no choices.")
+    include_usage = optional(Bool, False, "Send one more chunk at the end, with the token counts and no choices.")
 
 
 @dataclass(slots=True)
@@ -102,50 +29,106 @@ class Request:
     """A valid request: what goes over the wire, and what the web tier needs to shape the reply."""
 
     generate: wire.Generate
-    model: str
-    include_usage: bool
-    logprobs: bool
+    model: str | None
+    """None: this API has no model to name."""
+    include_usage: bool = False
+    logprobs: bool = False
     force_prompt: str | None = None
     """An instruction to add to `generate.messages` when they are complete."""
     conversation_id: str | None = None
 
 
-class GenerationSchema(Schema):
-    """The fields that `/v1/chat/completions` and `/v1/completions` have in common."""
+class SamplingSchema(Body):
+    """What every endpoint that generates takes."""
 
-    class Meta:
-        unknown = EXCLUDE
-        ordered = True
+    temperature = optional(
+        Number,
+        None,
+        "0 always takes the likeliest token; the higher, the more varied.",
+        otherwise="the model's own, or 1",
+        validate=validate.Range(0, 2),
+    )
+    top_p = optional(
+        Number,
+        None,
+        "Only the likeliest tokens that together have this probability; 1 is off.",
+        otherwise="the model's own, or 1",
+        validate=validate.Range(0, 1, min_inclusive=False),
+    )
+
+
+class GenerationSchema(SamplingSchema):
+    """The fields that `/v1/chat/completions` and `/v1/completions` have in common."""
 
     default_max_tokens: ClassVar[int | None]
 
-    model = optional(Text, "", "Any name is served; the reply names the model that is really loaded.")
-    temperature = optional(Number, None, "Sampling temperature; 0 is greedy.", validate=validate.Range(0, 2))
-    top_p = optional(Number, None, "Nucleus sampling.", validate=validate.Range(0, 1, min_inclusive=False))
-    top_k = optional(Int, None, "Only the k likeliest tokens; -1 or 0 is off.", validate=validate.Range(-1, 2**31 - 1))
-    min_p = optional(
-        Number, None, "Least probability, relative to the likeliest token's.", validate=validate.Range(0, 1)
+    model = optional(
+        Text,
+        "",
+        "Any name is served, the empty one too, and the reply names the model that is really loaded. "
+        "With `HEARTH_STRICT_MODEL=1`, a name that is not served is a 404 `model_not_found`.",
     )
-    seed = optional(Seed, None, "Makes sampling repeatable.", validate=INT64)
-    presence_penalty = optional(Number, 0.0, "Against tokens already generated.", validate=validate.Range(-2, 2))
+    top_k = optional(
+        Int,
+        None,
+        "Only this many of the likeliest tokens; -1 or 0 is off.",
+        otherwise="the model's own, or off",
+        validate=validate.Range(-1, 2**31 - 1),
+    )
+    min_p = optional(
+        Number,
+        None,
+        "Only tokens that have at least this share of the likeliest token's probability; 0 is off.",
+        otherwise="the model's own, or 0",
+        validate=validate.Range(0, 1),
+    )
+    seed = optional(
+        Seed,
+        None,
+        "The same request with the same seed gets the same answer.",
+        otherwise="another each time",
+        validate=INT64,
+    )
+    presence_penalty = optional(
+        Number,
+        0.0,
+        "Above 0 discourages tokens that the answer has already; below 0 encourages them.",
+        validate=validate.Range(-2, 2),
+    )
     frequency_penalty = optional(
-        Number, 0.0, "Against tokens already generated, by how often.", validate=validate.Range(-2, 2)
+        Number,
+        0.0,
+        "As `presence_penalty`, in proportion to how often the answer has the token.",
+        validate=validate.Range(-2, 2),
     )
     repetition_penalty = optional(
         Number,
         None,
-        "Against tokens of the prompt and the answer; 1 is off, above 1 discourages.",
+        "Above 1 discourages tokens that the prompt or the answer has already; below 1 encourages them.",
+        otherwise="the model's own, or 1",
         validate=validate.Range(0, 100, min_inclusive=False),
     )
-    n = optional(Int, 1, "How many choices.", validate=validate.Range(1, 128))
+    n = optional(Int, 1, "How many choices to return for each prompt.", validate=validate.Range(1, 128))
     best_of = optional(
-        Int, None, "Generate this many and return the n best by mean log probability.", validate=validate.Range(1, 128)
+        Int,
+        None,
+        "Generate this many and return the `n` with the highest mean log probability. Below `n` it is raised to `n`; "
+        "above `n` it cannot be streamed (400), but with `use_beam_search`.",
+        otherwise="`n`",
+        validate=validate.Range(1, 128),
     )
-    max_tokens = optional(Int, None, "Most tokens of one choice.", validate=validate.Range(1, 2**31 - 1))
+    max_tokens = optional(
+        Int,
+        None,
+        "Most tokens of one choice. More than the model's whole context is a 400.",
+        otherwise="the rest of the context",
+        validate=validate.Range(1, 2**31 - 1),
+    )
     stop = optional(
         Items,
         [],
-        "Text, or up to 64 texts, that end a choice; cut from the output.",
+        "Text, or up to 64 texts, that end a choice, also where one comes in several tokens or stream chunks. Cut from "
+        "the output unless `include_stop_str_in_output`.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
         scalar=True,
         validate=validate.Length(max=MAX_STOPS),
@@ -157,41 +140,79 @@ class GenerationSchema(Schema):
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
-    stream = optional(Bool, False, "Send server-sent events as the text comes.")
+    stream = optional(Bool, False, "Send server-sent events as the text comes; the last is `data: [DONE]`.")
     stream_options = fields.Nested(
-        StreamOptionsSchema, load_default=None, allow_none=True, metadata={"description": "With `stream` only."}
+        StreamOptionsSchema,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "Allowed with `stream`: true only.", "x-default": "none"},
     )
     logit_bias = optional(
         LogitBias,
         {},
-        "Token id in digits, or token text, to a bias in [-100, 100].",
+        "From a token to what is added to its logit: -100 bans it, 100 all but forces it. A token is its id in digits "
+        "(outside the vocabulary: 400) or text. Text means itself and itself after a space, each that is one token; "
+        "where neither is, the first token of each.",
         validate=validate.Length(max=1024),
     )
     white_list_token_ids = optional(
-        Items, [], "Only these tokens may be generated.", Int(validate=TOKEN_ID), validate=validate.Length(max=1024)
+        Items,
+        [],
+        "Only these tokens, and those of `white_list_token`, may be generated; the end-of-text token, too, only where "
+        "it is listed. Ids outside the vocabulary are a 400.",
+        Int(validate=TOKEN_ID),
+        validate=validate.Length(max=1024),
     )
     white_list_token = optional(
         Items,
         [],
-        "Only these tokens, given as text, may be generated.",
+        "As `white_list_token_ids`, given as text. Text means tokens as in `logit_bias`, but where neither form is one "
+        "token, all tokens of the text are allowed.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
         validate=validate.Length(max=1024),
     )
-    user = optional(Text, "", "Goes to the log line with the request id.")
-    ignore_eos = optional(Bool, False, "Go on past the end-of-text token.")
-    use_beam_search = optional(Bool, False, "Beam search instead of sampling.")
-    length_penalty = optional(
-        Number, 1.0, "Exponent of the length in a beam's score.", validate=validate.Range(-100, 100)
+    user = optional(Text, "", "Who asks: goes to the server's log, cut after 64 characters.")
+    ignore_eos = optional(
+        Bool, False, "Go on past the end-of-text token and the default stops, until another limit ends the choice."
     )
-    skip_special_tokens = optional(Bool, True, "Leave special tokens out of the text.")
-    spaces_between_special_tokens = optional(Bool, True, "Put spaces between special tokens.")
-    include_stop_str_in_output = optional(Bool, False, "Keep the stop text in the output.")
-    echo = optional(Bool, False, "Put the prompt before the answer.")
-    enable_repeat_stopper = optional(Bool, False, "End a choice that has fallen into a loop.")
-    add_default_stop = optional(Bool, True, "Add the server's default stops to the request's own.")
-
-    def __init__(self, *, strict_fields: bool = False, **kwargs: Any) -> None:
-        super().__init__(unknown=RAISE if strict_fields else EXCLUDE, **kwargs)
+    use_beam_search = optional(
+        Bool,
+        False,
+        "Beam search of width max(`best_of`, `n`) instead of sampling: the `n` best by log probability / length ** "
+        "`length_penalty`, the same each time. `temperature`, `top_p`, `top_k`, `min_p` and `seed` do nothing then, "
+        "and with `stream` each choice comes in one piece.",
+    )
+    length_penalty = optional(
+        Number,
+        1.0,
+        "With `use_beam_search`: the higher, the longer the choices that win.",
+        validate=validate.Range(-100, 100),
+    )
+    skip_special_tokens = optional(Bool, True, "Leave special tokens, such as `<|eot_id|>`, out of the text.")
+    spaces_between_special_tokens = optional(
+        Bool,
+        None,
+        "Where special tokens are shown (`skip_special_tokens` false), put spaces between them, or none.",
+        otherwise="as the tokenizer has it",
+    )
+    include_stop_str_in_output = optional(Bool, False, "Keep the `stop` text that ended a choice in the output.")
+    echo = optional(
+        Bool,
+        False,
+        "Begin each choice with the prompt, with `logprobs` its log probabilities too; in a chat, with the last "
+        "message where that is the assistant's.",
+    )
+    enable_repeat_stopper = optional(
+        Bool,
+        False,
+        "End a choice that has fallen into a loop, with `finish_reason` `stop` and `stop_reason` `repetition`.",
+    )
+    add_default_stop = optional(
+        Bool,
+        True,
+        "Add the server's stops to the request's own: the model's end tokens and those of `HEARTH_DEFAULT_STOPS`. "
+        "false: only the tokenizer's own end token and what the request names.",
+    )
 
     @validates_schema
     def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -205,9 +226,7 @@ class GenerationSchema(Schema):
 
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
-        for name, field in self.fields.items():
-            if data.get(name) is None:
-                data[name] = field.load_default
+        self.fill_defaults(data)
         return Request(
             generate=wire.Generate(
                 id=0,

@@ -52,7 +52,8 @@ class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
     ignore_eos: bool = False
     add_default_stop: bool = True
     skip_special_tokens: bool = True
-    spaces_between_special_tokens: bool = True
+    spaces_between_special_tokens: bool | None = None
+    """None: as the tokenizer itself has it."""
     logprobs: int | None = None
     """Alternatives per token; 0 gives the chosen token's own log probability alone."""
     logit_bias: dict[str, float] = {}

@@ -1,0 +1,117 @@
+"""How the next token is drawn: each field changes real output, on both endpoints."""
+
+import pytest
+
+from tests.e2e.fields.asking import ENDPOINTS, TOKENIZER, ask, ids_of
+from tests.harness import Hearth
+
+both = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "completions"])
+SEEDS = range(6)
+# Thirty words to choose from, and no end token: what differs is the choice.
+WORDS = [" the", " a", " and", " but", " to", " of", " in", " is", " you", " it", " that", " for", " with", " as"]
+
+
+@both
+def test_temperature(hearth: Hearth, endpoint: str) -> None:
+    cold = {ask(hearth, endpoint, temperature=0, seed=seed).text for seed in SEEDS}
+    hot = {ask(hearth, endpoint, temperature=2, seed=seed).text for seed in SEEDS}
+    assert len(cold) == 1
+    assert len(hot) > 1
+
+
+@both
+@pytest.mark.parametrize("field", [{"top_p": 1e-9}, {"top_k": 1}, {"min_p": 1}], ids=["top_p", "top_k", "min_p"])
+def test_only_the_likeliest_token_is_left(hearth: Hearth, endpoint: str, field: dict[str, float]) -> None:
+    greedy = ask(hearth, endpoint).text
+    assert {ask(hearth, endpoint, temperature=2, seed=seed, **field).text for seed in SEEDS} == {greedy}
+
+
+@both
+@pytest.mark.parametrize(
+    "field",
+    [{"top_p": 1}, {"top_k": -1}, {"top_k": 0}, {"min_p": 0}],
+    ids=["top_p=1", "top_k=-1", "top_k=0", "min_p=0"],
+)
+def test_off_means_all_tokens(hearth: Hearth, endpoint: str, field: dict[str, float]) -> None:
+    assert len({ask(hearth, endpoint, temperature=2, seed=seed, **field).text for seed in SEEDS}) > 1
+
+
+@both
+@pytest.mark.parametrize("seed", [0, 7, -1, -(2**63), 2**63 - 1])
+def test_seed(hearth: Hearth, endpoint: str, seed: int) -> None:
+    again = {ask(hearth, endpoint, temperature=2, seed=seed).text for _ in range(3)}
+    assert len(again) == 1
+    assert ask(hearth, endpoint, temperature=2, seed=12345).text not in again
+
+
+@both
+@pytest.mark.parametrize(
+    ("more", "less"),
+    [
+        ({"presence_penalty": 2}, {"presence_penalty": -2}),
+        ({"frequency_penalty": 2}, {"frequency_penalty": -2}),
+        ({"repetition_penalty": 3}, {"repetition_penalty": 0.3}),
+    ],
+    ids=["presence_penalty", "frequency_penalty", "repetition_penalty"],
+)
+def test_penalties(hearth: Hearth, endpoint: str, more: dict[str, float], less: dict[str, float]) -> None:
+    def distinct(field: dict[str, float]) -> int:
+        text = ask(hearth, endpoint, white_list_token=WORDS, max_tokens=40, **field).text
+        return len(set(ids_of(text)))
+
+    assert distinct(more) > distinct(less)
+
+
+@both
+class TestLogitBias:
+    def test_by_id(self, hearth: Hearth, endpoint: str) -> None:
+        (token_id,) = ids_of(" but")
+        assert ask(hearth, endpoint, logit_bias={str(token_id): 100}, max_tokens=3).text == " but but but"
+
+    def test_by_text_biases_the_word_at_the_start_and_after_a_space(self, hearth: Hearth, endpoint: str) -> None:
+        text = ask(hearth, endpoint, logit_bias={"but": 100}, max_tokens=12).text
+        assert text.replace(" but", "").replace("but", "") == ""
+
+    def test_by_text_of_which_only_one_variant_is_a_token(self, hearth: Hearth, endpoint: str) -> None:
+        assert len(ids_of("greeting")) > 1
+        assert len(ids_of(" greeting")) == 1
+        assert ask(hearth, endpoint, logit_bias={"greeting": 100}, max_tokens=2).text == " greeting greeting"
+
+    def test_by_text_of_several_tokens_biases_the_first(self, hearth: Hearth, endpoint: str) -> None:
+        word = "zygomorphic"
+        assert len(ids_of(word)) > 1
+        assert len(ids_of(f" {word}")) > 1
+        first = {TOKENIZER.decode(ids_of(variant)[:1]) for variant in (word, f" {word}")}
+        pieces = ask(hearth, endpoint, logit_bias={word: 100}, max_tokens=1).text
+        assert pieces in first
+
+    def test_minus_100_bans(self, hearth: Hearth, endpoint: str) -> None:
+        first = ids_of(ask(hearth, endpoint, max_tokens=1).text)[0]
+        assert ids_of(ask(hearth, endpoint, max_tokens=1, logit_bias={str(first): -100}).text)[0] != first
+
+
+@both
+class TestWhiteList:
+    def test_white_list_token_ids(self, hearth: Hearth, endpoint: str) -> None:
+        allowed = [*ids_of(" and"), *ids_of(" but")]
+        text = ask(hearth, endpoint, white_list_token_ids=allowed).text
+        assert set(ids_of(text)) <= set(allowed)
+        assert len(ids_of(text)) == 24, "the end token was not listed, so the answer goes on"
+
+    def test_white_list_token(self, hearth: Hearth, endpoint: str) -> None:
+        text = ask(hearth, endpoint, white_list_token=["and"]).text
+        assert text
+        assert text.replace(" and", "").replace("and", "") == ""
+
+    def test_both_are_a_union(self, hearth: Hearth, endpoint: str) -> None:
+        text = ask(
+            hearth, endpoint, white_list_token=["and"], white_list_token_ids=ids_of(" but"), frequency_penalty=2
+        ).text
+        assert " but" in text
+        assert "and" in text
+
+    def test_text_of_several_tokens_allows_all_of_them(self, hearth: Hearth, endpoint: str) -> None:
+        word = "zygomorphic"
+        text = ask(hearth, endpoint, white_list_token=[word], frequency_penalty=2).text
+        assert text
+        assert set(text) <= set(f" {word}")

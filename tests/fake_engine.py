@@ -1,0 +1,120 @@
+"""A small engine that speaks the wire and does what a test tells it: for faults that a real one cannot be asked for."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import TypeVar
+
+import zmq
+
+from schemas import wire
+
+Received = TypeVar("Received", wire.Hello, wire.Ping, wire.Generate, wire.Abort)
+Script = Callable[["FakeEngine", wire.Generate], None]
+
+LOADING = wire.Load(stage="loading weights", progress=0.25)
+READY = wire.Load(ready=True, stage="ready", progress=1.0)
+TICK_MS = 2
+
+
+def welcome(instance: str = "first", *, ready: bool = True) -> wire.Welcome:
+    """Who a healthy engine says it is. As on the real one, the model's fields are empty until it is ready."""
+    message = wire.Welcome(
+        major=wire.MAJOR, minor=wire.MINOR, instance=instance, pid=4242, started=1_700_000_000, load=LOADING
+    )
+    if ready:
+        message.load = READY
+        message.model = "/models/fake"
+        message.served_names = ["fake", "fake-alias"]
+        message.fingerprint = "f1"
+        message.max_model_len = 512
+    return message
+
+
+def complete(engine: "FakeEngine", generate: wire.Generate) -> None:
+    """Accept, and answer every choice with `one two` in two deltas (one where it is not streamed)."""
+    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+    for index in range(generate.choices):
+        if generate.stream:
+            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "one ", [1])]))
+            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "two", [2], "stop")]))
+        else:
+            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "one two", [1, 2], "stop")]))
+
+
+class FakeEngine:
+    """A ROUTER in an operating-system thread, with a ZeroMQ context of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.endpoint = f"ipc://{directory}/engine.sock"
+        self.on_hello: wire.Welcome | wire.Refused | None = welcome()
+        """The answer to a Hello; None: no answer."""
+        self.on_generate: Script = complete
+        """Runs in the engine's thread, once for each request."""
+        self.pong: wire.Pong | None = None
+        """The answer to a Ping; None: one that agrees with `on_hello`."""
+        self.silent = False
+        """Hear everything and answer nothing."""
+        self.received: list[wire.ToEngine] = []
+        self._client: bytes | None = None
+        self._outbox: deque[bytes] = deque()
+        self._stop = threading.Event()
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.bind(self.endpoint)
+        self._thread = threading.Thread(target=self._run, name="fake engine", daemon=True)
+
+    def __enter__(self) -> "FakeEngine":
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """Go without a word. May be called twice."""
+        self._stop.set()
+        self._thread.join()
+
+    def say(self, message: wire.Message | bytes) -> None:
+        """Send a message, or any bytes, to the client that was last heard. From any thread."""
+        self._outbox.append(message if isinstance(message, bytes) else wire.encode(message))
+
+    def restart(self, instance: str) -> None:
+        """Be another process from now on, and say so."""
+        self.on_hello = message = welcome(instance)
+        self.say(message)
+
+    def heard(self, kind: type[Received]) -> list[Received]:
+        """All messages of a kind so far."""
+        return [message for message in self.received if isinstance(message, kind)]
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if self._socket.poll(TICK_MS):
+                self._client, payload = self._socket.recv_multipart()
+                self._on_message(wire.decode_to_engine(payload))
+            while self._outbox and self._client is not None:
+                self._socket.send_multipart([self._client, self._outbox.popleft()])
+        self._socket.close()
+        self._context.term()
+
+    def _on_message(self, message: wire.ToEngine) -> None:
+        self.received.append(message)
+        if self.silent:
+            return
+        match message:
+            case wire.Hello() if self.on_hello is not None:
+                self.say(self.on_hello)
+            case wire.Ping() if self.pong is not None:
+                self.say(self.pong)
+            case wire.Ping() if isinstance(self.on_hello, wire.Welcome):
+                self.say(wire.Pong(instance=self.on_hello.instance, load=self.on_hello.load))
+            case wire.Generate():
+                self.on_generate(self, message)

@@ -1,0 +1,40 @@
+"""Requests over the wire alone, without HTTP."""
+
+from schemas import wire
+from tests.fake_engine import FakeEngine
+from webapp.engine_client import EngineClient
+from webapp.reply import Reply
+
+
+def ask(client: EngineClient) -> Reply:
+    return client.submit(wire.Generate(id=0, name="", prompts=["Once"], stream=True))
+
+
+def ask_and_hold(engine: FakeEngine, client: EngineClient) -> Reply:
+    """A request that the engine has accepted and says nothing more about."""
+    engine.on_generate = hold
+    reply = ask(client)
+    reply.accepted()
+    return reply
+
+
+def rest(reply: Reply) -> str:
+    text = ""
+    while not reply.finished:
+        text += "".join(delta.text for delta in reply.deltas())
+    return text
+
+
+def answer(client: EngineClient) -> str:
+    reply = ask(client)
+    reply.accepted()
+    return rest(reply)
+
+
+def hold(engine: FakeEngine, generate: wire.Generate) -> None:
+    """Accept, and say nothing more."""
+    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+
+
+def never_accept(engine: FakeEngine, generate: wire.Generate) -> None:
+    pass

@@ -1,0 +1,93 @@
+"""The documentation that a server shows of itself."""
+
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+from flask.testing import FlaskClient
+
+from schemas.endpoint import PROJECT_ROOT
+from schemas.openapi import document
+from schemas.reference import endpoints
+from tests.webapp.conftest import MakeApp
+
+
+class Tags(HTMLParser):
+    """All that a page would load, and whether it closes what it opens."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+        self.loads += [
+            value or "" for name, value in attrs if name in ("src", "href") and not str(value).startswith("#")
+        ]
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_openapi_json_is_the_document(client: FlaskClient) -> None:
+    response = client.get("/openapi.json")
+
+    assert response.status_code == 200
+    assert response.content_type == "application/json"
+    assert response.json == document()
+
+
+def test_the_page_has_every_endpoint_and_field(client: FlaskClient) -> None:
+    response = client.get("/docs")
+    page = response.text
+
+    assert response.status_code == 200
+    assert response.content_type == "text/html; charset=utf-8"
+    for endpoint in endpoints(document()):
+        section = re.search(rf"<b>{endpoint.method}</b> {re.escape(endpoint.path)}</h2>.*?</section>", page, re.DOTALL)
+        assert section is not None
+        for field in endpoint.fields:
+            assert f"<td><code>{field.path}</code></td>" in section[0]
+
+
+def test_the_page_loads_nothing(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+    tags = Tags(page)
+
+    assert tags.loads == ["openapi.json"]
+    assert tags.open == []
+    assert "://" not in page
+    assert "@import" not in page and "url(" not in page
+
+
+def test_text_is_escaped(client: FlaskClient) -> None:
+    page = client.get("/docs").text
+
+    assert "<code>&lt;|eot_id|&gt;</code>" in page
+
+
+def test_no_key_is_asked_for(make_app: MakeApp) -> None:
+    client = make_app(api_keys=("secret",)).test_client()
+
+    assert client.get("/openapi.json").status_code == 200
+    assert client.get("/docs").status_code == 200
+    assert client.post("/", json={"prompt": "Hello"}).status_code == 401
+
+
+def test_every_route_is_documented(make_app: MakeApp) -> None:
+    routes = {
+        (method, re.sub(r"<(?:path:)?\w+>", "{id}", rule.rule))
+        for rule in make_app().url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+
+    assert {(endpoint.method, endpoint.path) for endpoint in endpoints(document())} == routes
+
+
+def test_a_worker_that_is_not_asked_does_not_pay() -> None:
+    check = "import wsgi, sys; assert not {'apispec', 'schemas.openapi'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", check], cwd=PROJECT_ROOT, check=True)

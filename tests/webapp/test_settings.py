@@ -1,0 +1,144 @@
+"""Settings: what each variable means, its default, and what is refused at the start."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from environs import EnvError
+
+from schemas.endpoint import DEFAULT_RUN_DIR, EndpointError
+from webapp.settings import read_settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("HEARTH_")]:
+        monkeypatch.delenv(name)
+
+
+def with_env(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Any:
+    for name, value in variables.items():
+        monkeypatch.setenv(f"HEARTH_{name}", value)
+    return read_settings()
+
+
+@pytest.mark.parametrize(
+    ("setting", "default"),
+    [
+        ("bind", "127.0.0.1:6006"),
+        ("run_dir", DEFAULT_RUN_DIR),
+        ("endpoint", f"ipc://{DEFAULT_RUN_DIR}/engine.sock"),
+        ("engine_spawn", True),
+        ("api_keys", ()),
+        ("strict_model", False),
+        ("strict_fields", False),
+        ("max_body_bytes", 16 * 1024 * 1024),
+        ("body_seconds", 30.0),
+        ("graceful_seconds", 300),
+        ("database_url", f"sqlite:///{DEFAULT_RUN_DIR}/conversations.db"),
+        ("conversation_max_days", 30.0),
+        ("conversation_max_mb", 1024.0),
+        ("conversation_each_mb", 4.0),
+    ],
+)
+def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting: str, default: Any) -> None:
+    # A check-out under a long path has no usable default endpoint; that is not what this test is about.
+    monkeypatch.setattr("schemas.endpoint._SUN_PATH_MAX", 4096)
+
+    assert getattr(read_settings(), setting) == default
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "setting", "meaning"),
+    [
+        ("BIND", "unix:/run/hearth.sock", "bind", "unix:/run/hearth.sock"),
+        ("RUN_DIR", "/run/hearth", "run_dir", Path("/run/hearth")),
+        ("RUN_DIR", "/run/hearth", "endpoint", "ipc:///run/hearth/engine.sock"),
+        ("RUN_DIR", "run", "run_dir", Path.cwd() / "run"),
+        ("ENGINE_ENDPOINT", "tcp://127.0.0.1:5555", "endpoint", "tcp://127.0.0.1:5555"),
+        ("ENGINE_SPAWN", "0", "engine_spawn", False),
+        ("STRICT_MODEL", "1", "strict_model", True),
+        ("STRICT_FIELDS", "true", "strict_fields", True),
+        ("MAX_BODY_BYTES", "1024", "max_body_bytes", 1024),
+        ("BODY_SECONDS", "0.5", "body_seconds", 0.5),
+        ("GRACEFUL_SECONDS", "1", "graceful_seconds", 1),
+        ("RUN_DIR", "/run/hearth", "database_url", "sqlite:////run/hearth/conversations.db"),
+        ("DATABASE_URL", "sqlite:////var/x.db", "database_url", "sqlite:////var/x.db"),
+        ("DATABASE_URL", "postgresql://u:p@db/x", "database_url", "postgresql://u:p@db/x"),
+        ("CONVERSATION_MAX_DAYS", "0.5", "conversation_max_days", 0.5),
+        ("CONVERSATION_MAX_MB", "10", "conversation_max_mb", 10.0),
+        ("CONVERSATION_EACH_MB", "1", "conversation_each_mb", 1.0),
+        ("API_KEYS", "sk-one, sk-two ,", "api_keys", ("sk-one", "sk-two")),
+        ("API_KEYS", "", "api_keys", ()),
+    ],
+)
+def test_each_variable_is_read(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, setting: str, meaning: Any
+) -> None:
+    monkeypatch.setattr("schemas.endpoint._SUN_PATH_MAX", 4096)
+
+    assert getattr(with_env(monkeypatch, **{variable: value}), setting) == meaning
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ENGINE_SPAWN", "perhaps"),
+        ("STRICT_MODEL", "2"),
+        ("MAX_BODY_BYTES", "1023"),
+        ("MAX_BODY_BYTES", "16M"),
+        ("BODY_SECONDS", "0"),
+        ("BODY_SECONDS", "soon"),
+        ("GRACEFUL_SECONDS", "0"),
+        ("GRACEFUL_SECONDS", "1.5"),
+        ("DATABASE_URL", "mysql://u:secret@db/x"),
+        ("DATABASE_URL", "sqlite://"),
+        ("DATABASE_URL", "sqlite:///relative.db"),
+        ("CONVERSATION_MAX_DAYS", "0"),
+        ("CONVERSATION_MAX_MB", "-1"),
+        ("CONVERSATION_EACH_MB", "much"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    monkeypatch.setenv("HEARTH_RUN_DIR", "/run/hearth")
+
+    with pytest.raises(EnvError, match=f"HEARTH_{variable}"):
+        with_env(monkeypatch, **{variable: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [("ENGINE_ENDPOINT", "tcp://0.0.0.0:5555"), ("ENGINE_ENDPOINT", "engine.sock"), ("RUN_DIR", "/" + "a" * 107)],
+    ids=["open", "no scheme", "too long"],
+)
+def test_an_endpoint_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
+    with pytest.raises(EndpointError):
+        with_env(monkeypatch, **{variable: value})
+
+
+def test_keys_come_from_the_variable_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text("# of the staff\nsk-two\n\n  sk-three  \n#sk-four\n")
+    settings = with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS="sk-one", API_KEYS_FILE=str(file))
+
+    assert settings.api_keys == ("sk-one", "sk-two", "sk-three")
+
+
+def test_a_file_of_keys_that_is_not_there_does_not_open_the_door(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS_FILE=str(tmp_path / "keys"))
+
+
+def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(EnvError) as caught:
+        with_env(monkeypatch, RUN_DIR="/run/hearth", DATABASE_URL="mysql://u:secret@db/x")
+    assert "secret" not in str(caught.value)
+
+
+def test_postgresql_needs_its_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("webapp.settings.find_spec", lambda name: None)
+    with pytest.raises(EnvError, match="psycopg"):
+        with_env(monkeypatch, RUN_DIR="/run/hearth", DATABASE_URL="postgresql://u@db/x")
