@@ -56,7 +56,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
             limit = time.monotonic() - IDLE_BEFORE_CLOSE
             for wait, (greenlet, since) in list(self.waits.items()):
                 if since < limit:
-                    gevent.kill(greenlet, wait, block=False)
+                    gevent.kill(greenlet, wait)
 
 
 def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None:

@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import httpx
+
 from tests.harness import Hearth, endless, until
 
 CHAT = "/v1/chat/completions"
@@ -24,6 +26,17 @@ def test_hup_under_a_running_stream(hearth: Hearth) -> None:
     assert rest.count(b'"finish_reason":"length"') == 8
     assert rest.endswith(b"data: [DONE]\n\n"), "the stream was cut"
     until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+
+
+def test_an_idle_connection_does_not_keep_an_old_worker(hearth: Hearth) -> None:
+    assert hearth.web is not None
+    before = {worker.pid for worker in hearth.workers()}
+    with httpx.Client(base_url=hearth.url) as client:
+        for _ in range(8):
+            client.get("/health")
+        os.kill(hearth.web.pid, signal.SIGHUP)
+        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+        assert client.get("/health").status_code == 200, "the connection was closed, and is made again"
 
 
 def test_a_killed_worker_is_replaced_and_its_requests_are_aborted(hearth: Hearth) -> None:
