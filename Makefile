@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint lock train clean
+.PHONY: help run stop status install test lint docs lock train clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,6 +62,9 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
 	@deploy/debian-packages requirements/debian.txt
 	$(BIN)/pip install --no-deps -r requirements/dev.txt
 	@touch $@
+
+docs: $(VENV)/installed-dev ## make docs/api.md again from schemas/
+	$(BIN)/python -m schemas.openapi > docs/api.md
 
 lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
 	$(BIN)/pip install uv

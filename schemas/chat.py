@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.fields import GenerationSchema
 from schemas.json_types import Bool, Int, Items, Text, optional
@@ -65,6 +65,11 @@ class MessageSchema(Schema):
     name = Text(metadata={"description": "The speaker's name, for chat templates that use it."})
     tool_calls = Items(fields.Dict(), metadata={"description": "The tools that an assistant called."})
     tool_call_id = Text(metadata={"description": "The call that a message of role `tool` answers."})
+
+    @pre_load
+    def _leave_out_nulls(self, data: Any, **kwargs: Any) -> Any:
+        """As clients send back what the SDK's `model_dump()` gave them; a chat template would stumble over them."""
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
     @validates_schema
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:

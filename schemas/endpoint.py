@@ -24,6 +24,8 @@ def check_endpoint(endpoint: str) -> str:
     url = urlsplit(endpoint)
     if url.scheme == "ipc":
         path = endpoint.removeprefix("ipc://")
+        if not path.startswith("/"):
+            raise EndpointError(f"{endpoint!r} must name an absolute path: in a directory of this user's own")
         if len(os.fsencode(path)) > _SUN_PATH_MAX:
             raise EndpointError(
                 f"the socket path {path!r} is longer than {_SUN_PATH_MAX} bytes: "

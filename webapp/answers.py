@@ -7,6 +7,7 @@ from flask import Response, current_app, request
 
 from schemas.errors import ApiError
 from schemas.fields import Request
+from schemas.replies import Shape
 from schemas.wire import Welcome
 from webapp import sse
 from webapp.engine_client import EngineClient
@@ -14,10 +15,11 @@ from webapp.hangups import HangupWatch
 from webapp.reply import HungUp, Reply
 from webapp.request_log import RequestLog
 from webapp.settings import Settings
-from schemas.replies import Shape
 
 
-def answer(wanted: Request, shape_class: type[Shape], on_complete: Callable[[str], None] | None = None) -> Response:
+def answer(
+    wanted: Request, make_shape: Callable[..., Shape], on_complete: Callable[[str], None] | None = None
+) -> Response:
     """Headers leave only once the engine has accepted the request.
 
     `on_complete` gets the first choice's text when every choice has ended, before the client sees the end; it is not
@@ -27,7 +29,7 @@ def answer(wanted: Request, shape_class: type[Shape], on_complete: Callable[[str
     welcome = engine.require_ready()
     _check_model(wanted.model, welcome)
     generate = wanted.generate
-    shape = shape_class(
+    shape = make_shape(
         welcome.served_names[0],
         generate.choices,
         with_logprobs=wanted.logprobs,
@@ -91,9 +93,9 @@ def _watch_for_hangup(reply: Reply) -> Any:
     return lambda: watch.remove(fd)
 
 
-def _check_model(name: str, welcome: Welcome) -> None:
+def _check_model(name: str | None, welcome: Welcome) -> None:
     settings: Settings = current_app.extensions["settings"]
-    if settings.strict_model and name not in welcome.served_names:
+    if settings.strict_model and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
 
 

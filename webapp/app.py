@@ -4,10 +4,12 @@ from flask import Flask
 
 from schemas.chat import ChatCompletionSchema
 from schemas.completions import CompletionSchema
+from schemas.plain import PlainSchema
 from webapp import auth, errors
+from webapp.conversations import Conversations
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
-from webapp.routes import chat, completions, health, models
+from webapp.routes import chat, completions, conversations, docs, health, models, plain
 from webapp.settings import Settings, read_settings
 
 
@@ -17,13 +19,24 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("hearth", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.url_map.merge_slashes = False  # `//v1/models` is unknown, not a redirect in HTML
     app.extensions["settings"] = settings
     app.extensions["engine"] = EngineClient(settings.endpoint)
+    app.extensions["conversations"] = Conversations(settings)
     app.extensions["hangups"] = HangupWatch()
     app.extensions["chat_schema"] = ChatCompletionSchema(strict_fields=settings.strict_fields)
     app.extensions["completion_schema"] = CompletionSchema(strict_fields=settings.strict_fields)
+    app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     auth.register(app, settings.api_keys)
-    for blueprint in (chat.blueprint, completions.blueprint, models.blueprint, health.blueprint):
+    for blueprint in (
+        chat.blueprint,
+        completions.blueprint,
+        conversations.blueprint,
+        models.blueprint,
+        plain.blueprint,
+        health.blueprint,
+        docs.blueprint,
+    ):
         app.register_blueprint(blueprint)
     return app

@@ -1,13 +1,15 @@
 """The web tier's settings: environment variables, read here and nowhere else. See docs/configuration.md."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
-from environs import Env, validate
+from environs import Env, EnvError, validate
 
 from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 
 MIB = 1024 * 1024
+ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,10 @@ class Settings:
     max_body_bytes: int
     body_seconds: float
     graceful_seconds: int
+    database_url: str
+    conversation_max_days: float
+    conversation_max_mb: float
+    conversation_each_mb: float
 
 
 def read_settings() -> Settings:
@@ -39,7 +45,23 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 16 * MIB, validate=validate.Range(min=1024)),
         body_seconds=env.float("BODY_SECONDS", 30.0, validate=validate.Range(min=0.1)),
         graceful_seconds=env.int("GRACEFUL_SECONDS", 300, validate=validate.Range(min=1)),
+        database_url=_database_url(env, run_dir),
+        conversation_max_days=env.float("CONVERSATION_MAX_DAYS", 30.0, validate=ABOVE_ZERO),
+        conversation_max_mb=env.float("CONVERSATION_MAX_MB", 1024.0, validate=ABOVE_ZERO),
+        conversation_each_mb=env.float("CONVERSATION_EACH_MB", 4.0, validate=ABOVE_ZERO),
     )
+
+
+def _database_url(env: Env, run_dir: Path) -> str:
+    url: str = env.str("DATABASE_URL", "") or f"sqlite:///{run_dir}/conversations.db"
+    if url.startswith("sqlite:////"):
+        return url
+    if not url.startswith(("postgresql://", "postgresql+psycopg://")):
+        # The URL is not repeated: it may hold a password.
+        raise EnvError("HEARTH_DATABASE_URL: expected sqlite:////absolute/path or postgresql://user@host/name")
+    if find_spec("psycopg") is None:
+        raise EnvError("HEARTH_DATABASE_URL: PostgreSQL needs a driver: pip install 'psycopg[binary]'")
+    return url
 
 
 def _api_keys(env: Env) -> tuple[str, ...]:

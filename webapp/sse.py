@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
-from webapp.reply import HungUp, Reply
 from schemas.replies import Shape, encode_json
+from webapp.reply import HungUp, Reply
 
 PING_SECONDS = 15.0
 """A comment after this much silence keeps proxies from giving up."""

@@ -42,6 +42,7 @@ def test_completion_streams_five_choices_after_their_prompt(hearth: Hearth) -> N
     texts: dict[int, str] = {}
     reasons: dict[int, str] = {}
     tokens: dict[int, list[str]] = {}
+    alternatives = 0
     with hearth.stream("/v1/completions", body) as response:
         assert response.status_code == 200, response.read()
         lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
@@ -52,9 +53,11 @@ def test_completion_streams_five_choices_after_their_prompt(hearth: Hearth) -> N
         texts[index] = texts.get(index, "") + choice["text"]
         if choice["logprobs"]:
             tokens.setdefault(index, []).extend(choice["logprobs"]["tokens"])
-            assert all(top is None or len(top) >= 5 for top in choice["logprobs"]["top_logprobs"])
+            # Two tokens of one text share a key in OpenAI's legacy shape.
+            alternatives = max(alternatives, *(len(top or ()) for top in choice["logprobs"]["top_logprobs"]))
         if choice["finish_reason"]:
             reasons[index] = choice["finish_reason"]
+    assert alternatives >= 5
     assert set(texts) == set(range(5)), "n is 5, and best_of 3 is raised to it"
     assert set(reasons.values()) <= {"length", "stop"}
     for index, text in texts.items():

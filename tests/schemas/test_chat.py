@@ -239,3 +239,8 @@ def test_enforcing_leaves_the_given_messages_as_they_are() -> None:
     enforce(messages, "Be brief.")
 
     assert messages == [{"role": "system", "content": [{"type": "text", "text": "Be kind."}]}, HELLO]
+
+
+def test_nulls_of_a_message_are_left_out() -> None:
+    given = {"role": "assistant", "content": "Hi", "name": None, "tool_calls": None, "refusal": None}
+    assert chat(messages=[given]).generate.messages == [{"role": "assistant", "content": "Hi"}]

@@ -91,3 +91,10 @@ def test_a_run_directory_that_cannot_be_made_is_refused_with_the_reason(tmp_path
 
     with pytest.raises(EndpointError, match="cannot be used: Not a directory: set HEARTH_RUN_DIR"):
         make_run_dir(tmp_path / "file" / "run")
+
+
+@pytest.mark.parametrize("endpoint", ["ipc://", "ipc://@hearth", "ipc://run/engine.sock"])
+def test_a_socket_must_lie_in_a_named_directory(endpoint: str) -> None:
+    # zmq would take the second for an abstract socket, which every local user can open.
+    with pytest.raises(EndpointError, match="absolute path"):
+        check_endpoint(endpoint)

@@ -21,6 +21,14 @@ def test_each_key_opens(locked: FlaskClient, header: str) -> None:
     assert locked.get("/version", headers={"Authorization": header}).status_code == 200
 
 
+def test_a_key_of_any_characters_opens(make_app: MakeApp) -> None:
+    client = make_app(api_keys=("钥匙",)).test_client()
+    as_sent = "Bearer 钥匙".encode().decode("latin-1")
+
+    assert client.get("/docs").status_code == 200
+    assert client.get("/v1/nothing", headers={"Authorization": as_sent}).status_code == 404
+
+
 @pytest.mark.parametrize(
     "header",
     [

@@ -23,6 +23,13 @@ def failing(make_app: MakeApp, error: Exception) -> FlaskClient:
     return app.test_client()
 
 
+def test_a_doubled_slash_is_unknown_too(client: FlaskClient) -> None:
+    response = client.get("//v1/models")
+
+    assert response.status_code == 404
+    assert response.get_json()["error"]["code"] == "unknown_url"
+
+
 def test_an_unknown_route_is_a_404_that_names_it(client: FlaskClient) -> None:
     response = client.post("/v1/chat/completion")
 

@@ -2,9 +2,9 @@
 
 from flask import Blueprint, Response, current_app
 
+from schemas.replies import CompletionShape
 from webapp import body
 from webapp.answers import answer
-from schemas.replies import CompletionShape
 
 blueprint = Blueprint("completions", __name__)
 

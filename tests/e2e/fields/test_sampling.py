@@ -73,9 +73,9 @@ class TestLogitBias:
         assert text.replace(" but", "").replace("but", "") == ""
 
     def test_by_text_of_which_only_one_variant_is_a_token(self, hearth: Hearth, endpoint: str) -> None:
-        assert len(ids_of("greeting")) > 1
-        assert len(ids_of(" greeting")) == 1
-        assert ask(hearth, endpoint, logit_bias={"greeting": 100}, max_tokens=2).text == " greeting greeting"
+        assert len(ids_of("blanket")) > 1
+        assert len(ids_of(" blanket")) == 1
+        assert ask(hearth, endpoint, logit_bias={"blanket": 100}, max_tokens=2).text == " blanket blanket"
 
     def test_by_text_of_several_tokens_biases_the_first(self, hearth: Hearth, endpoint: str) -> None:
         word = "zygomorphic"

@@ -1,0 +1,127 @@
+"""The OpenAPI 3.1 document, made from the marshmallow schemas. `python -m schemas.openapi` prints docs/api.md."""
+
+import copy
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import fields, validate
+
+from schemas.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, Content, ConversationId
+from schemas.completions import MAX_PROMPTS, CompletionSchema, Prompt
+from schemas.fields import TOKEN_ID
+from schemas.json_types import Bool, Int, Items, LogitBias, Number, Text
+from schemas.openapi_paths import PATHS, TAGS
+from schemas.openapi_replies import REPLIES
+from schemas.plain import PlainSchema, Turn
+from schemas.version import VERSION
+
+DESCRIPTION = (
+    "One large language model over an OpenAI-style HTTP API. A field that is null counts as left out; fields that are "
+    "not listed are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path but "
+    "`/health`, `/ready`, `/openapi.json` and `/docs` asks for `Authorization: Bearer <key>`."
+)
+
+STRING = {"type": "string"}
+TOKEN_IDS = {"type": "array", "items": {"type": "integer", "minimum": TOKEN_ID.min, "maximum": TOKEN_ID.max}}
+TEXT_PART = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": STRING},
+}
+TYPES: dict[type[fields.Field[Any]], str] = {Int: "integer", Number: "number", Bool: "boolean", Text: "string"}
+SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
+    Content: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": TEXT_PART}]},
+    ConversationId: {"anyOf": [{"type": "integer"}, {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID}]},
+    LogitBias: {
+        "type": "object",
+        "propertyNames": {"minLength": 1},
+        "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+    },
+    Prompt: {
+        "anyOf": [
+            STRING,
+            {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": STRING},
+            {**TOKEN_IDS, "minItems": 1},
+            {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {**TOKEN_IDS, "minItems": 1}},
+        ]
+    },
+    Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
+}
+"""The JSON of fields that are more than a type."""
+
+
+def document() -> dict[str, Any]:
+    """The whole OpenAPI document, as JSON values."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
+    spec = APISpec(
+        title="Hearth",
+        version=VERSION,
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        servers=[{"url": "/"}],
+        security=[{"key": []}, {}],
+        tags=TAGS,
+    )
+    converter = plugin.converter
+    assert converter is not None
+    for field, type_ in TYPES.items():
+        converter.map_to_openapi_type(field, type_, None)  # type: ignore[no-untyped-call]
+    converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]
+    spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    for schema in (ChatCompletionSchema, CompletionSchema, PlainSchema):
+        spec.components.schema(_component_name(schema), schema=schema)
+    for name, component in REPLIES.items():
+        spec.components.schema(name, component)
+    for path, operations in PATHS.items():
+        spec.path(path=path, operations=copy.deepcopy(operations))
+    whole: dict[str, Any] = _plain(spec.to_dict())
+    return whole
+
+
+def _component_name(schema: Any) -> str:
+    """`ChatCompletionSchema` is a request's body, the schemas within it are not."""
+    cls = schema if isinstance(schema, type) else type(schema)
+    name: str = cls.__name__.removesuffix("Schema")
+    return f"{name}Request" if cls in (ChatCompletionSchema, CompletionSchema, PlainSchema) else name
+
+
+def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """What apispec cannot know of our field types."""
+    shape = SHAPES.get(type(field))
+    if shape is not None:
+        ret.update(shape)
+    if isinstance(field, LogitBias):
+        ret["maxProperties"] = ret.pop("maxLength")
+    for validator in field.validators:
+        if isinstance(validator, validate.Range) and not validator.min_inclusive:
+            ret["exclusiveMinimum"] = ret.pop("minimum")
+    if isinstance(field, Items) and field.scalar:
+        array = {name: ret.pop(name) for name in ("items", "minItems", "maxItems") if name in ret}
+        ret.pop("type")
+        ret["anyOf"] = [array["items"], {"type": "array", **array}]
+    if field.allow_none:
+        if "anyOf" in ret:
+            ret["anyOf"] = [*(kind for kind in ret["anyOf"] if kind != {"type": "null"}), {"type": "null"}]
+        elif "type" in ret and "null" not in ret["type"]:
+            ret["type"] = [ret["type"], "null"]
+    return {}
+
+
+def _plain(value: Any) -> Any:
+    """apispec's ordered sets and dictionaries as JSON's own types."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value
+
+
+if __name__ == "__main__":
+    import sys
+
+    from schemas.reference import markdown
+
+    sys.stdout.write(markdown(document()))

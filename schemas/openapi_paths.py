@@ -1,0 +1,121 @@
+"""The endpoints, what each answers, and with which errors: the part of the OpenAPI document that is no schema."""
+
+from typing import Any
+
+from schemas.openapi_replies import STRING, Json, ref
+
+TAGS = [
+    {"name": "Generate", "description": "Turn a prompt into text."},
+    {"name": "Conversations", "description": "What the server keeps under a `conversation_id`."},
+    {"name": "Models", "description": "What is served."},
+    {"name": "Operate", "description": "Probes, versions and this documentation."},
+]
+ERRORS = {
+    400: "The request is wrong: `param` names the field. A prompt longer than the context has the code "
+    "`context_length_exceeded`.",
+    401: "No API key, or a wrong one: `invalid_api_key`.",
+    404: "There is no such model (`model_not_found`; on a request that generates, only with `HEARTH_STRICT_MODEL=1`).",
+    408: "The body did not arrive in time.",
+    413: "The body is larger than `HEARTH_MAX_BODY_BYTES`.",
+    415: "The body is not `application/json`.",
+    429: "The queue is full; `Retry-After` says when to come again.",
+    500: "The server failed.",
+    503: "The engine is loading, restarting or gone; `Retry-After` says when to come again.",
+}
+NO_CONVERSATION = "There is no such conversation: `conversation_not_found`."
+RETRY_AFTER: Json = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+REQUEST_ID: Json = {"X-Request-ID": {"description": "The request's id in the server's log.", "schema": STRING}}
+BODY_ERRORS = (400, 401, 408, 413, 415, 429, 500, 503)
+
+
+def _json(name: str) -> Json:
+    return {"application/json": {"schema": ref(name)}}
+
+
+def _error(status: int, description: str) -> Json:
+    headers = {"headers": RETRY_AFTER} if status in (429, 503) else {}
+    return {"description": description, "content": _json("Error"), **headers}
+
+
+def _responses(description: str, content: Json, errors: tuple[int, ...], headers: Json | None = None) -> Json:
+    good = {"description": description, "content": content} | ({"headers": headers} if headers else {})
+    return {"200": good} | {str(status): _error(status, ERRORS[status]) for status in errors}
+
+
+def _operation(tag: str, name: str, summary: str, responses: Json, **more: Any) -> Json:
+    return {"tags": [tag], "operationId": name, "summary": summary, "responses": responses, **more}
+
+
+def _generate(name: str, summary: str, request: str, reply: str, chunk: str | None = None) -> Json:
+    description, content = "The whole answer.", _json(reply)
+    errors: tuple[int, ...] = BODY_ERRORS
+    if chunk is not None:
+        description = (
+            "The whole answer; with `stream`, server-sent events, each `data: ` and a chunk, then `data: [DONE]`. An "
+            "error after the first event is an event itself, and the last."
+        )
+        content = content | {"text/event-stream": {"schema": ref(chunk)}}
+        errors = tuple(sorted((*BODY_ERRORS, 404)))
+    body = {"required": True, "content": _json(request)}
+    responses = _responses(description, content, errors, REQUEST_ID)
+    return _operation("Generate", name, summary, responses, requestBody=body)
+
+
+def _look(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
+    more: Json = {"security": []} if public else {}
+    return _operation(tag, name, summary, _responses("As it is now.", _json(reply), errors), **more)
+
+
+def _conversation(name: str, summary: str, reply: str) -> Json:
+    operation = _look("Conversations", name, summary, reply, 400, 401, 404, 500, 503)
+    operation["responses"]["400"]["description"] = "The conversation has grown too long: `conversation_too_long`."
+    operation["responses"]["404"]["description"] = NO_CONVERSATION
+    operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
+    return operation | _id("The `conversation_id` of the requests.")
+
+
+def _id(description: str) -> Json:
+    return {
+        "parameters": [{"name": "id", "in": "path", "required": True, "schema": STRING, "description": description}]
+    }
+
+
+def _documentation(name: str, summary: str, media_type: str, schema: Json) -> Json:
+    responses = _responses("The documentation.", {media_type: {"schema": schema}}, ())
+    return _operation("Operate", name, summary, responses, security=[])
+
+
+PATHS: dict[str, Json] = {
+    "/v1/chat/completions": {
+        "post": _generate(
+            "createChatCompletion",
+            "Answer a conversation.",
+            "ChatCompletionRequest",
+            "ChatCompletion",
+            "ChatCompletionChunk",
+        )
+    },
+    "/v1/completions": {
+        "post": _generate(
+            "createCompletion", "Go on with a text.", "CompletionRequest", "Completion", "CompletionChunk"
+        )
+    },
+    "/": {"post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain")},
+    "/v1/conversations/{id}": {
+        "get": _conversation("getConversation", "What has been said.", "Conversation"),
+        "delete": _conversation("deleteConversation", "Forget a conversation.", "ConversationDeleted"),
+    },
+    "/v1/models": {"get": _look("Models", "listModels", "The names that are served.", "ModelList", 401, 503)},
+    "/v1/models/{id}": {
+        "get": _look("Models", "getModel", "One of them.", "Model", 401, 404, 503) | _id("A name that is served."),
+    },
+    "/health": {
+        "get": _look("Operate", "getHealth", "Does the web tier live, and how is the engine?", "Health", public=True)
+    },
+    "/ready": {"get": _look("Operate", "getReady", "Can requests be answered now?", "Ready", 503, public=True)},
+    "/version": {"get": _look("Operate", "getVersion", "What runs, on both sides.", "Version", 401)},
+    "/openapi.json": {
+        "get": _documentation("getOpenAPI", "This document.", "application/json", {"type": "object"}),
+    },
+    "/docs": {"get": _documentation("getDocs", "This document, to read.", "text/html", STRING)},
+}

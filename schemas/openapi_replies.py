@@ -1,0 +1,167 @@
+"""What the replies look like, as JSON Schemas: `schemas.replies` writes them by hand, for speed."""
+
+from typing import Any
+
+Json = dict[str, Any]
+
+STRING: Json = {"type": "string"}
+INTEGER: Json = {"type": "integer"}
+NUMBER: Json = {"type": "number"}
+
+
+def ref(name: str) -> Json:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def thing(required: Json, optional: Json | None = None, **more: Any) -> Json:
+    """An object with these properties."""
+    return {"type": "object", "required": list(required), "properties": required | (optional or {}), **more}
+
+
+def array(items: Json) -> Json:
+    return {"type": "array", "items": items}
+
+
+def maybe(schema: Json) -> Json:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _envelope(kind: str, choice: Json) -> Json:
+    return {
+        "id": STRING,
+        "object": {"const": kind},
+        "created": {**INTEGER, "description": "Unix seconds."},
+        "model": {**STRING, "description": "The model that is loaded."},
+        "choices": array(choice),
+    }
+
+
+FINISH = {
+    "type": ["string", "null"],
+    "enum": ["stop", "length", None],
+    "description": "`stop`: an end token or a stop; `length`: a limit; null: there is more to come.",
+}
+STOP_REASON = {
+    "type": ["string", "integer"],
+    "description": "The stop text or token id that ended the choice, or `repetition`; absent for the end token.",
+}
+TOKEN = {"token": STRING, "logprob": {"type": ["number", "null"]}, "bytes": array(INTEGER)}
+CHAT_LOGPROBS = maybe(thing({"content": array(thing(TOKEN | {"top_logprobs": array(thing(TOKEN))}))}))
+COMPLETION_LOGPROBS = maybe(
+    thing(
+        {
+            "tokens": array(STRING),
+            "token_logprobs": array({"type": ["number", "null"]}),
+            "top_logprobs": array(maybe({"type": "object", "additionalProperties": {"type": ["number", "null"]}})),
+            "text_offset": array(INTEGER),
+        }
+    )
+)
+
+
+def _choice(content: Json, logprobs: Json) -> Json:
+    return thing(
+        {"index": INTEGER, **content, "logprobs": logprobs, "finish_reason": FINISH}, {"stop_reason": STOP_REASON}
+    )
+
+
+MESSAGE = thing({"role": {"const": "assistant"}, "content": STRING})
+DELTA = thing({}, {"role": {"const": "assistant"}, "content": STRING})
+COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
+USAGE = ref("Usage")
+MODEL = ref("Model")
+
+REPLIES: dict[str, Json] = {
+    "ChatCompletion": thing(
+        _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE}
+    ),
+    "ChatCompletionChunk": thing(
+        _envelope("chat.completion.chunk", _choice({"delta": DELTA}, CHAT_LOGPROBS)), {"usage": maybe(USAGE)}
+    ),
+    "Completion": thing(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}),
+    "CompletionChunk": thing(_envelope("text_completion", COMPLETION_CHOICE), {"usage": maybe(USAGE)}),
+    "Usage": thing({"prompt_tokens": INTEGER, "completion_tokens": INTEGER, "total_tokens": INTEGER}),
+    "Plain": thing(
+        {
+            "response": STRING,
+            "history": {
+                **array({"type": "array", "items": STRING, "minItems": 2, "maxItems": 2}),
+                "description": "The request's, and this turn.",
+            },
+            "status": {"const": 200},
+            "time": {
+                **STRING,
+                "pattern": r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$",
+                "description": "When the answer was complete, in the server's time zone.",
+            },
+        }
+    ),
+    "Model": thing(
+        {
+            "id": STRING,
+            "object": {"const": "model"},
+            "created": INTEGER,
+            "owned_by": STRING,
+            "root": {**STRING, "description": "Where it was loaded from."},
+            "max_model_len": {**INTEGER, "description": "Tokens of its context."},
+        }
+    ),
+    "ModelList": thing({"object": {"const": "list"}, "data": array(MODEL)}),
+    "Conversation": thing(
+        {
+            "id": STRING,
+            "object": {"const": "conversation"},
+            "created_at": {**INTEGER, "description": "Unix seconds."},
+            "updated_at": INTEGER,
+            "messages": {**array(ref("Message")), "description": "All of them, the oldest first."},
+        }
+    ),
+    "ConversationDeleted": thing(
+        {"id": STRING, "object": {"const": "conversation.deleted"}, "deleted": {"const": True}}
+    ),
+    "Health": thing(
+        {
+            "status": {"const": "ok"},
+            "engine": thing(
+                {
+                    "state": {"enum": ["ready", "loading", "restarting", "gone", "incompatible"]},
+                    "stage": STRING,
+                    "progress": {**NUMBER, "minimum": 0, "maximum": 1, "description": "How far a load has come."},
+                }
+            ),
+        }
+    ),
+    "Ready": thing({"status": {"const": "ready"}}),
+    "Version": thing(
+        {
+            "version": STRING,
+            "protocol": STRING,
+            "engine": maybe(
+                thing(
+                    {
+                        "version": STRING,
+                        "protocol": STRING,
+                        "fingerprint": {**STRING, "description": "Of the loaded model's files."},
+                        "pid": INTEGER,
+                        "load_count": {**INTEGER, "description": "How often the model has been loaded."},
+                    }
+                )
+            ),
+        }
+    ),
+    "Error": thing(
+        {
+            "error": thing(
+                {
+                    "message": STRING,
+                    "type": STRING,
+                    "param": {
+                        "type": ["string", "null"],
+                        "description": "The field that is wrong: `messages[1].content`.",
+                    },
+                    "code": {"type": ["string", "null"]},
+                }
+            )
+        }
+    ),
+}

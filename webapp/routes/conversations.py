@@ -1,0 +1,42 @@
+"""`GET` and `DELETE /v1/conversations/{id}`: the conversations of the key in use."""
+
+from typing import Any
+
+from flask import Blueprint, current_app
+
+from schemas.errors import ApiError
+from webapp.auth import caller
+from webapp.conversations import Conversations
+
+blueprint = Blueprint("conversations", __name__)
+
+
+@blueprint.get("/v1/conversations/<path:name>", merge_slashes=False)
+def retrieve(name: str) -> dict[str, Any]:
+    found = _conversations().get(caller(), name)
+    if found is None:
+        raise _not_found(name)
+    return {
+        "id": name,
+        "object": "conversation",
+        "created_at": int(found.created),
+        "updated_at": int(found.updated),
+        "messages": found.messages,
+    }
+
+
+@blueprint.delete("/v1/conversations/<path:name>", merge_slashes=False)
+def delete(name: str) -> dict[str, Any]:
+    """A turn that is still being answered is stored when it is complete, and begins the conversation anew."""
+    if not _conversations().delete(caller(), name):
+        raise _not_found(name)
+    return {"id": name, "object": "conversation.deleted", "deleted": True}
+
+
+def _conversations() -> Conversations:
+    conversations: Conversations = current_app.extensions["conversations"]
+    return conversations
+
+
+def _not_found(name: str) -> ApiError:
+    return ApiError(404, f"There is no conversation {name!r}.", param="conversation_id", code="conversation_not_found")

@@ -1,0 +1,43 @@
+"""`GET /openapi.json`, and `GET /docs` to read it: both built at their first use, for few workers are ever asked."""
+
+from functools import cache
+
+from flask import Blueprint, Response, render_template
+from markupsafe import Markup, escape
+
+from schemas.replies import encode_json
+
+blueprint = Blueprint("docs", __name__, template_folder="../templates")
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    return Response(_json(), content_type="application/json")
+
+
+@blueprint.get("/docs")
+def docs() -> Response:
+    return Response(_page(), content_type="text/html; charset=utf-8")
+
+
+@cache
+def _json() -> bytes:
+    from schemas.openapi import document
+
+    return encode_json(document())
+
+
+@cache
+def _page() -> str:
+    from schemas.openapi import document
+    from schemas.reference import endpoints
+
+    spec = document()
+    return render_template("docs.html", info=spec["info"], endpoints=endpoints(spec))
+
+
+@blueprint.app_template_filter("code_spans")
+def code_spans(text: str) -> Markup:
+    """Backticks to `<code>`."""
+    pieces = str(escape(text)).split("`")
+    return Markup("".join(f"<code>{piece}</code>" if odd % 2 else piece for odd, piece in enumerate(pieces)))  # noqa: S704

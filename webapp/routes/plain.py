@@ -1,0 +1,25 @@
+"""`POST /`: a prompt and its history in, an answer and the longer history out."""
+
+from functools import partial
+
+from flask import Blueprint, Response, current_app
+
+from schemas.errors import ApiError
+from schemas.fields import Request
+from schemas.plain import ENGINE_NAMES
+from schemas.replies import PlainShape
+from webapp import body
+from webapp.answers import answer
+
+blueprint = Blueprint("plain", __name__)
+
+
+@blueprint.post("/")
+def create() -> Response:
+    wanted: Request = body.load(current_app.extensions["plain_schema"])
+    said = [message["content"] for message in wanted.generate.messages or []]
+    try:
+        return answer(wanted, partial(PlainShape, said))
+    except ApiError as error:
+        error.param = ENGINE_NAMES.get(error.param or "", error.param)
+        raise
