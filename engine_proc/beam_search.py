@@ -7,6 +7,7 @@ Penalties, biases and white lists change the log probabilities, as Transformers'
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,8 @@ class BeamRules:
     repetition_penalty: float
     presence_penalty: float
     frequency_penalty: float
+    has_looped: Callable[[list[int]], bool] = lambda token_ids: False
+    """Says of a beam's tokens whether it has fallen into a loop that is to end it."""
 
     @property
     def adjusts(self) -> bool:
@@ -192,7 +195,7 @@ class BeamSearch:
         return Beam([*beam.token_ids, token_id], logprob, [*beam.rows, (row[0][told], row[1][told], rank)])
 
     def _has_ended(self, beam: Beam) -> bool:
-        if beam.token_ids[-1] in self._rules.end_ids:
+        if beam.token_ids[-1] in self._rules.end_ids or self._rules.has_looped(beam.token_ids):
             return True
         if not self._rules.has_stop_strings:
             return False
@@ -211,7 +214,11 @@ class BeamSearch:
     def _output(self, beam: Beam) -> "Output":
         """`beam` as the adapter would have reported it."""
         end = beam.token_ids[-1]
-        reason, stop_reason = ("stop", end) if end in self._rules.end_ids else ("length", None)
+        reason, stop_reason = "length", None
+        if end in self._rules.end_ids:
+            reason, stop_reason = "stop", end
+        elif self._rules.has_looped(beam.token_ids):
+            reason = "repetition"
         return self._engine.retell(self._whole, beam.token_ids, beam.rows, reason, stop_reason, self._prompt_scores)
 
     def _deltas(self) -> list[Delta]:

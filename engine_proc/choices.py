@@ -45,6 +45,8 @@ class Choice:
             text, token_ids, logprobs = "", [], [] if logprobs is not None else None
             reason, stop_reason = "length", None
         if output.prompt_logprobs is not None:
+            first = output.prompt_logprobs[0]
+            first.silent = first.silent or not self.opening.startswith(first.text)  # put before a text by the tokenizer
             logprobs = [*output.prompt_logprobs, *(logprobs or ())]
         text, self.opening = self.opening + text, ""
         if reason is not None:

@@ -25,9 +25,10 @@ from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput
 from vllm.platforms import current_platform
 from vllm.renderers import BaseRenderer, renderer_from_config
-from vllm.sampling_params import SamplingParams
+from vllm.sampling_params import RepetitionDetectionParams, SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
+from vllm.v1.core.sched.utils import check_sequence_repetition
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.detokenizer import (
@@ -120,6 +121,10 @@ class _Sequence:
     detokenizer: IncrementalDetokenizer | None
     """None: raw."""
     logprobs: LogprobsProcessor | None
+    pieces: "_Pieces | None"
+    """With `logprobs`: which part of the text each token is."""
+    prompt_pieces: "_Pieces | None"
+    """Where the prompt's log probabilities are wanted."""
     prompt_token_ids: list[int]
     silent_ids: frozenset[int]
     """Special tokens that the text leaves out."""
@@ -213,6 +218,10 @@ class Engine:
             stream=stream,
             detokenizer=None if raw else self._detokenizer(prepared),
             logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
+            pieces=_Pieces(tokenizer, prepared) if scored else None,
+            prompt_pieces=_Pieces(tokenizer, self.again(prepared, []))
+            if scored and params.prompt_logprobs is not None
+            else None,
             prompt_token_ids=prepared.prompt_token_ids or [],
             silent_ids=self._special_ids if params.skip_special_tokens else frozenset(),
         )
@@ -238,7 +247,11 @@ class Engine:
         A stop string in the text ends it, whatever `finish_reason` says; else without one the output is only good for
         its `finish_reason`.
         """
-        reasons = {"stop": FinishReason.STOP, "length": FinishReason.LENGTH}
+        reasons = {
+            "stop": FinishReason.STOP,
+            "length": FinishReason.LENGTH,
+            "repetition": FinishReason.REPETITION,
+        }
         raw = EngineCoreOutput(
             request_id=prepared.request_id,
             new_token_ids=token_ids,
@@ -317,16 +330,19 @@ class Engine:
 
     def _add_logprobs(self, sequence: _Sequence, processor: LogprobsProcessor, output: Output) -> None:
         silent = sequence.silent_ids
-        if processor.logprobs is not None:
+        if processor.logprobs is not None and sequence.pieces is not None:
             new = itertools.islice(processor.logprobs, sequence.sent, sequence.sent + len(output.token_ids))
             output.logprobs = [_entry(position, processor.num_logprobs, silent) for position in new]
+            sequence.pieces.name(output.logprobs)
             output.cumulative_logprob = processor.cumulative_logprob
-        if sequence.sent == 0 and processor.prompt_logprobs is not None:
-            first = sequence.prompt_token_ids[0]
-            text = self.renderer.get_tokenizer().decode([first])
+        if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_pieces is not None:
+            tokenizer, ids = self.renderer.get_tokenizer(), sequence.prompt_token_ids
             wanted = processor.num_prompt_logprobs
             rest = [_entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
-            output.prompt_logprobs = [TokenLogprob(text, first, None, silent=first in silent), *rest]
+            first = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
+            output.prompt_logprobs = [first, *rest]
+            text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
+            sequence.prompt_pieces.name(output.prompt_logprobs, text)
 
     def shutdown(self, timeout: float) -> None:
         """Stop vLLM's processes; those that do not end within `timeout` seconds are killed."""
@@ -337,6 +353,28 @@ class Engine:
 def _special_ids(tokenizer: Any) -> frozenset[int]:
     """Not `all_special_ids`, which has only those with a role (bos, eos, pad)."""
     return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
+
+
+class _Pieces:
+    """Says of each token which piece of the text it is, so that the pieces, put together, are the text.
+
+    vLLM names a token by what it is alone, and mends what is part of a character: not where the prompt begins with
+    one, nor where none comes of the parts.
+    """
+
+    def __init__(self, tokenizer: Any, prepared: EngineCoreRequest) -> None:
+        self._detokenizer: Any = IncrementalDetokenizer.from_new_request(tokenizer, prepared)
+        self._detokenizer.stop = []
+
+    def name(self, entries: list[TokenLogprob], whole: str | None = None) -> None:
+        """`whole`: the text of them all, where nothing follows that could complete a character."""
+        for entry in entries:
+            before = len(self._detokenizer.output_text)
+            self._detokenizer.update([entry.id], False)
+            if not entry.silent:
+                entry.text = self._detokenizer.output_text[before:]
+        if whole is not None and not entries[-1].silent:
+            entries[-1].text += whole[len(self._detokenizer.output_text) :]
 
 
 def _stack(rows: list[Row]) -> LogprobsLists:
@@ -366,6 +404,11 @@ def _entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int])
 def _finite(logprob: float) -> float:
     """JSON has no infinity; vLLM's own server says -9999 too."""
     return max(logprob, -9999.0)
+
+
+def has_looped(token_ids: list[int], detection: RepetitionDetectionParams) -> bool:
+    """vLLM's own test of a sequence that has fallen into a loop."""
+    return bool(check_sequence_repetition(token_ids, detection))
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:

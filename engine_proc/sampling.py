@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
 from engine_proc.beam_search import BeamRules
-from engine_proc.engine import SPACED
+from engine_proc.engine import SPACED, has_looped
 from schemas.errors import invalid
 from schemas.wire import Generate, Sampling
 
@@ -81,6 +82,8 @@ class SamplingRules:
             presence_penalty=whole.presence_penalty,
             frequency_penalty=whole.frequency_penalty,
         )
+        if wanted.stop_on_repetition:
+            rules.has_looped = partial(has_looped, detection=self.repetition)
         # All of them where they are changed: then a token from far down the list may come out on top.
         logprobs = self.vocab_size if rules.adjusts else max(rules.per_beam, wanted.logprobs or 0)
         rules.step = _one_token(logprobs, None)

@@ -111,7 +111,8 @@ class Hearth:
     def workers(self) -> list[psutil.Process]:
         """The web workers."""
         assert self.web is not None
-        return psutil.Process(self.web.pid).children()
+        children: list[psutil.Process] = psutil.Process(self.web.pid).children()
+        return children
 
     # ---- what the engine says ----------------------------------------------------------------------------------
 

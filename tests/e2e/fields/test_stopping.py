@@ -102,6 +102,15 @@ def test_enable_repeat_stopper(hearth: Hearth, endpoint: str) -> None:
 
 
 @both
+def test_enable_repeat_stopper_ends_beams_too(hearth: Hearth, endpoint: str) -> None:
+    loop = {"white_list_token_ids": ids_of(" and"), "max_tokens": 60, "use_beam_search": True}
+    assert ask(hearth, endpoint, **loop).finish_reasons == ["length"]
+    on = ask(hearth, endpoint, enable_repeat_stopper=True, **loop)
+    assert len(ids_of(on.text)) < 60
+    assert on.stop_reasons == ["repetition"]
+
+
+@both
 class TestSpecialTokens:
     """Two kinds of special token, and nothing to end on."""
 
