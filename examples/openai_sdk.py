@@ -1,0 +1,90 @@
+"""Hearth through OpenAI's own SDK. What OpenAI does not have goes into `extra_body`.
+
+    pip install openai
+    make run                           # in one terminal
+    python examples/openai_sdk.py      # in another
+
+HEARTH_URL is the server's address (http://127.0.0.1:6006), HEARTH_API_KEY its key, where it asks for one.
+Every field is explained at /docs on the server.
+"""
+
+import os
+import uuid
+
+from openai import BadRequestError, OpenAI
+
+URL = os.environ.get("HEARTH_URL", "http://127.0.0.1:6006")
+client = OpenAI(base_url=f"{URL}/v1", api_key=os.environ.get("HEARTH_API_KEY", "none"))
+model = client.models.list().data[0].id
+
+
+def chat() -> None:
+    reply = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Who are you?"}], temperature=0
+    )
+    print("chat:", reply.choices[0].message.content)
+
+
+def stream() -> None:
+    print("streamed: ", end="")
+    for chunk in client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Who are you?"}], temperature=0, stream=True
+    ):
+        print(chunk.choices[0].delta.content or "", end="", flush=True)
+    print()
+
+
+def white_list() -> None:
+    reply = client.completions.create(
+        model=model,
+        prompt="Say something:",
+        max_tokens=8,
+        seed=7,
+        extra_body={
+            "white_list_token": ["hello", "world"],  # nothing else can be said
+            "top_k": 50,
+            "min_p": 0.05,
+            "repetition_penalty": 1.1,
+        },
+    )
+    print("white list:", reply.choices[0].text)
+
+
+def beams() -> None:
+    reply = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": "Hello!"}],
+        n=2,
+        max_tokens=12,
+        extra_body={"use_beam_search": True, "best_of": 4, "length_penalty": 1.2},
+    )
+    for choice in reply.choices:
+        print(f"beam {choice.index}:", choice.message.content)
+
+
+def conversation() -> None:
+    """The server keeps what was said: each request sends only what is new."""
+    name = f"sdk-{uuid.uuid4()}"
+    for text in ("Hello!", "Who are you?"):
+        reply = client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": text}],
+            temperature=0,
+            extra_body={"conversation_id": name, "force_prompt": "Answer briefly."},
+        )
+        print("in a conversation:", reply.choices[0].message.content)
+    kept = client.get(f"/conversations/{name}", cast_to=dict[str, object])
+    print("kept:", kept["messages"])
+    client.delete(f"/conversations/{name}", cast_to=dict[str, object])
+
+
+def mistake() -> None:
+    try:
+        client.completions.create(model=model, prompt="Hello", extra_body={"top_k": -5})
+    except BadRequestError as error:
+        print(f"a mistake: {error.param}: {error.body}")
+
+
+if __name__ == "__main__":
+    for show in (chat, stream, white_list, beams, conversation, mistake):
+        show()
