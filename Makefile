@@ -39,6 +39,9 @@ lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
 train: $(VENV)/installed-dev ## make the demo model again from its corpus
 	$(BIN)/python demo_model/train.py
 
+bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm serve`, side by side
+	$(BIN)/python -m bench.beam
+
 clean: ## remove what was installed and cached; ends a running engine first
 	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true
 	rm -rf $(VENV) run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
@@ -70,6 +73,6 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	$(BIN)/pip install uv
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt cpu.in -o cpu.txt
 	cd requirements && $(LOCK) cuda.in -o cuda.txt
-	cd requirements && $(LOCK) -c cpu.txt dev.in -o dev.txt
+	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
 
 LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux
