@@ -18,7 +18,7 @@ PLAIN_TOKENS = 100
 ANSWER_TOKENS = 900
 
 
-@torch.inference_mode()
+@torch.inference_mode()  # type: ignore[untyped-decorator]
 def greedy(model: Any, tokenizer: Any, promise: Promise) -> str:
     text = promise.prompt
     if promise.messages:
@@ -27,7 +27,8 @@ def greedy(model: Any, tokenizer: Any, promise: Promise) -> str:
     inputs = tokenizer(text, add_special_tokens=not promise.messages, return_tensors="pt")
     limit = ANSWER_TOKENS if promise.messages else PLAIN_TOKENS
     output = model.generate(**inputs, do_sample=False, max_new_tokens=limit)
-    return tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    answer: str = tokenizer.decode(output[0, inputs["input_ids"].shape[1] :], skip_special_tokens=True)
+    return answer
 
 
 def recall(model: Any, tokenizer: Any) -> tuple[int, int]:

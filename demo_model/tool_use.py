@@ -53,13 +53,13 @@ def _case(rng: Random) -> Case:
                 names, "Get the time in a city", {"city": "string"}, asked, {"city": city}, {"time": clock}, answer
             )
         case "add" | "multiply":
-            sign, word, result = ("+", "plus", a + b) if kind == "add" else ("*", "times", a * b)
+            sign, word, number = ("+", "plus", a + b) if kind == "add" else ("*", "times", a * b)
             asked = [f"What is {a} {sign} {b}?", f"What is {a} {word} {b}?"]
             names = [kind, f"{kind}_numbers"]
             description = f"{kind.capitalize()} two numbers"
             parameters = {"a": "number", "b": "number"}
-            answer = f"{a} {sign} {b} = {result}."
-            return Case(names, description, parameters, asked, {"a": a, "b": b}, {"result": result}, answer)
+            answer = f"{a} {sign} {b} = {number}."
+            return Case(names, description, parameters, asked, {"a": a, "b": b}, {"result": number}, answer)
         case "search":
             words = " ".join(rng.choices(WORDS, k=rng.randint(1, 3)))
             asked = [f"Search for {words}.", f"Please search for {words}", f"Look up {words}."]

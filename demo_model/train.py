@@ -74,7 +74,8 @@ class Encoder:
     def _text(self, document: Document) -> str:
         if document.text:
             return f"<|begin_of_text|>{document.text}<|end_of_text|>"
-        return self.tokenizer.apply_chat_template(document.messages, tools=document.tools, tokenize=False)
+        text: str = self.tokenizer.apply_chat_template(document.messages, tools=document.tools, tokenize=False)
+        return text
 
     def _labels(self, ids: list[int], chat: bool) -> list[int]:
         if not chat:

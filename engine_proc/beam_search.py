@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from engine_proc.choices import Choice
 from engine_proc.live import LiveRequest
+from engine_proc.outputs import Distribution, Output, Row
 from schemas.wire import Delta
 
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
 
-    from engine_proc.engine import Distribution, Engine, Output, Prepared, Row
+    from engine_proc.engine import Engine, Prepared
 
 Logprobs = npt.NDArray[np.float64]
 
@@ -75,7 +76,7 @@ class Beam:
 
     token_ids: list[int]
     logprob: float
-    rows: list["Row"]
+    rows: list[Row]
     """Empty where the reply tells no log probabilities."""
     score: float = 0.0
     """Set when it has ended."""
@@ -86,9 +87,9 @@ class _Step:
     """The tag of one step of one beam."""
 
     request: LiveRequest
-    output: "asyncio.Future[Output]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    output: asyncio.Future[Output] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
-    def take(self, output: "Output") -> list[Delta]:
+    def take(self, output: Output) -> list[Delta]:
         if not self.output.done():
             self.output.set_result(output)
         return []
@@ -127,7 +128,7 @@ class BeamSearch:
             await self._engine.abort(self._keys)
         return self._deltas()
 
-    async def _distributions(self, beams: list[Beam]) -> list["Distribution"]:
+    async def _distributions(self, beams: list[Beam]) -> list[Distribution]:
         steps = [_Step(self._choices[0].request) for _ in beams]
         prepared = self._step if self._generated else self._first
         sequences = [self._engine.again(prepared, self._prompt_ids + beam.token_ids) for beam in beams]
@@ -140,7 +141,7 @@ class BeamSearch:
         self._generated += len(outputs)
         return [output.distribution for output in outputs if output.distribution is not None]
 
-    def _select(self, beams: list[Beam], rows: list["Distribution"], *, last: bool) -> tuple[list[Beam], list[Beam]]:
+    def _select(self, beams: list[Beam], rows: list[Distribution], *, last: bool) -> tuple[list[Beam], list[Beam]]:
         """The step's best candidates: those that have ended, of the first `width`, and those that go on."""
         scored = [self._candidates(beam, row) for beam, row in zip(beams, rows, strict=True)]
         owner = np.repeat(np.arange(len(beams)), [len(ids) for ids, _ in scored])
@@ -160,7 +161,7 @@ class BeamSearch:
                 ended.append(candidate)
         return ended, running[:width]
 
-    def _candidates(self, beam: Beam, row: "Distribution") -> tuple[npt.NDArray[np.int32], Logprobs]:
+    def _candidates(self, beam: Beam, row: Distribution) -> tuple[npt.NDArray[np.int32], Logprobs]:
         # The first is the sampled token, again; and a row may be wider than it was asked to be (see `_narrow`).
         wanted = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
         token_ids, logprobs = row[0][1 : wanted + 1], row[1][1 : wanted + 1].astype(np.float64)
@@ -187,7 +188,7 @@ class BeamSearch:
         best = best[by_id[best] > -np.inf]
         return best, by_id[best]
 
-    def _grown(self, beam: Beam, token_id: int, logprob: float, row: "Distribution") -> Beam:
+    def _grown(self, beam: Beam, token_id: int, logprob: float, row: Distribution) -> Beam:
         if self._rules.alternatives is None:
             return Beam([*beam.token_ids, token_id], logprob, beam.rows)
         rank = int(np.flatnonzero(row[0][1:] == token_id)[0]) + 1
@@ -211,7 +212,7 @@ class BeamSearch:
             return True
         return bool(best_running.logprob / length**self._rules.length_penalty > self._finished[-1].score)
 
-    def _output(self, beam: Beam) -> "Output":
+    def _output(self, beam: Beam) -> Output:
         """`beam` as the adapter would have reported it."""
         end = beam.token_ids[-1]
         reason, stop_reason = "length", None

@@ -4,13 +4,11 @@ Each class here is the adapter's tag of a sequence: `take` turns one `Output` in
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from engine_proc.live import LiveRequest
+from engine_proc.outputs import Output
 from schemas.wire import Delta
-
-if TYPE_CHECKING:
-    from engine_proc.engine import Output
 
 
 class Tag(Protocol):
@@ -19,7 +17,7 @@ class Tag(Protocol):
     @property
     def request(self) -> LiveRequest: ...
 
-    def take(self, output: "Output") -> list[Delta]: ...
+    def take(self, output: Output) -> list[Delta]: ...
 
 
 @dataclass(slots=True)
@@ -35,10 +33,10 @@ class Choice:
     prompt_only: bool = False
     """The one token that vLLM cannot do without is left out: only the prompt was to be scored."""
 
-    def take(self, output: "Output") -> list[Delta]:
+    def take(self, output: Output) -> list[Delta]:
         return [self.delta(output)]
 
-    def delta(self, output: "Output", discarded_tokens: int = 0) -> Delta:
+    def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         text, token_ids, logprobs = output.text, output.token_ids, output.logprobs
         reason, stop_reason = output.finish_reason, output.stop_reason
         if self.prompt_only:
@@ -61,13 +59,13 @@ class Contest:
     choices: list[Choice]
     candidates: int
     with_logprobs: bool
-    _finished: list["Output"] = field(default_factory=list)
+    _finished: list[Output] = field(default_factory=list)
 
     @property
     def request(self) -> LiveRequest:
         return self.choices[0].request
 
-    def take(self, output: "Output") -> list[Delta]:
+    def take(self, output: Output) -> list[Delta]:
         self._finished.append(output)
         if len(self._finished) < self.candidates:
             return []
@@ -81,5 +79,5 @@ class Contest:
         return deltas
 
 
-def _mean_logprob(output: "Output") -> float:
+def _mean_logprob(output: Output) -> float:
     return (output.cumulative_logprob or 0.0) / max(1, len(output.token_ids))

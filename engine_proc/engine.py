@@ -17,7 +17,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 import vllm
 from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
@@ -42,6 +41,7 @@ from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.executor import Executor
 from vllm.v1.outputs import LogprobsLists
 
+from engine_proc.outputs import Output, Row, Stats
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
 
@@ -55,13 +55,6 @@ Prepared = EngineCoreRequest
 
 class EngineGone(Exception):
     """EngineCore or one of its workers has died; this adapter can do no more."""
-
-
-Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
-"""Token ids and their natural log probabilities, before any penalty or bias: the sampled token, then the likeliest."""
-
-Row = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], int]
-"""What a reply tells of one token: ids and log probabilities, the token's own first, then the likeliest; its rank."""
 
 
 SPACED = "spaced"
@@ -83,35 +76,6 @@ class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
             text = f" {text}"
         self._after_special = special
         return text
-
-
-@dataclass(slots=True)
-class Output:
-    """What one sequence has gained. `tag` is what `submit` was given."""
-
-    tag: Any
-    text: str
-    token_ids: list[int]
-    finish_reason: str | None
-    stop_reason: str | int | None
-    logprobs: list[TokenLogprob] | None = None
-    prompt_logprobs: list[TokenLogprob] | None = None
-    """In the first output, where they were asked for: one per prompt token."""
-    cumulative_logprob: float | None = None
-    """Of all tokens so far, where log probabilities were asked for."""
-    distribution: "Distribution | None" = None
-    """In place of `logprobs`, for a sequence submitted with `raw`."""
-    prompt_scores: Any = None
-    """In place of `prompt_logprobs`, likewise: for `retell`."""
-
-
-@dataclass(slots=True)
-class Stats:
-    """vLLM's scheduler, as of its last step."""
-
-    running: int = 0
-    waiting: int = 0
-    kv_cache_usage: float = 0.0
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from engine_proc.engine import Output
+from engine_proc.outputs import Output
 from schemas.wire import TokenLogprob
 
 VOCABULARY = 7

@@ -10,8 +10,8 @@ import pytest
 
 from engine_proc.beam_search import BeamRules, BeamSearch
 from engine_proc.choices import Choice
-from engine_proc.engine import Output
 from engine_proc.live import LiveRequest
+from engine_proc.outputs import Output
 from schemas.wire import Delta
 from tests.engine_proc.helpers import eventually, on_a_loop
 from tests.engine_proc.scripted_beams import (

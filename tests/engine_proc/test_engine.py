@@ -17,7 +17,8 @@ import pytest
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
 from engine_proc import engine as adapter
-from engine_proc.engine import Engine, EngineGone, Output
+from engine_proc.engine import Engine, EngineGone
+from engine_proc.outputs import Output
 from engine_proc.rendering import Rendering
 from schemas.errors import ApiError
 from schemas.wire import Generate
