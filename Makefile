@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint docs lock train clean
+.PHONY: help run stop status install test lint docs lock train bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets

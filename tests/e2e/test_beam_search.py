@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.precise import Transformers, Wire
 
 pytest_plugins = ["tests.e2e.precise"]
-pytestmark = pytest.mark.timeout(240)  # the first test loads the float32 engine
+pytestmark = pytest.mark.field("use_beam_search", "length_penalty")
 
 COMPLETIONS = "/v1/completions"
 STORY = "Once upon a time, in a land far away,"

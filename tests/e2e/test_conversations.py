@@ -9,6 +9,8 @@ import pytest
 
 from tests.harness import Hearth, chat_body, endless, until
 
+pytestmark = pytest.mark.field("conversation_id")
+
 CHAT = "/v1/chat/completions"
 
 

@@ -13,6 +13,8 @@ import pytest
 
 from tests.harness import Hearth, free_port, until
 
+pytestmark = pytest.mark.field("conversation_id")
+
 WAIT = 60
 
 

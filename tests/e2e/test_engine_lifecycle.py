@@ -83,14 +83,21 @@ def test_a_killed_model_process_fails_its_requests_and_is_replaced(stack: Hearth
     assert "Hearth" in stack.chat("Who are you?")
 
 
-def test_a_killed_engine_core_is_replaced(stack: Hearth) -> None:
+@pytest.mark.field("conversation_id")
+def test_a_killed_engine_core_is_replaced_and_conversations_go_on(stack: Hearth) -> None:
     before = stack.welcome()
+    assert "小明" in stack.chat("我叫小明。", conversation_id="life")
+    stack.stop_web()
+    stack.start_web()
     (core,) = psutil.Process(before.pid).children()[-1:]
     core.kill()
     until(lambda: stack.engine("status", check=False).returncode != 0, 30, "the crash is seen")
     stack.wait_ready()
     assert stack.welcome().load_count == before.load_count + 1
-    assert "Hearth" in stack.chat("Who are you?")
+    assert stack.chat("你好吗？", conversation_id="life")
+    stack.stop_web()
+    stack.start_web()
+    assert stack.chat("我叫什么名字？", conversation_id="life") == "你叫小明。", "the third turn knows the first"
 
 
 def test_a_killed_supervisor_leaves_no_orphan(stack: Hearth) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.harness import Hearth
 
 pytest_plugins = ["tests.e2e.precise"]
-pytestmark = pytest.mark.timeout(400)  # two runs of the harness, and perhaps the load of the float32 engine
+pytestmark = [pytest.mark.field("logprobs", "echo"), pytest.mark.timeout(600)]  # two runs of the harness, and a load
 
 TASKS = {"hearth_capitals": 20 * 4, "hearth_texts": 8}
 """Task and number of log likelihoods in it: of each answer to each question, of each text."""

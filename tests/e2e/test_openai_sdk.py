@@ -11,6 +11,7 @@ from tests.harness import Hearth
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Who are you?"}]
 
 
+@pytest.mark.field("messages")
 def test_chat(hearth: Hearth) -> None:
     reply = hearth.openai().chat.completions.create(model="any name", messages=QUESTION, temperature=0)
     assert "Hearth" in (reply.choices[0].message.content or "")
@@ -40,6 +41,7 @@ def test_streamed_chat_is_the_whole_answer_in_pieces(hearth: Hearth) -> None:
     assert len({chunk.id for chunk in chunks}) == 1
 
 
+@pytest.mark.field("prompt")
 def test_completion(hearth: Hearth) -> None:
     reply = hearth.openai().completions.create(
         model="m", prompt="Once upon a time, in a land far away,", temperature=0, max_tokens=20
@@ -51,6 +53,7 @@ def test_completion(hearth: Hearth) -> None:
     assert len(reply.choices[0].text.split()) > 5
 
 
+@pytest.mark.field("prompt")
 def test_completions_of_several_prompts_are_numbered_prompt_by_prompt(hearth: Hearth) -> None:
     client = hearth.openai()
     prompts = ["Once upon a time, in a land far away,", "Hello"]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tests.e2e.precise import Transformers
 
 pytest_plugins = ["tests.e2e.precise"]
-pytestmark = pytest.mark.timeout(240)  # the first test may load the float32 engine
+pytestmark = pytest.mark.field("logprobs", "top_logprobs", "echo", "prompt")
 
 COMPLETIONS = "/v1/completions"
 STORY = "Once upon a time, in a land far away,"

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.harness import Hearth, chat_body, endless
 
 CHAT = "/v1/chat/completions"
@@ -23,6 +25,7 @@ def contents(hearth: Hearth, body: dict[str, Any]) -> list[str]:
     return [chunk["choices"][0]["delta"].get("content", "") for chunk in chunks]
 
 
+@pytest.mark.field("stream", "stream_options")
 def test_order_of_events(hearth: Hearth) -> None:
     body = chat_body("Who are you?", max_tokens=4, stream_options={"include_usage": True})
     *chunks, done = events(hearth, body)
@@ -36,6 +39,7 @@ def test_order_of_events(hearth: Hearth) -> None:
     assert {chunk["object"] for chunk in parsed} == {"chat.completion.chunk"}
 
 
+@pytest.mark.field("stream_options")
 def test_no_usage_unless_asked(hearth: Hearth) -> None:
     chunks = events(hearth, chat_body("Who are you?", max_tokens=4))[:-1]
     assert all("usage" not in json.loads(chunk) for chunk in chunks)
@@ -50,6 +54,7 @@ def test_headers_keep_proxies_from_buffering(hearth: Hearth) -> None:
     assert response.headers["X-Request-ID"].startswith("chatcmpl-")
 
 
+@pytest.mark.field("stream")
 def test_text_comes_while_it_is_made(hearth: Hearth) -> None:
     with hearth.stream(CHAT, endless()) as response:
         next(response.iter_raw(1))

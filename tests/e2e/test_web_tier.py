@@ -4,6 +4,8 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from schemas.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, until
 
@@ -36,6 +38,7 @@ def test_version_names_both_sides(hearth: Hearth) -> None:
     assert body["engine"]["pid"] == hearth.welcome().pid
 
 
+@pytest.mark.field("user")
 def test_access_log_line(hearth: Hearth) -> None:
     reply = hearth.post(
         "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3, "user": "ann\nx"}

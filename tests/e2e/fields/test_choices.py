@@ -10,6 +10,7 @@ from tests.harness import Hearth
 both = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "completions"])
 
 
+@pytest.mark.field("n")
 @both
 class TestN:
     def test_n(self, hearth: Hearth, endpoint: str) -> None:
@@ -24,6 +25,7 @@ class TestN:
         assert len(ask(hearth, endpoint, n=128, max_tokens=1).texts) == 128
 
 
+@pytest.mark.field("best_of")
 @both
 class TestBestOf:
     fields: ClassVar[dict[str, Any]] = {"temperature": 1.5, "seed": 5, "max_tokens": 8, "ignore_eos": True}

@@ -9,18 +9,21 @@ QUESTION = "Who are you?"
 ASSISTANT_HEADER = "<|start_header_id|>assistant<|end_header_id|>\n\n"
 
 
+@pytest.mark.field("model")
 @pytest.mark.parametrize("name", ["", "gpt-4", "hearth-demo", "任意"])
 def test_model_is_any_name(hearth: Hearth, name: str) -> None:
     reply = hearth.post(COMPLETIONS, {"model": name, "prompt": STORY, "max_tokens": 1}).json()
     assert reply["model"] == "hearth-demo"
 
 
+@pytest.mark.field("add_generation_prompt")
 def test_add_generation_prompt(hearth: Hearth) -> None:
     on = ask(hearth, CHAT, QUESTION)
     off = ask(hearth, CHAT, QUESTION, add_generation_prompt=False)
     assert on.prompt_tokens - off.prompt_tokens == len(ids_of(ASSISTANT_HEADER))
 
 
+@pytest.mark.field("continue_final_message")
 class TestContinueFinalMessage:
     def test_it_goes_on_where_the_message_ends(self, hearth: Hearth) -> None:
         answer = ask(hearth, CHAT, QUESTION, max_tokens=None).text
@@ -35,6 +38,7 @@ class TestContinueFinalMessage:
         assert "`add_generation_prompt`" in error["message"]
 
 
+@pytest.mark.field("echo")
 class TestEcho:
     def test_completion(self, hearth: Hearth) -> None:
         plain = ask(hearth, COMPLETIONS).text
@@ -58,6 +62,7 @@ class TestEcho:
         assert ask(hearth, CHAT, QUESTION, echo=True).text == ask(hearth, CHAT, QUESTION).text
 
 
+@pytest.mark.field("suffix")
 def test_suffix(hearth: Hearth) -> None:
     # The demo model's tokenizer has no fill-in-the-middle tokens, so the suffix is set after the text.
     plain = ask(hearth, COMPLETIONS)
@@ -67,6 +72,7 @@ def test_suffix(hearth: Hearth) -> None:
     assert ask(hearth, COMPLETIONS, suffix=" The end.", echo=True).text == STORY + answer.text
 
 
+@pytest.mark.field("force_prompt")
 class TestForcePrompt:
     instruction = "Always start with a greeting"
 
@@ -89,12 +95,14 @@ class TestForcePrompt:
         assert (forced.text, forced.prompt_tokens) == (by_hand.text, by_hand.prompt_tokens)
 
 
+@pytest.mark.field("messages")
 def test_content_parts_are_joined(hearth: Hearth) -> None:
     parts = [{"type": "text", "text": QUESTION}]
     whole = ask(hearth, CHAT, messages=[{"role": "user", "content": parts}])
     assert whole.text == ask(hearth, CHAT, QUESTION).text
 
 
+@pytest.mark.field("messages")
 def test_image_parts_are_refused(hearth: Hearth) -> None:
     parts = [{"type": "image_url", "image_url": {"url": "data:,"}}]
     error = refused(hearth, CHAT, messages=[{"role": "user", "content": parts}])
@@ -102,6 +110,7 @@ def test_image_parts_are_refused(hearth: Hearth) -> None:
     assert "text only" in error["message"]
 
 
+@pytest.mark.field("white_list_token_ids", "logit_bias")
 def test_a_white_list_that_the_bias_empties(hearth: Hearth) -> None:
     (token_id,) = ids_of(" but")
     error = refused(hearth, COMPLETIONS, white_list_token_ids=[token_id], logit_bias={str(token_id): -100})

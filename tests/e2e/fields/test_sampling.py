@@ -11,6 +11,7 @@ SEEDS = range(6)
 WORDS = [" the", " a", " and", " but", " to", " of", " in", " is", " you", " it", " that", " for", " with", " as"]
 
 
+@pytest.mark.field("temperature")
 @both
 def test_temperature(hearth: Hearth, endpoint: str) -> None:
     cold = {ask(hearth, endpoint, temperature=0, seed=seed).text for seed in SEEDS}
@@ -19,6 +20,7 @@ def test_temperature(hearth: Hearth, endpoint: str) -> None:
     assert len(hot) > 1
 
 
+@pytest.mark.field("top_p", "top_k", "min_p")
 @both
 @pytest.mark.parametrize("field", [{"top_p": 1e-9}, {"top_k": 1}, {"min_p": 1}], ids=["top_p", "top_k", "min_p"])
 def test_only_the_likeliest_token_is_left(hearth: Hearth, endpoint: str, field: dict[str, float]) -> None:
@@ -26,6 +28,7 @@ def test_only_the_likeliest_token_is_left(hearth: Hearth, endpoint: str, field: 
     assert {ask(hearth, endpoint, temperature=2, seed=seed, **field).text for seed in SEEDS} == {greedy}
 
 
+@pytest.mark.field("top_p", "top_k", "min_p")
 @both
 @pytest.mark.parametrize(
     "field",
@@ -36,6 +39,7 @@ def test_off_means_all_tokens(hearth: Hearth, endpoint: str, field: dict[str, fl
     assert len({ask(hearth, endpoint, temperature=2, seed=seed, **field).text for seed in SEEDS}) > 1
 
 
+@pytest.mark.field("seed")
 @both
 @pytest.mark.parametrize("seed", [0, 7, -1, -(2**63), 2**63 - 1])
 def test_seed(hearth: Hearth, endpoint: str, seed: int) -> None:
@@ -44,6 +48,7 @@ def test_seed(hearth: Hearth, endpoint: str, seed: int) -> None:
     assert ask(hearth, endpoint, temperature=2, seed=12345).text not in again
 
 
+@pytest.mark.field("presence_penalty", "frequency_penalty", "repetition_penalty")
 @both
 @pytest.mark.parametrize(
     ("more", "less"),
@@ -62,6 +67,7 @@ def test_penalties(hearth: Hearth, endpoint: str, more: dict[str, float], less: 
     assert distinct(more) > distinct(less)
 
 
+@pytest.mark.field("logit_bias")
 @both
 class TestLogitBias:
     def test_by_id(self, hearth: Hearth, endpoint: str) -> None:
@@ -90,6 +96,7 @@ class TestLogitBias:
         assert ids_of(ask(hearth, endpoint, max_tokens=1, logit_bias={str(first): -100}).text)[0] != first
 
 
+@pytest.mark.field("white_list_token_ids", "white_list_token")
 @both
 class TestWhiteList:
     def test_white_list_token_ids(self, hearth: Hearth, endpoint: str) -> None:
