@@ -13,6 +13,7 @@ from schemas.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, 
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
 TOKEN_ID = validate.Range(0, 2**31 - 1)
+MAX_CHOICES = 128
 MAX_STOPS = 64
 MAX_STOP_CHARS = 1000  # text is held back until it can no longer begin a stop string, so one must stay short
 
@@ -108,14 +109,19 @@ class GenerationSchema(SamplingSchema):
         otherwise="the model's own, or 1",
         validate=validate.Range(0, 100, min_inclusive=False),
     )
-    n = optional(Int, 1, "How many choices to return for each prompt.", validate=validate.Range(1, 128))
+    n = optional(
+        Int,
+        1,
+        "How many choices to return for each prompt. A server may be set to another limit (`HEARTH_MAX_CHOICES`).",
+        validate=validate.Range(1, MAX_CHOICES),
+    )
     best_of = optional(
         Int,
         None,
         "Generate this many and return the `n` with the highest mean log probability. Below `n` it is raised to `n`; "
         "above `n` it cannot be streamed (400), but with `use_beam_search`.",
         otherwise="`n`",
-        validate=validate.Range(1, 128),
+        validate=validate.Range(1, MAX_CHOICES),
     )
     max_tokens = optional(
         Int,
@@ -213,6 +219,11 @@ class GenerationSchema(SamplingSchema):
         "Add the server's stops to the request's own: the model's end tokens and those of `HEARTH_DEFAULT_STOPS`. "
         "false: only the tokenizer's own end token and what the request names.",
     )
+
+    def __init__(self, *, max_choices: int = MAX_CHOICES, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("n", "best_of"):
+            self.fields[name].validators = [validate.Range(1, max_choices)]
 
     @validates_schema
     def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:

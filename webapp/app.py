@@ -1,5 +1,7 @@
 """The application factory."""
 
+from typing import Any
+
 from flask import Flask
 
 from schemas.chat import ChatCompletionSchema
@@ -24,8 +26,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["engine"] = EngineClient(settings.endpoint)
     app.extensions["conversations"] = Conversations(settings)
     app.extensions["hangups"] = HangupWatch()
-    app.extensions["chat_schema"] = ChatCompletionSchema(strict_fields=settings.strict_fields)
-    app.extensions["completion_schema"] = CompletionSchema(strict_fields=settings.strict_fields)
+    limits: Any = {"strict_fields": settings.strict_fields, "max_choices": settings.max_choices}
+    app.extensions["chat_schema"] = ChatCompletionSchema(**limits)
+    app.extensions["completion_schema"] = CompletionSchema(**limits)
     app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     auth.register(app, settings.api_keys)

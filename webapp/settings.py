@@ -7,6 +7,7 @@ from pathlib import Path
 from environs import Env, EnvError, validate
 
 from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
+from schemas.fields import MAX_CHOICES
 
 MIB = 1024 * 1024
 ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
@@ -21,6 +22,7 @@ class Settings:
     api_keys: tuple[str, ...]
     strict_model: bool
     strict_fields: bool
+    max_choices: int
     max_body_bytes: int
     body_seconds: float
     graceful_seconds: int
@@ -42,6 +44,7 @@ def read_settings() -> Settings:
         api_keys=_api_keys(env),
         strict_model=env.bool("STRICT_MODEL", False),
         strict_fields=env.bool("STRICT_FIELDS", False),
+        max_choices=env.int("MAX_CHOICES", MAX_CHOICES, validate=validate.Range(min=1)),
         max_body_bytes=env.int("MAX_BODY_BYTES", 16 * MIB, validate=validate.Range(min=1024)),
         body_seconds=env.float("BODY_SECONDS", 30.0, validate=validate.Range(min=0.1)),
         graceful_seconds=env.int("GRACEFUL_SECONDS", 300, validate=validate.Range(min=1)),

@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from marshmallow import ValidationError
 
+from schemas.completions import CompletionSchema
 from tests.schemas.loading import Load, both_endpoints, chat, completion, refusal
 
 
@@ -70,3 +72,12 @@ def test_no_tokens_are_refused_where_there_is_nothing_to_score_or_much_to_search
 
 def test_a_chat_of_no_tokens_is_refused_with_echo_too() -> None:
     assert refusal(chat, max_tokens=0, echo=True).keys() == {"max_tokens"}
+
+
+@pytest.mark.parametrize("field", ["n", "best_of"])
+def test_the_highest_number_of_choices_is_a_setting(field: str) -> None:
+    schema = CompletionSchema(max_choices=2)
+    schema.load({"prompt": "Hello", field: 2})
+    with pytest.raises(ValidationError) as caught:
+        schema.load({"prompt": "Hello", field: 3})
+    assert caught.value.messages == {field: ["Must be greater than or equal to 1 and less than or equal to 2."]}

@@ -48,6 +48,7 @@ def settings(tmp_path: Path) -> Settings:
         api_keys=(),
         strict_model=False,
         strict_fields=False,
+        max_choices=128,
         max_body_bytes=1024 * 1024,
         body_seconds=5.0,
         graceful_seconds=1,

@@ -60,6 +60,7 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
         ("ENGINE_SPAWN", "0", "engine_spawn", False),
         ("STRICT_MODEL", "1", "strict_model", True),
         ("STRICT_FIELDS", "true", "strict_fields", True),
+        ("MAX_CHOICES", "16", "max_choices", 16),
         ("MAX_BODY_BYTES", "1024", "max_body_bytes", 1024),
         ("BODY_SECONDS", "0.5", "body_seconds", 0.5),
         ("GRACEFUL_SECONDS", "1", "graceful_seconds", 1),
