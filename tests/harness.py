@@ -18,7 +18,7 @@ from openai import AsyncOpenAI, OpenAI
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 
-LOAD_SECONDS = 180.0
+LOAD_SECONDS = 240.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -89,7 +89,7 @@ class Hearth:
             env=self.env,
             capture_output=True,
             text=True,
-            timeout=LOAD_SECONDS,
+            timeout=LOAD_SECONDS + 20,
             check=False,
         )
         if check and done.returncode:
@@ -188,7 +188,7 @@ def chat_body(text: str, **fields: Any) -> dict[str, Any]:
 
 def endless(**fields: Any) -> dict[str, Any]:
     """A chat body whose answers take long enough that a test can act while they come."""
-    return chat_body("Count from 1 to 100.", **{"ignore_eos": True, "max_tokens": 1900, "n": 8, **fields})
+    return chat_body("Count from 1 to 100.", **{"ignore_eos": True, "max_tokens": 1900, "n": 32, **fields})
 
 
 def processes_of(marker: str) -> list[psutil.Process]:

@@ -9,7 +9,7 @@ import httpx
 from tests.harness import Hearth, endless, until
 
 CHAT = "/v1/chat/completions"
-CHOICES = 32  # so many take long enough that the web tier is new before they end
+CHOICES = 64  # so many take long enough that the web tier is new before they end
 
 
 def test_hup_under_a_running_stream(hearth: Hearth) -> None:
