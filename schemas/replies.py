@@ -229,7 +229,8 @@ def _token(text: str, logprob: float | None) -> dict[str, Any]:
 
 
 def _top(entry: TokenLogprob) -> dict[str, float | None]:
-    """OpenAI's legacy shape: the alternatives, and the chosen token in any case."""
-    alternatives: dict[str, float | None] = {text: logprob for text, _, logprob in entry.top}
-    alternatives.setdefault(entry.text, entry.logprob)
+    """OpenAI's legacy shape: the alternatives, and the chosen token in any case. Of one text the likeliest stays."""
+    alternatives: dict[str, float | None] = {}
+    for text, _, logprob in (*entry.top, (entry.text, entry.id, entry.logprob)):
+        alternatives.setdefault(text, logprob)
     return alternatives

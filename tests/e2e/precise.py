@@ -4,6 +4,7 @@ A pytest plugin: test modules name it in `pytest_plugins`, so that one engine lo
 """
 
 import itertools
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import zmq
 from engine_proc.settings import DEMO_MODEL
 from schemas import wire
 from tests.harness import Hearth, until
+
+WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +110,6 @@ class Wire:
     def __init__(self, hearth: Hearth) -> None:
         self._socket: Any = zmq.Context.instance().socket(zmq.DEALER)
         self._socket.setsockopt(zmq.LINGER, 0)
-        self._socket.setsockopt(zmq.RCVTIMEO, 60_000)
         self._socket.connect(f"ipc://{hearth.run_dir}/engine.sock")
         self._ids = itertools.count(1)
 
@@ -122,12 +124,19 @@ class Wire:
             sampling=wire.Sampling(**sampling),
         )
         self._socket.send(wire.encode(request))
+        deadline = time.monotonic() + WAIT_SECONDS
         deltas: list[wire.Delta] = []
         while len(deltas) < n:
-            message: Any = wire.decode_to_web(self._socket.recv())
+            message = self._receive(deadline)
             assert not isinstance(message, wire.Failed), message
             deltas += message.batch if isinstance(message, wire.Deltas) else []
         return sorted(deltas, key=lambda delta: delta.index)
+
+    def _receive(self, deadline: float) -> Any:
+        while not self._socket.poll(1000) and time.monotonic() < deadline:
+            self._socket.send(wire.encode(wire.Ping()))  # a client that falls silent has its requests aborted
+        assert time.monotonic() < deadline, f"no answer within {WAIT_SECONDS:g} s"
+        return wire.decode_to_web(self._socket.recv())
 
     def beam_search(self, prompt: list[int], *, width: int, **fields: Any) -> list[list[int]]:
         return [d.token_ids for d in self.ask(prompt, best_of=width, use_beam_search=True, **fields)]

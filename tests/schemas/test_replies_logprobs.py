@@ -109,3 +109,11 @@ def test_text_without_tokens_sends_empty_lists(kind: type[Shape]) -> None:
     (chunk,) = streamed(kind, [Delta(1, 0, "held back", [])])
 
     assert chunk and not any(chunk.values())
+
+
+def test_of_alternatives_of_one_text_the_likeliest_stays() -> None:
+    entry = TokenLogprob("b", 2, -3.0, [("", 7, -1.0), ("a", 1, -1.5), ("", 8, -2.0)])
+    shape = CompletionShape("m", 1, with_logprobs=True, include_usage=False)
+    shape.choices[0].add(Delta(1, 0, "b", [2], "stop", None, [entry]))
+    (top,) = json.loads(shape.whole())["choices"][0]["logprobs"]["top_logprobs"]
+    assert top == {"": -1.0, "a": -1.5, "b": -3.0}
