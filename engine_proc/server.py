@@ -49,6 +49,7 @@ class Server:
             max_queue=max_queue,
         )
         self.last_heard: dict[bytes, float] = {}
+        self._looked_at = time.monotonic()
         self._aborts: set[asyncio.Task[None]] = set()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
@@ -208,7 +209,11 @@ class Server:
 
     def forget_silent_clients(self) -> None:
         """Abort what belongs to web workers that have not been heard of for `CLIENT_SILENCE_LIMIT`."""
-        limit = time.monotonic() - wire.CLIENT_SILENCE_LIMIT
+        now, looked_at = time.monotonic(), self._looked_at
+        self._looked_at = now
+        if now - looked_at > wire.CLIENT_SILENCE_LIMIT / 2:
+            return  # it was this process that slept: what they have said meanwhile is still to be read
+        limit = now - wire.CLIENT_SILENCE_LIMIT
         for client in [client for client, heard in self.last_heard.items() if heard < limit]:
             self.forget(client, "it has fallen silent")
 
@@ -220,6 +225,8 @@ class Server:
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
             self._drop(self.live.remove(client, request.id))
+            # Should it be there after all (its host was suspended, say), nobody must wait for ever.
+            self._fail(request, unavailable("The engine had lost contact with the web tier.", "contact_lost", 1))
 
     def fail_all(self, error: ApiError) -> None:
         """End every live request with `error`: the engine is going down."""
