@@ -387,6 +387,22 @@ async def test_a_web_worker_that_falls_silent_loses_its_requests(
     await room.settle()
     assert room.engine.aborted == silent
     assert [request.client for request in room.server.live] == [BOB]
+    told = [message for client, message in room.take() if client == ANN and isinstance(message, wire.Failed)]
+    assert [(failed.status, failed.code) for failed in told] == [(503, "contact_lost")]
+
+
+@on_a_loop
+async def test_an_engine_that_has_slept_itself_judges_nobody_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    room = Room(tmp_path)
+    await room.start(1, ANN)
+    now += 10 * wire.CLIENT_SILENCE_LIMIT
+    room.server.forget_silent_clients()
+    await room.settle()
+    assert len(room.server.live) == 1
 
 
 @on_a_loop
