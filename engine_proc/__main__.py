@@ -24,6 +24,8 @@ def _parser() -> argparse.ArgumentParser:
     wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
     commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
     commands.add_parser("stop", help="stop the engine and wait until it is gone")
+    drain = commands.add_parser("drain", help="the same, with a longer limit for what is live")
+    drain.add_argument("--seconds", type=float, default=300.0, help="the limit (default: %(default)s)")
     return parser
 
 
@@ -45,6 +47,8 @@ def main() -> int:
                 return control.wait(settings, args.seconds)
             case "status":
                 return control.status(settings)
+            case "drain":
+                return control.drain(settings, args.seconds)
             case _:
                 return control.stop(settings)
     except EndpointError as error:

@@ -18,6 +18,9 @@ from schemas.endpoint import PROJECT_ROOT, make_run_dir
 
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 15.0
+"""What an engine with nothing to do takes to stop, and more."""
+SAY_EVERY = 2.0
+"""Seconds between two words about what an engine that is being stopped still does."""
 MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
@@ -96,19 +99,38 @@ def start(settings: Settings, extra: list[str]) -> int:
 
 
 def stop(settings: Settings) -> int:
-    """Stop the engine and wait until it is gone. Exit status 1 where it is not."""
+    """Stop the engine and wait until it is gone; live requests get `drain_seconds`. Exit status 1: it is not gone."""
     holder = lock_holder(settings.lock_file)
     if holder is None:
         print("no engine runs")
         return 0
     os.kill(holder, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_SECONDS
+    return _wait_for_the_end(settings, holder, settings.drain_seconds + STOP_SECONDS)
+
+
+def drain(settings: Settings, seconds: float) -> int:
+    """The same, with another limit for live requests. What is not done by then goes on in the next engine."""
+    holder = lock_holder(settings.lock_file)
+    if holder is None or ask(settings.endpoint, wire.Drain(seconds=seconds)) is None:
+        print("no engine runs")
+        return 0
+    return _wait_for_the_end(settings, holder, seconds + STOP_SECONDS)
+
+
+def _wait_for_the_end(settings: Settings, holder: int, seconds: float) -> int:
+    said = time.monotonic()
+    deadline = said + seconds
     while time.monotonic() < deadline:
         if lock_holder(settings.lock_file) != holder:
             print(f"engine stopped (pid {holder})")
             return 0
+        if time.monotonic() - said > SAY_EVERY:
+            said = time.monotonic()
+            replies = ask(settings.endpoint, wire.Ping(), seconds=1.0)
+            if replies and replies[0].live:
+                print(f"engine: {replies[0].live} live requests", file=sys.stderr, flush=True)
         time.sleep(0.1)
-    print(f"the engine (pid {holder}) has not stopped within {STOP_SECONDS:.0f} s", file=sys.stderr)
+    print(f"the engine (pid {holder}) has not stopped within {seconds:.0f} s", file=sys.stderr)
     return 1
 
 

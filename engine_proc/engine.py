@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,8 @@ from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.executor import Executor
 from vllm.v1.outputs import LogprobsLists
 
-from engine_proc.outputs import Output, Row, Stats
+from engine_proc.outputs import EngineGone, Output, Row, Stats
+from engine_proc.resuming import counted_once, rest_of
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
 
@@ -51,10 +52,6 @@ VLLM_VERSION: str = vllm.__version__
 
 Prepared = EngineCoreRequest
 """A sequence that vLLM has checked."""
-
-
-class EngineGone(Exception):
-    """EngineCore or one of its workers has died; this adapter can do no more."""
 
 
 SPACED = "spaced"
@@ -94,6 +91,23 @@ class _Sequence:
     """Special tokens that the text leaves out."""
     sent: int = field(default=0)
     """Tokens already reported."""
+    resumed: "_Resumed | None" = None
+
+
+@dataclass(slots=True)
+class _Resumed:
+    """Of a sequence that another engine has begun: vLLM takes what that one has sent for a part of the prompt."""
+
+    prepared: EngineCoreRequest
+    """As it was before it was begun at all."""
+    tokens: int
+    """That other engines have sent."""
+    counted: frozenset[int]
+    """See `resuming.counted_once`."""
+    request_id: str
+    """vLLM's name of it now: another one each time that it is begun anew."""
+    stale: bool = False
+    """One of `counted` has come."""
 
 
 class Engine:
@@ -116,6 +130,8 @@ class Engine:
         self._tasks = ("generate",)
         self._special_ids = _special_ids(self.renderer.get_tokenizer())
         self._live: dict[str, _Sequence] = {}
+        self._renamed: dict[str, str] = {}
+        """Keys by vLLM's names, of sequences that were begun anew."""
         self._keys = itertools.count()
         self._stats = Stats()
 
@@ -140,6 +156,11 @@ class Engine:
         return dict(self.config.model_config.get_diff_sampling_param())
 
     @property
+    def busy(self) -> bool:
+        """Some sequence has not ended: the next `step` should not be long."""
+        return bool(self._live)
+
+    @property
     def stats(self) -> Stats:
         return self._stats if self._live else Stats()  # vLLM sends none once it is idle
 
@@ -158,19 +179,61 @@ class Engine:
             prepared, request_id=str(next(self._keys)), prompt_token_ids=token_ids, arrival_time=time.time()
         )
 
-    async def submit(self, tag: Any, prepared: EngineCoreRequest, *, stream: bool = False, raw: bool = False) -> str:
+    async def submit(
+        self,
+        tag: Any,
+        prepared: EngineCoreRequest,
+        *,
+        stream: bool = False,
+        raw: bool = False,
+        sent: Sequence[int] = (),
+    ) -> str:
         """Start a prepared sequence and return its key. Its outputs come from `step`, the last with a finish reason.
 
         Without `stream` there is one output, at the end. `raw` sequences are not detokenised: each step gives their
-        token ids and, where log probabilities were asked for, the `Distribution`. Raises `EngineGone`.
+        token ids and, where log probabilities were asked for, the `Distribution`. After `sent`, what another engine
+        has sent of the sequence, it goes on as if it had never stopped. Raises `EngineGone`.
         """
-        self._live[prepared.request_id] = self._sequence(tag, prepared, stream, raw)
+        sequence = self._sequence(tag, prepared, stream, raw)
+        key: str = prepared.request_id
+        self._live[key] = sequence
+        request = self._go_on(sequence, prepared, list(sent)) if sent else prepared
         try:
-            await self._core.add_request_async(prepared)
+            await self._core.add_request_async(request)
         except EngineDeadError as error:
             raise EngineGone from error
-        key: str = prepared.request_id
         return key
+
+    def _go_on(self, sequence: _Sequence, prepared: EngineCoreRequest, sent: list[int]) -> EngineCoreRequest:
+        """Bring `sequence` to where `sent` leaves it, and return the request for the rest."""
+        assert sequence.detokenizer is not None
+        sequence.detokenizer.update(sent, False)
+        sequence.detokenizer.get_next_output_text(False, delta=True)  # the client has it
+        if sequence.pieces is not None:
+            sequence.pieces.skip(sent)
+        sequence.sent = len(sent)
+        sequence.resumed = _Resumed(prepared, len(sent), frozenset(), prepared.request_id)
+        return self._rest(sequence.resumed, sent)
+
+    def _rest(self, resumed: _Resumed, sent: list[int]) -> EngineCoreRequest:
+        prepared, params = resumed.prepared, resumed.prepared.sampling_params
+        assert params is not None
+        resumed.counted, resumed.stale = counted_once(params, sent), False
+        return msgspec.structs.replace(
+            prepared,
+            request_id=resumed.request_id,
+            prompt_token_ids=[*(prepared.prompt_token_ids or ()), *sent],
+            sampling_params=rest_of(params, sent),
+        )
+
+    async def _begin_anew(self, key: str, sequence: _Sequence, resumed: _Resumed) -> None:
+        """So that the presence penalty of a token that has come again is not charged twice."""
+        assert sequence.detokenizer is not None
+        await self._core.abort_requests_async([resumed.request_id])
+        self._renamed.pop(resumed.request_id, None)
+        resumed.request_id = str(next(self._keys))
+        self._renamed[resumed.request_id] = key
+        await self._core.add_request_async(self._rest(resumed, list(sequence.detokenizer.output_token_ids)))
 
     def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
         params = prepared.sampling_params
@@ -229,8 +292,8 @@ class Engine:
 
     async def abort(self, keys: Iterable[str]) -> None:
         """Forget these sequences; no further output of theirs is reported. Unknown keys are ignored."""
-        known = [key for key in keys if self._live.pop(key, None) is not None]
-        await self._core.abort_requests_async(known)
+        known = [(key, self._live.pop(key)) for key in keys if key in self._live]
+        await self._core.abort_requests_async([self._forget_name(key, sequence) for key, sequence in known])
 
     async def step(self) -> list[Output]:
         """Wait for the next engine step and return what it made. Raises `EngineGone`."""
@@ -244,22 +307,39 @@ class Engine:
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
-            sequence = self._live.get(raw.request_id)
+            key = self._renamed.get(raw.request_id, raw.request_id) if self._renamed else raw.request_id
+            sequence = self._live.get(key)
             if sequence is None:
                 continue  # aborted meanwhile
-            output, stop_string_found = self._advance(sequence, raw)
+            resumed = sequence.resumed
+            if resumed is not None and resumed.request_id != raw.request_id:
+                continue  # begun anew meanwhile
+            output, ended_here = self._advance(sequence, raw)
             if output is not None:
                 outputs.append(output)
                 if output.finish_reason is not None:
-                    del self._live[raw.request_id]
-                    if stop_string_found and not raw.finished:
+                    del self._live[key]
+                    self._forget_name(key, sequence)
+                    if ended_here and not raw.finished:
                         stopped.append(raw.request_id)
+                    continue
+            if resumed is not None and resumed.stale:
+                await self._begin_anew(key, sequence, resumed)
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs
 
+    def _forget_name(self, key: str, sequence: _Sequence) -> str:
+        """What vLLM calls the sequence that was submitted as `key`, for the last time."""
+        if sequence.resumed is None:
+            return key
+        self._renamed.pop(sequence.resumed.request_id, None)
+        return sequence.resumed.request_id
+
     def _advance(self, sequence: _Sequence, raw: EngineCoreOutput) -> tuple[Output | None, bool]:
-        """Detokenise `raw`. Returns what there is to report, if anything, and whether a stop string ended it."""
+        """Detokenise `raw`. Returns what there is to report, if anything, and whether the adapter ended it: vLLM would
+        go on.
+        """
         finish_reason, stop_reason = raw.finish_reason, raw.stop_reason
         if sequence.detokenizer is None:
             reason = None if finish_reason is None else str(finish_reason)
@@ -271,6 +351,9 @@ class Engine:
         stop_string = sequence.detokenizer.update(raw.new_token_ids, finish_reason is FinishReason.STOP)
         if stop_string is not None:
             finish_reason, stop_reason = FinishReason.STOP, stop_string
+        looped = sequence.resumed is not None and finish_reason is None and self._note_resumed(sequence, raw)
+        if looped:
+            finish_reason = FinishReason.REPETITION
         if sequence.logprobs is not None:
             _narrow(raw, sequence.logprobs.num_logprobs)
             sequence.logprobs.update_from_output(raw)
@@ -290,12 +373,23 @@ class Engine:
         if sequence.logprobs is not None:
             self._add_logprobs(sequence, sequence.logprobs, output)
         sequence.sent += len(token_ids)
-        return output, stop_string is not None
+        return output, looped or stop_string is not None
+
+    @staticmethod
+    def _note_resumed(sequence: _Sequence, raw: EngineCoreOutput) -> bool:
+        """Whether the sequence has fallen into a loop, of which vLLM sees only the end."""
+        resumed, detokenizer = sequence.resumed, sequence.detokenizer
+        assert resumed is not None and detokenizer is not None
+        resumed.stale = not resumed.counted.isdisjoint(raw.new_token_ids)
+        params = resumed.prepared.sampling_params
+        detection = None if params is None else params.repetition_detection
+        return detection is not None and has_looped(detokenizer.output_token_ids, detection)
 
     def _add_logprobs(self, sequence: _Sequence, processor: LogprobsProcessor, output: Output) -> None:
         silent = sequence.silent_ids
         if processor.logprobs is not None and sequence.pieces is not None:
-            new = itertools.islice(processor.logprobs, sequence.sent, sequence.sent + len(output.token_ids))
+            first = sequence.sent - (sequence.resumed.tokens if sequence.resumed is not None else 0)
+            new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
             output.logprobs = [_entry(position, processor.num_logprobs, silent) for position in new]
             sequence.pieces.name(output.logprobs)
             output.cumulative_logprob = processor.cumulative_logprob
@@ -303,8 +397,8 @@ class Engine:
             tokenizer, ids = self.renderer.get_tokenizer(), sequence.prompt_token_ids
             wanted = processor.num_prompt_logprobs
             rest = [_entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
-            first = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
-            output.prompt_logprobs = [first, *rest]
+            beginning = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
+            output.prompt_logprobs = [beginning, *rest]
             text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
             sequence.prompt_pieces.name(output.prompt_logprobs, text)
 
@@ -329,6 +423,10 @@ class _Pieces:
     def __init__(self, tokenizer: Any, prepared: EngineCoreRequest) -> None:
         self._detokenizer: Any = IncrementalDetokenizer.from_new_request(tokenizer, prepared)
         self._detokenizer.stop = []
+
+    def skip(self, token_ids: list[int]) -> None:
+        """These have been named elsewhere."""
+        self._detokenizer.update(token_ids, False)
 
     def name(self, entries: list[TokenLogprob], whole: str | None = None) -> None:
         """`whole`: the text of them all, where nothing follows that could complete a character."""

@@ -1,6 +1,7 @@
 """The live table: every request that a web worker has sent and that has not ended, and nothing else."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,8 @@ class LiveRequest:
     user: str
     sequences: int
     """Candidates over all prompts; each weighs on the queue."""
+    tenant: str = ""
+    """Whose request it is, where shares are counted."""
     keys: list[str] = field(default_factory=list)
     """The adapter's keys of the sequences submitted so far."""
     open: int = 0
@@ -30,6 +33,7 @@ class LiveTable:
 
     def __init__(self) -> None:
         self._requests: dict[tuple[bytes, int], LiveRequest] = {}
+        self._tenants: Counter[str] = Counter()
         self.sequences = 0
 
     def __len__(self) -> int:
@@ -47,13 +51,23 @@ class LiveTable:
             return False
         self._requests[request.client, request.id] = request
         self.sequences += request.sequences
+        self._tenants[request.tenant] += request.sequences
         return True
 
     def remove(self, client: bytes, request_id: int) -> LiveRequest | None:
         request = self._requests.pop((client, request_id), None)
         if request is not None:
             self.sequences -= request.sequences
+            self._tenants[request.tenant] -= request.sequences
+            if not self._tenants[request.tenant]:
+                del self._tenants[request.tenant]
         return request
+
+    def has(self, client: bytes, request_id: int) -> bool:
+        return (client, request_id) in self._requests
+
+    def sequences_of(self, tenant: str) -> int:
+        return self._tenants[tenant]
 
     def of_client(self, client: bytes) -> list[LiveRequest]:
         return [request for request in self._requests.values() if request.client == client]

@@ -5,22 +5,24 @@ under the name `__mp_main__`. That is how all of them, however deep, die with th
 """
 
 import asyncio
-import contextlib
 import logging
 import os
 import shutil
 import signal
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine_proc.admission import Admission
 from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.loading import LoadClock
 from engine_proc.model import load_and_attach, missing_model, set_vllm_environment
 from engine_proc.processes import die_with_parent
+from engine_proc.pulse import Pulse
 from engine_proc.router import Router
-from engine_proc.server import Server
+from engine_proc.server import STOPPING, Server
 from engine_proc.settings import Settings, read_settings_or_exit
 from schemas.errors import unavailable
 
@@ -60,24 +62,24 @@ def _gather_sockets(directory: Path) -> None:
 
 
 async def _serve(settings: Settings, argv: list[str]) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     clock = LoadClock(settings.run_dir / "load_seconds")
-    server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), settings.max_queue)
+    admission = Admission(settings.max_queue, settings.max_per_key)
+    server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
     router = Router(settings.endpoint, server.on_message)
     server.send = router.send
-    housekeeping = asyncio.create_task(_keep_house(server))
+    housekeeping = asyncio.create_task(_keep_house(server, settings.stall_seconds))
     # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
     try:
-        engine = await _load(loader, settings, argv, server, stop)
+        engine = await _load(loader, settings, argv, server)
         if isinstance(engine, int):
             return engine
         log.info("ready after %.1f s", clock.finish())
         server.announce()
         try:
-            return await _pump(server, stop)
+            return await _pump(server)
         finally:
             engine.shutdown(timeout=SHUTDOWN_SECONDS)
     finally:
@@ -86,15 +88,13 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         loader.shutdown(wait=False)
 
 
-async def _load(
-    loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server, stop: asyncio.Event
-) -> "Engine | int":
+async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server) -> "Engine | int":
     """Load in a thread, so that the server answers meanwhile. Returns an exit status where it comes to nothing."""
     loading = asyncio.get_running_loop().run_in_executor(loader, load_and_attach, settings, argv, server)
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(server.drained())
     first: set[asyncio.Future[Any]] = {loading, stopping}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
-    if stop.is_set():
+    if stopping.done():
         os._exit(0)  # a load cannot be interrupted, but all that it has started dies with this process
     stopping.cancel()
     try:
@@ -106,26 +106,33 @@ async def _load(
         return EXIT_LOAD_FAILED
 
 
-async def _pump(server: Server, stop: asyncio.Event) -> int:
+async def _pump(server: Server) -> int:
     """Serve until told to stop (0) or until vLLM is gone."""
     pump = asyncio.create_task(server.pump())
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(server.drained())
     await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
-    if stop.is_set():
+    if stopping.done():
         pump.cancel()
-        server.fail_all(unavailable("The engine is being stopped.", "engine_stopping"))
+        server.hand_over(STOPPING)
         return 0
     stopping.cancel()
     log.error("vLLM is gone", exc_info=pump.exception())
-    server.fail_all(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
+    server.hand_over(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
     return EXIT_ENGINE_GONE
 
 
-async def _keep_house(server: Server) -> None:
-    with contextlib.suppress(asyncio.CancelledError):
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_SECONDS)
-            server.forget_silent_clients()
+async def _keep_house(server: Server, stall_seconds: float) -> None:
+    pulse = Pulse()
+    while True:
+        slept_at = time.monotonic()
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        pulse.beat()
+        server.forget_silent_clients()
+        if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
+            continue  # it was this process that slept
+        if (seconds := server.seconds_without_progress()) > stall_seconds:
+            log.critical("vLLM has brought nothing for %.0f s though it has work: it hangs", seconds)
+            os._exit(EXIT_ENGINE_GONE)  # the supervisor kills what is left, and starts anew
 
 
 if __name__ == "__main__":

@@ -8,6 +8,11 @@ import numpy.typing as npt
 
 from schemas.wire import TokenLogprob
 
+
+class EngineGone(Exception):
+    """EngineCore or one of its workers has died; the adapter can do no more."""
+
+
 Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Token ids and their natural log probabilities, before any penalty or bias: the sampled token, then the likeliest."""
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from engine_proc.admission import Admission
+from engine_proc.drain import Drain
 from engine_proc.live import LiveRequest, LiveTable
 from engine_proc.loading import LoadClock
+from engine_proc.outputs import EngineGone
 from schemas import wire
-from schemas.errors import ApiError, invalid, overloaded, unavailable
+from schemas.errors import ApiError, unavailable
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.beam_search import BeamSearch
@@ -23,6 +26,8 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 
 log = logging.getLogger("hearth.server")
 
+STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
+CONTACT_LOST = unavailable("The engine had lost contact with the web tier.", "contact_lost", 1)
 VLLM_ERROR = ApiError(
     500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
 )
@@ -32,11 +37,12 @@ Send = Callable[[bytes, bytes], bool]
 class Server:
     """Answers web workers from the first moment; generates once `attach` has given it a loaded engine."""
 
-    def __init__(self, clock: LoadClock, load_count: int, max_queue: int) -> None:
+    def __init__(self, clock: LoadClock, load_count: int, admission: Admission) -> None:
         self.send: Send = lambda identity, payload: False
         self.clock = clock
         self.live = LiveTable()
-        self.max_queue = max_queue
+        self.admission = admission
+        self.drain = Drain()
         self.engine: Engine | None = None
         self.starter: Starter | None = None
         self.welcome = wire.Welcome(
@@ -46,10 +52,12 @@ class Server:
             pid=os.getpid(),
             load_count=load_count,
             started=int(time.time()),
-            max_queue=max_queue,
+            max_queue=admission.max_queue,
+            features=[wire.RESUMES],
         )
         self.last_heard: dict[bytes, float] = {}
         self._looked_at = time.monotonic()
+        self._stepped_at = time.monotonic()
         self._aborts: set[asyncio.Task[None]] = set()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
@@ -57,8 +65,8 @@ class Server:
         self.starter, self.engine = starter, engine
 
     def announce(self) -> None:
-        """Tell every web worker that the model is ready, so that none finds out a ping later."""
-        self.welcome.load = self.clock.load()
+        """Tell every web worker how the engine stands, so that none finds out a ping later."""
+        self.welcome.load = self._load()
         for client in list(self.last_heard):
             self._reply(client, self.welcome)
 
@@ -79,17 +87,28 @@ class Server:
                 for request_id in message.ids:
                     self._drop(self.live.remove(client, request_id))
             case wire.Ping():
+                self._disown(client, message.ids)
+                self._reply(client, self._pong())
+            case wire.Drain():
+                self.begin_drain(message.seconds)
                 self._reply(client, self._pong())
             case wire.Hello():
                 conflict = wire.version_conflict(message)
-                self.welcome.load = self.clock.load()
+                self.welcome.load = self._load()
                 self._reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
 
     def _on_generate(self, client: bytes, generate: wire.Generate) -> None:
-        sequences = generate.candidates * len(generate.prompts or (None,))
-        request = LiveRequest(client, generate.id, generate.name, generate.user, sequences, open=generate.choices)
+        open_choices = generate.choices - len(set(generate.ended))
+        request = LiveRequest(
+            client, generate.id, generate.name, generate.user, 0, tenant=generate.tenant, open=open_choices
+        )
+        if self.drain.begun:
+            self._fail(request, STOPPING, resumable=True)
+            return
         try:
-            self._admit(sequences)
+            if self.engine is None:
+                raise unavailable("The model is being loaded.", "engine_loading")
+            request.sequences = self.admission.check(generate, self.live)
         except ApiError as error:
             self._fail(request, error)
             return
@@ -98,15 +117,11 @@ class Server:
             return
         request.task = asyncio.create_task(self._start(request, generate))
 
-    def _admit(self, sequences: int) -> None:
-        if self.engine is None:
-            raise unavailable("The model is being loaded.", "engine_loading")
-        if sequences > self.max_queue:
-            raise invalid(
-                f"n, or best_of, times the number of prompts is {sequences}; at most {self.max_queue} are taken.", "n"
-            )
-        if self.live.sequences + sequences > self.max_queue:
-            raise overloaded(self.max_queue)
+    def _disown(self, client: bytes, ids: list[int]) -> None:
+        """Tell of each request that is not worked on here, whatever has become of it on its way here or back."""
+        for request_id in ids:
+            if not self.live.has(client, request_id):
+                self._fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
 
     async def _start(self, request: LiveRequest, generate: wire.Generate) -> None:
         """Render, check and start every choice. All or none: nothing is generated before `Accepted` has left."""
@@ -117,11 +132,13 @@ class Server:
                 return  # aborted while it was rendered
             log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
             self._reply(request.client, wire.Accepted(id=request.id, prompt_tokens=start.prompt_tokens))
-            for tag, sequence in start.sequences:
+            for tag, sequence, sent in start.sequences:
                 if request not in self.live:
                     break
-                request.keys.append(await self.engine.submit(tag, sequence, stream=generate.stream))
+                request.keys.append(await self.engine.submit(tag, sequence, stream=generate.stream, sent=sent))
             request.searches = [asyncio.create_task(self._search(request, search)) for search in start.searches]
+        except EngineGone:
+            pass  # `pump` has it too, and then all live requests are handed over
         except Exception as error:
             self._end_with(request, error)
         finally:
@@ -132,6 +149,8 @@ class Server:
     async def _search(self, request: LiveRequest, search: "BeamSearch") -> None:
         try:
             deltas = await search.run()
+        except EngineGone:
+            pass  # as above
         except Exception as error:
             self._end_with(request, error)
             self._drop(request)
@@ -156,6 +175,7 @@ class Server:
         assert self.engine is not None
         while True:
             outputs = await self.engine.step()
+            self._stepped_at = time.monotonic()
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
             for output in outputs:
                 request = output.tag.request
@@ -178,16 +198,20 @@ class Server:
                 request.open -= 1
                 if request.open == 0:
                     self.live.remove(request.client, request.id)
+                    self.admission.rate.note(request.sequences)
         return deltas
 
+    def _load(self) -> wire.Load:
+        return self.drain.load if self.drain.begun else self.clock.load()
+
     def _pong(self) -> wire.Pong:
-        pong = wire.Pong(instance=self.welcome.instance, load=self.clock.load(), live=len(self.live))
+        pong = wire.Pong(instance=self.welcome.instance, load=self._load(), live=len(self.live))
         if self.engine is not None:
             stats = self.engine.stats
             pong.running, pong.waiting, pong.kv_cache_usage = stats.running, stats.waiting, stats.kv_cache_usage
         return pong
 
-    def _fail(self, request: LiveRequest, error: ApiError) -> None:
+    def _fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
         self._reply(
             request.client,
             wire.Failed(
@@ -198,6 +222,7 @@ class Server:
                 code=error.code,
                 param=error.param,
                 retry_after=error.retry_after,
+                resumable=resumable,
             ),
         )
 
@@ -226,13 +251,31 @@ class Server:
         for request in requests:
             self._drop(self.live.remove(client, request.id))
             # Should it be there after all (its host was suspended, say), nobody must wait for ever.
-            self._fail(request, unavailable("The engine had lost contact with the web tier.", "contact_lost", 1))
+            self._fail(request, CONTACT_LOST, resumable=True)
 
-    def fail_all(self, error: ApiError) -> None:
-        """End every live request with `error`: the engine is going down."""
+    def hand_over(self, error: ApiError) -> None:
+        """This engine ends: the web workers keep what is live for the next one. `error` is for those that cannot."""
+        self.drain.begin(0)
+        self.announce()
         for request in self.live:
             self.live.remove(request.client, request.id)
-            self._fail(request, error)
+            self._fail(request, error, resumable=True)
+
+    def begin_drain(self, seconds: float) -> None:
+        """Take no new request, and give those that are live `seconds` to end."""
+        log.warning("being stopped: at most %.0f s for %d live requests", seconds, len(self.live))
+        self.drain.begin(seconds)
+        self.announce()
+
+    async def drained(self) -> None:
+        """Returns when a drain was begun, and nothing is live any more or its time is up."""
+        await self.drain.wait(lambda: not self.live)
+
+    def seconds_without_progress(self) -> float:
+        """Since vLLM, which has work, has last brought a step."""
+        if self.engine is None or not self.engine.busy:
+            self._stepped_at = time.monotonic()
+        return time.monotonic() - self._stepped_at
 
     def _drop(self, request: LiveRequest | None) -> None:
         """Stop the work on a request that is no longer in the table. One still being started stops itself."""

@@ -22,6 +22,9 @@ class Settings:
     run_dir: Path
     engine_args: list[str]
     max_queue: int
+    max_per_key: int
+    drain_seconds: float
+    stall_seconds: float
     default_stops: list[str]
     repeat_max_pattern: int
     repeat_min_count: int
@@ -54,6 +57,9 @@ def read_settings() -> Settings:
         run_dir=run_dir,
         engine_args=_split(env.str("ENGINE_ARGS", "")),
         max_queue=env.int("MAX_QUEUE", 4096, validate=validate.Range(min=1)),
+        max_per_key=env.int("MAX_PER_KEY", 0, validate=validate.Range(min=0)),
+        drain_seconds=env.float("DRAIN_SECONDS", 20.0, validate=validate.Range(min=0)),
+        stall_seconds=env.float("STALL_SECONDS", 120.0, validate=validate.Range(min=1)),
         default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),
         repeat_max_pattern=env.int("REPEAT_MAX_PATTERN", 32, validate=validate.Range(min=1)),
         repeat_min_count=env.int("REPEAT_MIN_COUNT", 4, validate=validate.Range(min=2)),

@@ -9,15 +9,17 @@ import sys
 import time
 from types import FrameType
 
+from engine_proc import pulse
 from engine_proc.exits import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.processes import lock_holder, take_lock
+from engine_proc.pulse import Stethoscope
 from engine_proc.settings import Settings
 from schemas.endpoint import PROJECT_ROOT, make_run_dir
 
 log = logging.getLogger("hearth.supervisor")
 
 STOP_GRACE = 8.0
-"""Seconds that the model process has to end in after TERM, before KILL."""
+"""Seconds that the model process has to end in after TERM and the drain, before KILL."""
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
 """Seconds before a restart; doubled after each crash, and back to the first after `STABLE` seconds of life."""
 STABLE = 60.0
@@ -52,7 +54,7 @@ class Supervisor:
         while True:
             started = time.monotonic()
             status = self._run_once()
-            if self.stop_asked_at is not None:
+            if self.stop_asked_at is not None or status == 0:  # stopped, or drained and then ended
                 return 0
             if status == EXIT_USAGE:
                 return status
@@ -71,27 +73,38 @@ class Supervisor:
     def _run_once(self) -> int:
         """Run the model process to its end, and its descendants with it."""
         self.load_count += 1
+        heart = Stethoscope()
+        environment = {**os.environ, "HEARTH_LOAD_COUNT": str(self.load_count), pulse.VARIABLE: str(heart.child_fd)}
         self.child = subprocess.Popen(
             [sys.executable, "-m", "engine_proc.model_process", *self.argv],
             cwd=PROJECT_ROOT,
-            env={**os.environ, "HEARTH_LOAD_COUNT": str(self.load_count)},
+            env=environment,
+            pass_fds=[heart.child_fd],
             process_group=0,  # one group for it and all that vLLM starts, and no Ctrl-C from a terminal
         )
+        heart.close_child_end()
         try:
-            return self._wait(self.child)
+            return self._wait(self.child, heart)
         finally:
+            heart.close()
             _end_group(self.child.pid)
             self.child.wait()
 
-    def _wait(self, child: subprocess.Popen[bytes]) -> int:
+    def _wait(self, child: subprocess.Popen[bytes], heart: Stethoscope) -> int:
+        grace = self.settings.drain_seconds + STOP_GRACE
         while True:
             try:
                 return child.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
-                if self.stop_asked_at is not None and time.monotonic() - self.stop_asked_at > STOP_GRACE:
-                    log.error("the model process did not end within %.0f s; killing it", STOP_GRACE)
-                    child.kill()
-                    return -signal.SIGKILL
+                silence = heart.silence()
+                if self.stop_asked_at is not None and time.monotonic() - self.stop_asked_at > grace:
+                    log.error("the model process did not end within %.0f s; killing it", grace)
+                elif silence > self.settings.stall_seconds:
+                    log.error("the model process has had no pulse for %.0f s; killing it", silence)
+                else:
+                    continue
+                child.kill()
+                return -signal.SIGKILL
 
     def _sleep(self, seconds: float) -> None:
         until = time.monotonic() + seconds

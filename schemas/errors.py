@@ -53,12 +53,7 @@ def unavailable(message: str, code: str, retry_after: int = 5) -> ApiError:
     return ApiError(503, message, type="service_unavailable", code=code, retry_after=retry_after)
 
 
-def overloaded(limit: int) -> ApiError:
-    """429: the queue is full."""
-    return ApiError(
-        429,
-        f"The queue is full: {limit} requests are waiting or running. Try again soon.",
-        type="rate_limit_error",
-        code="queue_full",
-        retry_after=1,
-    )
+def overloaded(what: str, code: str, retry_after: int) -> ApiError:
+    """429: a limit of `what` is reached for now."""
+    message = f"{what} are waiting or running. Try again in {retry_after} s."
+    return ApiError(429, message, type="rate_limit_error", code=code, retry_after=retry_after)

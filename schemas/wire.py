@@ -11,8 +11,11 @@ import msgspec
 
 MAJOR = 1
 """Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
-MINOR = 0
+MINOR = 1
 """Raised when something was added that an older peer may ignore."""
+
+RESUMES = "resume"
+"""Among `Welcome.features`: this engine continues choices whose beginning another engine has sent."""
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):
@@ -32,6 +35,9 @@ class Hello(Message, tag="hello"):
 
 class Ping(Message, tag="ping"):
     """Sent every second; a client that stays silent for `CLIENT_SILENCE_LIMIT` has its requests aborted."""
+
+    ids: list[int] = []
+    """All requests that the client waits for. Each that the engine does not work on is answered by a `Failed`."""
 
 
 class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -92,7 +98,15 @@ class Generate(Message, tag="generate"):
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     user: str = ""
+    tenant: str = ""
+    """Whose request this is, for limits that hold over all web workers: a digest of the API key, or nothing."""
     sampling: Sampling = msgspec.field(default_factory=Sampling)
+    sent: dict[int, list[int]] = {}
+    """Token ids that the client has of choices begun by an engine that was lost: each choice goes on after them."""
+    ended: list[int] = []
+    """Choices that the client has whole."""
+    losses: int = 0
+    """How many engines were lost with the request. The first of them let it in, so the others do not turn it away."""
 
     @property
     def choices(self) -> int:
@@ -109,6 +123,12 @@ class Abort(Message, tag="abort"):
     """The client no longer wants these requests. Unknown ids are ignored."""
 
     ids: list[int]
+
+
+class Drain(Message, tag="drain"):
+    """From the operator: take no new request, end within `seconds` what is live, then stop. Answered by `Pong`."""
+
+    seconds: float
 
 
 # ---- engine -> web tier -------------------------------------------------------------------------------------
@@ -181,6 +201,8 @@ class Failed(Message, tag="failed"):
     code: str | None = None
     param: str | None = None
     retry_after: int | None = None
+    resumable: bool = False
+    """It is the engine that gives up: this or another one can take the request up from where it stands."""
 
 
 class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
@@ -215,7 +237,7 @@ class Deltas(Message, tag="deltas"):
     batch: list[Delta]
 
 
-ToEngine = Hello | Ping | Generate | Abort
+ToEngine = Hello | Ping | Generate | Abort | Drain
 ToWeb = Welcome | Pong | Refused | Accepted | Failed | Deltas
 
 PING_INTERVAL = 1.0

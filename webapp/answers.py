@@ -1,15 +1,18 @@
 """From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 from flask import Response, current_app, request
 
-from schemas.errors import ApiError
+from schemas.errors import ApiError, invalid
 from schemas.fields import Request
 from schemas.replies import Shape
 from schemas.wire import Welcome
 from webapp import sse
+from webapp.auth import caller
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
 from webapp.reply import HungUp, Reply
@@ -36,10 +39,13 @@ def answer(
         include_usage=wanted.include_usage,
     )
     generate.name = shape.id
+    generate.tenant = caller()
+    seconds = _allowed_seconds()
     record = RequestLog(request.path, generate.user)
     record.shape = shape
     reply = engine.submit(generate)
     unwatch = _watch_for_hangup(reply)
+    deadline = gevent.spawn_later(seconds, reply.time_out, seconds)
     try:
         shape.prompt_tokens = reply.accepted().prompt_tokens
         if generate.stream:
@@ -50,10 +56,10 @@ def answer(
         response = Response(status=499)
     except BaseException as error:
         record.status = str(getattr(error, "status", 500))
-        _close(reply, record, unwatch)
+        _close(reply, record, unwatch, deadline)
         raise
     response.headers["X-Request-ID"] = shape.id
-    response.call_on_close(lambda: _close(reply, record, unwatch))
+    response.call_on_close(lambda: _close(reply, record, unwatch, deadline))
     return response
 
 
@@ -76,7 +82,8 @@ def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: Callable
     return Response(shape.whole(), content_type="application/json")
 
 
-def _close(reply: Reply, record: RequestLog, unwatch: Any) -> None:
+def _close(reply: Reply, record: RequestLog, unwatch: Any, deadline: gevent.Greenlet) -> None:
+    deadline.kill(block=False)
     unwatch()
     reply.close()
     record.write()
@@ -91,6 +98,21 @@ def _watch_for_hangup(reply: Reply) -> Any:
     fd = socket.fileno()
     watch.add(fd, reply.hang_up)
     return lambda: watch.remove(fd)
+
+
+def _allowed_seconds() -> float:
+    """HEARTH_REQUEST_TIMEOUT, or less where the client's X-Request-Timeout says so. Raises `ApiError` (400)."""
+    settings: Settings = current_app.extensions["settings"]
+    given = request.headers.get("X-Request-Timeout")
+    if given is None:
+        return settings.request_seconds
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = math.nan
+    if not seconds > 0:
+        raise invalid("The header X-Request-Timeout must be a number of seconds above 0.", "X-Request-Timeout")
+    return min(seconds, settings.request_seconds)
 
 
 def _check_model(name: str | None, welcome: Welcome) -> None:

@@ -12,6 +12,7 @@ from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
+from webapp.recovery import Recovery
 from webapp.reply import Reply
 
 log = logging.getLogger("hearth.engine_client")
@@ -26,13 +27,17 @@ SEND_QUEUE = 10_000
 class EngineClient:
     """Knows the engine's state and carries requests to it. Connects at the first use, so never before a fork."""
 
-    def __init__(self, endpoint: str) -> None:
+    def __init__(self, endpoint: str, recovery_seconds: float) -> None:
+        """`recovery_seconds`: how long a request that has lost its engine waits for the next."""
         self.endpoint = endpoint
+        self.recovery = Recovery(recovery_seconds)
         self.welcome: wire.Welcome | None = None
         self.load = wire.Load()
         self.refusal: str | None = None
         self.live: dict[int, Reply] = {}
         self._ids = itertools.count(1)
+        self._given_up: list[int] = []
+        """Ids that a silent engine may still work on, should it come back."""
         self._was_ready = False
         self._connected_at = 0.0
         self._heard_at = 0.0
@@ -70,13 +75,14 @@ class EngineClient:
         """Send a request, giving it its `id`. Raises `ApiError`: 503 where there is no ready engine, 400 where the
         request has a value that the wire cannot carry.
         """
-        self.require_ready()
+        welcome = self.require_ready()
         generate.id = next(self._ids)
         try:
             payload = wire.encode(generate)
         except (OverflowError, RecursionError) as error:  # in what a message may hold freely: its tool calls
             raise invalid(f"The request cannot be passed to the engine: {error}.") from None
         reply = Reply(generate, self._release)
+        reply.fingerprint = welcome.fingerprint
         self.live[generate.id] = reply
         if not self._send(payload):
             del self.live[generate.id]
@@ -85,6 +91,7 @@ class EngineClient:
 
     def _release(self, reply: Reply) -> None:
         """Forget `reply`; abort it in the engine unless it has ended."""
+        self.recovery.discard(reply)
         if self.live.pop(reply.generate.id, None) is not None and not reply.finished:
             self._send(wire.encode(wire.Abort(ids=[reply.generate.id])))
 
@@ -138,7 +145,11 @@ class EngineClient:
     def _on_message(self, message: wire.ToWeb) -> None:
         match message:
             case wire.Accepted() if message.id in self.live:
-                self.live[message.id].put(message)
+                self.live[message.id].accept(message)
+            case wire.Failed() if message.id in self.live and message.resumable:
+                log.warning("%s: %s", self.live[message.id].generate.name, message.message)
+                self.recovery.add(self.live.pop(message.id))
+                self._take_up()
             case wire.Failed() if message.id in self.live:
                 error = ApiError(
                     message.status,
@@ -148,7 +159,7 @@ class EngineClient:
                     param=message.param,
                     retry_after=message.retry_after,
                 )
-                self.live.pop(message.id).put(error)
+                self.live.pop(message.id).fail(error)
             case wire.Welcome():
                 self._on_welcome(message)
             case wire.Pong():
@@ -168,12 +179,16 @@ class EngineClient:
 
     def _on_welcome(self, welcome: wire.Welcome) -> None:
         if self.welcome is not None and self.welcome.instance != welcome.instance:
-            self._lose("The engine was restarted while it worked on this request.", "engine_restarted")
+            self._strand_all()
         if self.welcome is None or self.welcome.instance != welcome.instance:
             log.info("engine %s (pid %s) answers", welcome.instance, welcome.pid)
         self.welcome, self.load, self.refusal = welcome, welcome.load, None
         self._was_ready = self._was_ready or welcome.load.ready
         self._heard.set()
+        if self._given_up:
+            self._send(wire.encode(wire.Abort(ids=self._given_up)))
+            self._given_up = []
+        self._take_up()
 
     def _hello(self) -> None:
         hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}")
@@ -182,19 +197,33 @@ class EngineClient:
     def _beat(self) -> None:
         """Say hello until the engine is known and ready, then ping; notice when it falls silent."""
         while True:
+            self.recovery.expire()
             if self.welcome is None:
                 self._hello()
                 gevent.sleep(0.1 if not self._heard.is_set() else wire.PING_INTERVAL / 2)
                 continue
-            self._send(wire.encode(wire.Ping()))
+            self._send(wire.encode(wire.Ping(ids=list(self.live))))
             gevent.sleep(wire.PING_INTERVAL)
             if time.monotonic() - self._heard_at > ENGINE_SILENCE_LIMIT:
                 log.error("the engine has been silent for %.0f s", ENGINE_SILENCE_LIMIT)
                 self.welcome, self.load = None, wire.Load()
-                self._lose("The engine has stopped answering.", "engine_gone")
+                self._strand_all()
 
-    def _lose(self, message: str, code: str) -> None:
-        """Fail all live requests: the engine that had them is no more."""
-        for reply in list(self.live.values()):
-            del self.live[reply.generate.id]
-            reply.put(unavailable(message, code))
+    # ---- a lost engine -----------------------------------------------------------------------------------------
+
+    def _strand_all(self) -> None:
+        """The engine that had the live requests is no more, or has forgotten them, or cannot be asked."""
+        self._given_up += self.live
+        for reply in self.live.values():
+            self.recovery.add(reply)
+        self.live.clear()
+
+    def _take_up(self) -> None:
+        """Send to the engine, if it is ready, what another one has left unfinished."""
+        if self.welcome is None or not self.load.ready:
+            return
+        for reply in self.recovery.take(self.welcome):
+            payload = wire.encode(reply.resumption(next(self._ids)))
+            self.live[reply.generate.id] = reply
+            if not self._send(payload):
+                self.recovery.add(self.live.pop(reply.generate.id))

@@ -1,7 +1,10 @@
 """One live request in a web worker: what the engine has sent of it, until its own greenlet takes it."""
 
+from array import array
+from collections import defaultdict
 from collections.abc import Callable
 
+import msgspec
 from gevent.event import Event
 
 from schemas import wire
@@ -18,21 +21,50 @@ class HungUp(Exception):
 
 
 class Reply:
-    """One live request: a bounded queue that the receiving greenlet fills and the request's own greenlet empties."""
+    """One live request: a bounded queue that the receiving greenlet fills and the request's own greenlet empties.
+
+    It remembers which token ids have come, so that another engine can go on where one was lost (`resumption`).
+    """
 
     def __init__(self, generate: wire.Generate, release: Callable[["Reply"], None]) -> None:
         """`release` is called when nothing more is wanted, perhaps more than once."""
         self.generate = generate
+        self.fingerprint = ""
+        """Of the model that the request was first sent to."""
+        self.losses = 0
+        """How many engines have been lost with it."""
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
         self._open_choices = generate.choices
         self._hung_up = False
+        self._accepted = False
+        self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+        self._ended: list[int] = []
 
     @property
     def finished(self) -> bool:
-        """All choices have ended."""
+        """All choices have ended, and the request's greenlet has taken them."""
         return self._open_choices == 0
+
+    @property
+    def complete(self) -> bool:
+        """All choices have come to their end, whether taken or still waiting."""
+        return len(self._ended) == self.generate.choices
+
+    @property
+    def begun(self) -> bool:
+        """The client may have a part of the answer."""
+        return bool(self._sent or self._ended)
+
+    def resumption(self, request_id: int) -> wire.Generate:
+        """The request for another engine, less what has come of its answer. Under a new id: late words about the old
+        one must not be taken for words about this.
+        """
+        self.generate.id = request_id
+        ended = set(self._ended)
+        sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
+        return msgspec.structs.replace(self.generate, sent=sent, ended=self._ended, losses=self.losses)
 
     def accepted(self) -> wire.Accepted:
         """Wait until the engine has taken the request. Raises `ApiError` where it refuses, and `HungUp`."""
@@ -68,15 +100,39 @@ class Reply:
         self.close()
         self._event.set()
 
+    def time_out(self, seconds: float) -> None:
+        """The request has had its `seconds`: abort, and say so after what has come."""
+        self.close()
+        message = f"The request was not done within {seconds:g} s. Ask for less, or allow more time."
+        self.fail(ApiError(504, message, type="server_error", code="request_timeout"))
+
     def close(self) -> None:
         """No more is wanted; what is still being generated is aborted. May be called twice."""
         self._release(self)
 
-    def put(self, item: Item) -> None:
-        """From the receiving greenlet."""
-        if len(self._waiting) >= MAX_WAITING and not isinstance(item, ApiError):
+    # ---- from the receiving greenlet -------------------------------------------------------------------------------
+
+    def accept(self, accepted: wire.Accepted) -> None:
+        """Only the first engine's is news."""
+        if not self._accepted:
+            self._accepted = True
+            self._put(accepted)
+
+    def put(self, delta: wire.Delta) -> None:
+        if len(self._waiting) >= MAX_WAITING:
             self.close()
-            item = ApiError(503, "The client reads too slowly.", type="server_error", code="slow_reader")
+            self.fail(ApiError(503, "The client reads too slowly.", type="server_error", code="slow_reader"))
+            return
+        if delta.finish_reason is not None:
+            self._ended.append(delta.index)
+        elif self.generate.stream:
+            self._sent[delta.index].extend(delta.token_ids)
+        self._put(delta)
+
+    def fail(self, error: ApiError) -> None:
+        self._put(error)
+
+    def _put(self, item: Item) -> None:
         self._waiting.append(item)
         self._event.set()
 

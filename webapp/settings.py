@@ -26,6 +26,8 @@ class Settings:
     max_body_bytes: int
     body_seconds: float
     graceful_seconds: int
+    request_seconds: float
+    recovery_seconds: float
     database_url: str
     conversation_max_days: float
     conversation_max_mb: float
@@ -48,6 +50,8 @@ def read_settings() -> Settings:
         max_body_bytes=env.int("MAX_BODY_BYTES", 16 * MIB, validate=validate.Range(min=1024)),
         body_seconds=env.float("BODY_SECONDS", 30.0, validate=validate.Range(min=0.1)),
         graceful_seconds=env.int("GRACEFUL_SECONDS", 300, validate=validate.Range(min=1)),
+        request_seconds=env.float("REQUEST_TIMEOUT", 3600.0, validate=ABOVE_ZERO),
+        recovery_seconds=env.float("RECOVERY_SECONDS", 300.0, validate=validate.Range(min=0)),
         database_url=_database_url(env, run_dir),
         conversation_max_days=env.float("CONVERSATION_MAX_DAYS", 30.0, validate=ABOVE_ZERO),
         conversation_max_mb=env.float("CONVERSATION_MAX_MB", 1024.0, validate=ABOVE_ZERO),

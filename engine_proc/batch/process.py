@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from engine_proc.admission import Admission
 from engine_proc.batch.driver import Driver
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
 from engine_proc.batch.lines import Intake
@@ -203,7 +204,8 @@ class _Run:
         await results.flush()
 
     async def _load(self, results: Results) -> Driver:
-        server = Server(_Clock(), load_count=1, max_queue=self.settings.max_queue)
+        admission = Admission(self.settings.max_queue)
+        server = Server(_Clock(), 1, admission)
         loading = asyncio.get_running_loop().run_in_executor(
             self.loader, load_and_attach, self.settings, self.vllm_argv, server
         )
@@ -215,7 +217,7 @@ class _Run:
             log.exception("the model could not be loaded")
             raise _Ends(EXIT_LOAD_FAILED, "the model could not be loaded") from error
         limit = self.limit or 2 * engine.config.scheduler_config.max_num_seqs
-        server.max_queue = max(limit, server.max_queue)
+        admission.max_queue = max(limit, admission.max_queue)
         self.pump = asyncio.create_task(server.pump())
         self.pump.add_done_callback(self._engine_gone)
         self.progress.start()

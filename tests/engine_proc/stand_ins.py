@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from engine_proc.admission import Admission
 from engine_proc.choices import Choice
 from engine_proc.live import LiveRequest
 from engine_proc.loading import LoadClock
+from engine_proc.outputs import EngineGone
 from engine_proc.server import Server
 from schemas import wire
 from schemas.errors import invalid
@@ -42,18 +44,23 @@ class Engine:
         self.steps: asyncio.Queue[list[Output] | Exception] = asyncio.Queue()
         self.tags: dict[str, Any] = {}
         self.streamed: list[bool] = []
+        self.sent: list[list[int]] = []
         self.aborted: list[str] = []
         self.stats = Stats()
+        self.busy = False
         self.submits = asyncio.Event()
         self.submits.set()
         self._keys = itertools.count(1)
 
-    async def submit(self, tag: Any, prepared: Any, *, stream: bool) -> str:
+    async def submit(self, tag: Any, prepared: Any, *, stream: bool, sent: list[int]) -> str:
         if prepared == "broken":
             raise RuntimeError("a defect")
+        if prepared == "gone":
+            raise EngineGone
         key = f"key-{next(self._keys)}"
         self.tags[key] = tag
         self.streamed.append(stream)
+        self.sent.append(sent)
         await self.submits.wait()
         return key
 
@@ -72,7 +79,7 @@ class Start:
     """As the starter's."""
 
     prompt_tokens: int = 0
-    sequences: list[tuple[Choice, Any]] = field(default_factory=list)
+    sequences: list[tuple[Choice, Any, list[int]]] = field(default_factory=list)
     searches: list[Any] = field(default_factory=list)
 
 
@@ -107,17 +114,19 @@ class Starter:
             start.searches = [Search() for _ in prompts]
             self.searches += start.searches
         else:
-            start.sequences = [(Choice(request, index), script) for index in range(generate.choices)]
+            start.sequences = [
+                (Choice(request, index), script, generate.sent.get(index, [])) for index in range(generate.choices)
+            ]
         return start
 
 
 class Room:
     """A server, what it has sent, and its stand-ins. Made on the loop."""
 
-    def __init__(self, tmp_path: Path, *, max_queue: int = 4, attached: bool = True) -> None:
+    def __init__(self, tmp_path: Path, *, max_queue: int = 4, max_per_key: int = 0, attached: bool = True) -> None:
         self.engine, self.starter = Engine(), Starter()
         self.clock = LoadClock(tmp_path / "load_seconds")
-        self.server = Server(self.clock, load_count=2, max_queue=max_queue)
+        self.server = Server(self.clock, 2, Admission(max_queue, max_per_key))
         self.server.send = self._send
         self.sent: list[tuple[bytes, Any]] = []
         self.unreachable: set[bytes] = set()

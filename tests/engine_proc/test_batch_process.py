@@ -32,8 +32,8 @@ class Model(Engine):
         self.live = self.most = 0
         self.down = False
 
-    async def submit(self, tag: Any, prepared: Any, *, stream: bool) -> str:
-        key = await super().submit(tag, prepared, stream=stream)
+    async def submit(self, tag: Any, prepared: Any, *, stream: bool, sent: list[int]) -> str:
+        key = await super().submit(tag, prepared, stream=stream, sent=sent)
         self.live += 1
         self.most = max(self.most, self.live)
         if not self.held:

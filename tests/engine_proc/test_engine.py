@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -17,8 +17,8 @@ import pytest
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
 from engine_proc import engine as adapter
-from engine_proc.engine import Engine, EngineGone
-from engine_proc.outputs import Output
+from engine_proc.engine import Engine
+from engine_proc.outputs import EngineGone, Output
 from engine_proc.rendering import Rendering
 from schemas.errors import ApiError
 from schemas.wire import Generate
@@ -47,13 +47,21 @@ class Loaded:
         return self._run(asyncio.wait_for(work, 60))
 
     async def submit(
-        self, tag: str, *, stream: bool = True, raw: bool = False, text: str | None = TEXT, **fields: Any
+        self,
+        tag: str,
+        *,
+        stream: bool = True,
+        raw: bool = False,
+        text: str | None = TEXT,
+        sent: Sequence[int] = (),
+        **fields: Any,
     ) -> str:
         """Start a sequence that says `text`, or what the model likes where it is None."""
         grammar = None if text is None else StructuredOutputsParams(choice=[text])
         params = SamplingParams(**{"temperature": 0, "max_tokens": 120, "structured_outputs": grammar, **fields})
         (prompt,) = await self.rendering.render(Generate(id=1, name=tag, prompts=[PROMPT]))
-        return await self.engine.submit(tag, self.engine.prepare(prompt.input, params), stream=stream, raw=raw)
+        prepared = self.engine.prepare(prompt.input, params)
+        return await self.engine.submit(tag, prepared, stream=stream, raw=raw, sent=sent)
 
     async def outputs(self, *tags: str) -> dict[str, list[Output]]:
         """Step until these sequences have ended."""
@@ -412,6 +420,72 @@ def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
         adapter.parse_args(["--no-such-flag"])
     assert caught.value.code == 2
     assert "--no-such-flag" in capsys.readouterr().err
+
+
+# ---- going on where another engine was lost ---------------------------------------------------------------------
+
+DRY = {"text": None, "max_tokens": 60, "ignore_eos": True}
+RESUMED: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "presence": {"presence_penalty": 1.5},
+    "frequency": {"frequency_penalty": 0.7},
+    "negative": {"presence_penalty": -0.5, "frequency_penalty": -0.3},
+    "repetition": {"repetition_penalty": 1.3},
+    "all three": {"presence_penalty": 0.6, "frequency_penalty": 0.4, "repetition_penalty": 1.2},
+    "biased": {"presence_penalty": 1.0, "logit_bias": {300: 4.0, 301: 3.0}},
+    "scored": {"logprobs": 2},
+    "a stop string": {"stop": ["no such text at all"]},
+    "a stop string that comes": {"stop": ["stone bridge"], "max_tokens": 120},
+}
+
+
+@pytest.mark.parametrize("fields", RESUMED.values(), ids=RESUMED)
+def test_a_resumed_sequence_is_the_one_that_was_lost(loaded: Loaded, fields: dict[str, Any]) -> None:
+    whole = loaded.say(**{**DRY, **fields})
+    assert len(whole) > 8
+    for cut in (1, len(whole) // 2, len(whole) - 1):
+        head = whole[:cut]
+        rest = loaded.say(**{**DRY, **fields}, sent=ids_of(head))
+        assert ids_of(head) + ids_of(rest) == ids_of(whole), cut
+        assert text_of(head) + text_of(rest) == text_of(whole)
+        assert (rest[-1].finish_reason, rest[-1].stop_reason) == (whole[-1].finish_reason, whole[-1].stop_reason)
+
+
+def test_resumed_log_probabilities_name_the_pieces_of_one_text(loaded: Loaded) -> None:
+    fields = {**DRY, "max_tokens": 12, "logprobs": 1}
+    whole = loaded.say(**fields)
+    for cut in range(1, len(whole)):
+        head, rest = whole[:cut], loaded.say(**fields, sent=ids_of(whole[:cut]))
+        entries = [entry for output in (*head, *rest) for entry in output.logprobs or ()]
+        assert [entry.id for entry in entries] == ids_of(whole)
+        assert "".join(entry.text for entry in entries) == text_of(whole)
+
+
+def test_a_loop_is_seen_across_the_gap(loaded: Loaded, tokenizer: Any) -> None:
+    (token,) = tokenizer.encode("a", add_special_tokens=False)
+    detection = RepetitionDetectionParams(max_pattern_size=4, min_count=10)
+    fields: dict[str, Any] = {"text": None, "allowed_token_ids": [token], "ignore_eos": True}
+    whole = loaded.say(**fields, repetition_detection=detection)
+    assert (len(ids_of(whole)), whole[-1].stop_reason) == (10, "repetition")
+    rest = loaded.say(**fields, repetition_detection=detection, sent=ids_of(whole)[:7])
+    assert (len(ids_of(rest)), rest[-1].finish_reason, rest[-1].stop_reason) == (3, "stop", "repetition")
+
+
+def test_what_is_resumed_can_be_aborted_and_leaves_nothing(loaded: Loaded) -> None:
+    async def work() -> None:
+        fields: dict[str, Any] = {**DRY, "max_tokens": 200, "presence_penalty": 1.0}
+        await loaded.submit("first", **{**fields, "max_tokens": 40})
+        sent = ids_of((await loaded.outputs("first"))["first"])
+        key = await loaded.submit("aborted", **fields, sent=sent)
+        await loaded.submit("kept", **fields, sent=sent)
+        for _ in range(20):
+            await loaded.engine.step()
+        await loaded.engine.abort([key])
+        await loaded.outputs("kept")
+
+    loaded.run(work())
+    assert not loaded.engine.busy
+    assert loaded.engine._renamed == {}
 
 
 # ---- the end: this kills the engine, so it comes last -----------------------------------------------------------

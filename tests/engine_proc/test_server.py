@@ -1,5 +1,6 @@
 """What the server answers, sends and aborts, over stand-ins for the engine."""
 
+import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from engine_proc import server as server_module
 from engine_proc.choices import Contest
+from engine_proc.outputs import EngineGone
 from schemas import wire
 from schemas.errors import ApiError, unavailable
 from tests.engine_proc.helpers import on_a_loop
@@ -17,10 +19,6 @@ from tests.engine_proc.stand_ins import Room, generate
 ANN, BOB = b"ann", b"bob"
 BEAM = wire.Sampling(use_beam_search=True)
 HELLO = wire.Hello(major=wire.MAJOR, minor=wire.MINOR)
-
-
-class EngineGone(Exception):
-    """As the adapter's."""
 
 
 # ---- hello and ping ---------------------------------------------------------------------------------------------
@@ -252,6 +250,48 @@ async def test_a_queue_that_is_full_is_429_until_there_is_room(tmp_path: Path, f
 
 
 @on_a_loop
+async def test_what_another_engine_had_let_in_is_not_turned_away(tmp_path: Path) -> None:
+    room = Room(tmp_path, max_queue=2)
+    await room.start(1, ANN, n=2)
+    await room.start(2, BOB, n=3, losses=1, ended=[1], sent={0: [5, 6]})
+    assert room.engine.sent == [[], [], [5, 6], [], []]
+    assert [request.open for request in room.server.live] == [2, 2]
+
+
+@on_a_loop
+async def test_no_key_gets_more_than_its_share(tmp_path: Path) -> None:
+    room = Room(tmp_path, max_queue=9, max_per_key=3)
+    await room.start(1, ANN, n=2, tenant="one")
+    await room.start(2, BOB, tenant="one")
+    room.receive(generate(3, tenant="one"), BOB)
+    ((_, failed),) = room.take()
+    assert (failed.status, failed.code, failed.retry_after) == (429, "key_limit", 60)
+    assert "share is used up: 3" in failed.message
+
+    await room.start(4, ANN, n=3, tenant="other")
+    room.receive(wire.Abort(ids=[2]), BOB)
+    await room.start(5, BOB, tenant="one")
+    room.receive(generate(6, tenant="new", n=4), BOB)
+    ((_, failed),) = room.take()
+    assert (failed.status, failed.param) == (400, "n")
+
+
+@on_a_loop
+async def test_progress_counts_from_when_there_is_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    room = Room(tmp_path)
+    now += 500
+    assert room.server.seconds_without_progress() == 0, "nothing to do"
+    room.engine.busy = True
+    now += 7
+    assert room.server.seconds_without_progress() == 7
+    (key,) = await room.start(1)
+    await room.step((key, {"text": "x"}))
+    assert room.server.seconds_without_progress() == 0
+
+
+@on_a_loop
 async def test_a_request_that_could_never_fit_is_400_and_not_429(tmp_path: Path) -> None:
     room = Room(tmp_path, max_queue=4)
     room.receive(generate(n=5))
@@ -388,7 +428,22 @@ async def test_a_web_worker_that_falls_silent_loses_its_requests(
     assert room.engine.aborted == silent
     assert [request.client for request in room.server.live] == [BOB]
     told = [message for client, message in room.take() if client == ANN and isinstance(message, wire.Failed)]
-    assert [(failed.status, failed.code) for failed in told] == [(503, "contact_lost")]
+    assert [(failed.status, failed.code, failed.resumable) for failed in told] == [(503, "contact_lost", True)]
+
+
+@on_a_loop
+async def test_a_ping_tells_what_is_waited_for_in_vain(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    (key,) = await room.start(1, ANN)
+    await room.start(2, BOB)
+    room.receive(wire.Ping(ids=[1, 2, 7]), ANN)
+    *lost, pong = [message for _, message in room.take()]
+    assert [(failed.id, failed.code, failed.resumable) for failed in lost] == [
+        (2, "contact_lost", True),
+        (7, "contact_lost", True),
+    ]
+    assert isinstance(pong, wire.Pong)
+    await room.step((key, {"finish_reason": "stop"}))
 
 
 @on_a_loop
@@ -431,17 +486,63 @@ async def test_a_web_worker_that_is_gone_before_accepted_starts_nothing(tmp_path
 
 
 @on_a_loop
-async def test_an_engine_that_dies_ends_the_pump_and_fails_every_request(tmp_path: Path) -> None:
+async def test_an_engine_that_dies_ends_the_pump_and_hands_every_request_over(tmp_path: Path) -> None:
     room = Room(tmp_path)
     await room.start(1, ANN)
     await room.start(2, BOB)
     await room.engine.steps.put(EngineGone())
     with pytest.raises(EngineGone):
         await room.server.pump()
-    room.server.fail_all(unavailable("The engine has crashed.", "engine_restarting"))
-    failures = [(client, failed.id, failed.status, failed.code) for client, failed in room.take()]
-    assert failures == [(ANN, 1, 503, "engine_restarting"), (BOB, 2, 503, "engine_restarting")]
+    room.server.hand_over(unavailable("The engine has crashed.", "engine_restarting"))
+    told = room.take()
+    welcomes = [(client, message.load.ready) for client, message in told[:2]]
+    assert welcomes == [(ANN, False), (BOB, False)], "first of all that it takes nothing any more"
+    failures = [(client, failed.id, failed.code, failed.resumable) for client, failed in told[2:]]
+    assert failures == [(ANN, 1, "engine_restarting", True), (BOB, 2, "engine_restarting", True)]
     assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_an_engine_that_dies_under_a_start_or_a_search_hands_that_over_too(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(generate(1, sampling=wire.Sampling(stop=["gone"])))
+    room.receive(generate(2, sampling=BEAM))
+    await room.settle()
+    room.starter.searches[0].found.set_exception(EngineGone())
+    await room.settle()
+    assert [type(message) for _, message in room.take()] == [wire.Accepted, wire.Accepted]
+    room.server.hand_over(unavailable("The engine has crashed.", "engine_restarting"))
+    assert [message.id for _, message in room.take() if isinstance(message, wire.Failed)] == [1, 2]
+
+
+@on_a_loop
+async def test_a_drain_takes_nothing_new_and_waits_for_what_is_live(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    (key,) = await room.start(1)
+    room.receive(wire.Drain(seconds=60))
+    welcome, pong = [message for _, message in room.take()]
+    assert (welcome.load.ready, pong.load.ready, pong.live) == (False, False, 1)
+    assert "stopped" in pong.load.stage
+
+    room.receive(generate(2), BOB)
+    ((_, failed),) = room.take()
+    assert (failed.id, failed.code, failed.resumable) == (2, "engine_stopping", True)
+
+    drained = asyncio.create_task(room.server.drained())
+    await room.settle()
+    assert not drained.done()
+    await room.step((key, {"finish_reason": "stop"}))
+    await asyncio.wait_for(drained, 5)
+
+
+@on_a_loop
+async def test_a_drain_has_a_limit_and_the_nearest_holds(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    await room.start(1)
+    room.receive(wire.Drain(seconds=0))
+    room.receive(wire.Drain(seconds=600))
+    await asyncio.wait_for(room.server.drained(), 5)
+    assert len(room.server.live) == 1
 
 
 @on_a_loop
@@ -450,9 +551,9 @@ async def test_a_request_that_is_still_being_rendered_fails_once_when_the_engine
     room.starter.gate.clear()
     room.receive(generate())
     await room.settle()
-    room.server.fail_all(unavailable("The engine is being stopped.", "engine_stopping"))
+    room.server.hand_over(unavailable("The engine is being stopped.", "engine_stopping"))
     room.starter.gate.set()
     await room.settle()
-    ((_, failed),) = room.take()
+    (_, (_, failed)) = room.take()
     assert failed.code == "engine_stopping"
     assert room.engine.tags == {}

@@ -40,7 +40,7 @@ def test_a_prompt_that_is_too_long_is_told_both_numbers() -> None:
     [
         (unavailable("Loading.", "engine_loading"), 503, "service_unavailable", "engine_loading", 5),
         (unavailable("Wrong.", "engine_incompatible", 60), 503, "service_unavailable", "engine_incompatible", 60),
-        (overloaded(256), 429, "rate_limit_error", "queue_full", 1),
+        (overloaded("Full: 256", "queue_full", 3), 429, "rate_limit_error", "queue_full", 3),
     ],
     ids=["unavailable", "for long", "overloaded"],
 )
@@ -48,5 +48,6 @@ def test_what_may_work_later_says_when(error: ApiError, status: int, type_: str,
     assert (error.status, error.type, error.code, error.retry_after) == (status, type_, code, retry_after)
 
 
-def test_a_full_queue_says_how_long_it_is() -> None:
-    assert "256 requests" in overloaded(256).message
+def test_a_full_queue_says_how_long_it_is_and_when_to_come_again() -> None:
+    message = overloaded("The queue is full: 256 answers", "queue_full", 3).message
+    assert message == "The queue is full: 256 answers are waiting or running. Try again in 3 s."

@@ -52,6 +52,8 @@ def settings(tmp_path: Path) -> Settings:
         max_body_bytes=1024 * 1024,
         body_seconds=5.0,
         graceful_seconds=1,
+        request_seconds=60.0,
+        recovery_seconds=10.0,
         database_url=f"sqlite:///{tmp_path}/conversations.db",
         conversation_max_days=30,
         conversation_max_mb=1024,
@@ -98,7 +100,7 @@ def served(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
 @pytest.fixture
 def wire_client(engine: FakeEngine, greenlets: Group) -> Iterator[EngineClient]:
     """The web tier's half of the wire alone, over `engine`."""
-    client = EngineClient(engine.endpoint)
+    client = EngineClient(engine.endpoint, recovery_seconds=10.0)
     yield client
     greenlets.kill()
     close_socket(client)

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
-from tests.webapp.asking import hold, never_accept
+from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp import sse
 
@@ -126,12 +126,73 @@ def test_a_whole_answer_that_fails_half_way_is_the_error(served: FlaskClient, en
 
 
 @both_urls
-def test_a_restart_ends_a_stream_with_a_word(served: FlaskClient, engine: FakeEngine, url: str) -> None:
-    engine.on_generate = hold
-    response = served.post(url, json={**BODIES[url], "stream": True})
-    engine.restart("second")
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_restart_is_a_pause(served: FlaskClient, engine: FakeEngine, url: str, stream: bool) -> None:
+    def die(engine: FakeEngine, generate: wire.Generate) -> None:
+        if stream:
+            engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+        engine.on_generate = go_on
+        engine.restart("second")
 
-    assert events(response.text)[-1]["error"]["code"] == "engine_restarted"
+    def go_on(engine: FakeEngine, generate: wire.Generate) -> None:
+        assert generate.sent == ({0: [1]} if stream else {})
+        engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+        text, ids = ("two", [2]) if stream else ("one two", [1, 2])
+        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, text, ids, "stop")]))
+
+    engine.on_generate = die
+    body = {**BODIES[url], "stream": stream, **({"stream_options": {"include_usage": True}} if stream else {})}
+    response = served.post(url, json=body)
+
+    assert response.status_code == 200
+    if stream:
+        *chunks, usage, done = events(response.text)
+        choices = [chunk["choices"][0] for chunk in chunks]
+        texts = [choice["delta"].get("content", "") if url == CHAT else choice["text"] for choice in choices]
+        assert ("".join(texts), usage["usage"]["completion_tokens"], done) == ("one two", 2, "[DONE]")
+    else:
+        assert text_of(url, response.get_json()["choices"][0]) == "one two"
+
+
+@both_urls
+def test_an_engine_that_does_not_come_back_ends_a_stream_with_a_word(
+    make_app: MakeApp, engine: FakeEngine, url: str
+) -> None:
+    engine.on_generate = hold
+    response = make_app(recovery_seconds=0.0).test_client().post(url, json={**BODIES[url], "stream": True})
+    engine.on_hello = welcome("second", ready=False)
+
+    assert events(response.text)[-1]["error"]["code"] == "engine_gone"
+
+
+@both_urls
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_a_request_that_takes_too_long_is_ended_and_aborted(
+    served: FlaskClient, engine: FakeEngine, url: str, stream: bool
+) -> None:
+    engine.on_generate = hold
+    response = served.post(url, json={**BODIES[url], "stream": stream}, headers={"X-Request-Timeout": "0.1"})
+
+    error = events(response.text)[-1]["error"] if stream else response.get_json()["error"]
+    assert (error["code"], "0.1 s" in error["message"]) == ("request_timeout", True)
+    assert response.status_code == (200 if stream else 504)
+    wait_until(lambda: engine.heard(wire.Abort))
+
+
+def test_the_server_sets_the_longest_time(make_app: MakeApp, engine: FakeEngine) -> None:
+    engine.on_generate = hold
+    client = make_app(request_seconds=0.1).test_client()
+    response = client.post(CHAT, json=BODIES[CHAT], headers={"X-Request-Timeout": "3600"})
+
+    assert (response.status_code, response.get_json()["error"]["code"]) == (504, "request_timeout")
+
+
+@pytest.mark.parametrize("given", ["", "0", "-1", "soon", "nan"])
+def test_a_timeout_that_is_no_time_is_named(served: FlaskClient, given: str) -> None:
+    response = served.post(CHAT, json=BODIES[CHAT], headers={"X-Request-Timeout": given})
+
+    assert (response.status_code, response.get_json()["error"]["param"]) == (400, "X-Request-Timeout")
 
 
 def test_a_stream_that_is_closed_is_aborted(
@@ -172,16 +233,15 @@ def test_a_refusal_is_a_line_with_its_status(
     assert caplog.messages[0].startswith(f"POST {CHAT} 400 chatcmpl-")
 
 
-def test_an_engine_that_never_accepts_and_dies_is_a_503(served: FlaskClient, engine: FakeEngine) -> None:
+def test_an_engine_that_never_accepts_and_stays_away_is_a_503(make_app: MakeApp, engine: FakeEngine) -> None:
     def die(engine: FakeEngine, generate: wire.Generate) -> None:
-        never_accept(engine, generate)
-        engine.restart("second")
+        engine.on_hello = welcome("second", ready=False)
 
     engine.on_generate = die
-    response = served.post(CHAT, json={**BODIES[CHAT], "stream": True})
+    response = make_app(recovery_seconds=0.0).test_client().post(CHAT, json={**BODIES[CHAT], "stream": True})
 
-    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
-    assert response.get_json()["error"]["code"] == "engine_restarted"
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "30")
+    assert response.get_json()["error"]["code"] == "engine_gone"
 
 
 @both_urls

@@ -29,12 +29,12 @@ def test_the_acceptance_is_waited_for(reply: Reply) -> None:
     gevent.sleep(0)
     assert not waiting.ready()
 
-    reply.put(wire.Accepted(id=1, prompt_tokens=7))
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
     assert waiting.get(timeout=5).prompt_tokens == 7
 
 
 def test_a_refusal_is_raised_instead_of_the_acceptance(reply: Reply) -> None:
-    reply.put(ApiError(400, "Too long."))
+    reply.fail(ApiError(400, "Too long."))
 
     with pytest.raises(ApiError, match="Too long"):
         reply.accepted()
@@ -73,7 +73,7 @@ def test_what_was_taken_without_waiting_is_no_news_the_next_time(reply: Reply) -
 
 def test_an_error_comes_after_the_deltas_before_it(reply: Reply) -> None:
     reply.put(delta("a"))
-    reply.put(ApiError(500, "Broken."))
+    reply.fail(ApiError(500, "Broken."))
 
     assert [item.text for item in reply.deltas()] == ["a"]
     with pytest.raises(ApiError, match="Broken"):
@@ -135,7 +135,7 @@ def test_a_full_queue_still_takes_an_error(
 ) -> None:
     monkeypatch.setattr(reply_module, "MAX_WAITING", 1)
     reply.put(delta("a"))
-    reply.put(unavailable("Gone.", "engine_gone"))
+    reply.fail(unavailable("Gone.", "engine_gone"))
 
     assert [item.text for item in reply.deltas()] == ["a"]
     with pytest.raises(ApiError, match="Gone"):

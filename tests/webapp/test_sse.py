@@ -112,7 +112,7 @@ def test_no_comment_is_sent_between_texts_that_come_in_time(reply: Reply) -> Non
 
 def test_an_error_becomes_the_last_event(reply: Reply) -> None:
     reply.put(delta("one "))
-    reply.put(ApiError(503, "Gone.", type="service_unavailable", code="engine_gone"))
+    reply.fail(ApiError(503, "Gone.", type="service_unavailable", code="engine_gone"))
     first, last = parse(list(stream(reply)))
 
     assert first["choices"][0]["text"] == "one "
@@ -150,7 +150,7 @@ def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
     events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, on_complete=told.append)
     reply.put(delta("one "))
-    reply.put(ApiError(503, "Gone."))
+    reply.fail(ApiError(503, "Gone."))
 
     assert b"error" in b"".join(events)
     assert told == []

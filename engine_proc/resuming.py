@@ -1,0 +1,34 @@
+"""How a sequence goes on in an engine that has not begun it: its tokens join the prompt, and its params count them."""
+
+import copy
+from collections import Counter
+
+from vllm.sampling_params import SamplingParams
+
+HIGHEST_SEED = 2**63
+
+
+def rest_of(params: SamplingParams, sent: list[int]) -> SamplingParams:
+    """For what comes after the tokens `sent`, which the engine takes for a part of the prompt.
+
+    vLLM counts presence and frequency penalties over its own output alone, so a bias holds what `sent` has earned;
+    the repetition penalty counts prompts too. vLLM biases before it penalises repetition, which divides a positive
+    logit: hence the factor. A seed must not draw again the numbers that `sent` was drawn with.
+    """
+    rest = copy.copy(params)
+    rest.max_tokens = max(1, (params.max_tokens or 0) - len(sent))
+    rest.prompt_logprobs = None
+    if params.seed is not None:
+        rest.seed = (params.seed + len(sent)) % HIGHEST_SEED
+    if params.presence_penalty or params.frequency_penalty:
+        bias = dict(params.logit_bias or {})
+        for token_id, count in Counter(sent).items():
+            earned = params.presence_penalty + params.frequency_penalty * count
+            bias[token_id] = bias.get(token_id, 0.0) - earned * params.repetition_penalty
+        rest.logit_bias = bias
+    return rest
+
+
+def counted_once(params: SamplingParams, sent: list[int]) -> frozenset[int]:
+    """Tokens that vLLM would charge the presence penalty a second time: when one comes, the sequence is begun anew."""
+    return frozenset(sent) if params.presence_penalty else frozenset()
