@@ -2,21 +2,26 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import psutil
 import pytest
 
-from tests.harness import Hearth, endless, processes_of, until
+from schemas import wire
+from schemas.endpoint import PROJECT_ROOT
+from tests.e2e.mixture import Mixture
+from tests.harness import Hearth, chat_body, endless, processes_of, until
 
-LOAD_SECONDS = 120
+LOAD_SECONDS = 240
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     """Not yet ready when the first test gets it."""
-    stack = Hearth(tmp_path_factory.mktemp("life"))
+    stack = Hearth(tmp_path_factory.mktemp("life"), HEARTH_STALL_SECONDS="12", HEARTH_DRAIN_SECONDS="1")
     try:
         stack.start_web()
         yield stack
@@ -66,21 +71,74 @@ def test_a_second_engine_is_not_started(stack: Hearth) -> None:
     assert "already runs" in second.stderr
 
 
-def test_a_killed_model_process_fails_its_requests_and_is_replaced(stack: Hearth) -> None:
-    before = stack.welcome()
-    with stack.stream("/v1/chat/completions", endless()) as response:
-        chunks = response.iter_text()
-        next(chunks)
-        os.kill(before.pid, signal.SIGKILL)
-        rest = "".join(chunks)
-    assert '"error":' in rest, "a cut stream says why"
-    assert "[DONE]" not in rest
-    until(lambda: stack.get("/ready").status_code == 503, 15, "/ready is 503")
+@pytest.fixture(scope="module")
+def mixture(stack: Hearth) -> Mixture:
     stack.wait_ready()
+    return Mixture(stack)
+
+
+def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcome], None]) -> None:
+    """Every request that is under way when the engine is lost gets the answer that it would have got anyway."""
+    before = stack.welcome()
+    running = mixture.start()
+    until(lambda: stack.live() >= len(running) // 2, 30, "requests are live")
+    lose(before)
+    until(lambda: not any(future.running() for future in running.values()), LOAD_SECONDS, "all are answered")
+    assert mixture.finish(running) == mixture.expected
     after = stack.welcome()
-    assert after.load_count == before.load_count + 1
+    assert after.instance != before.instance
     assert after.fingerprint == before.fingerprint
-    assert "Hearth" in stack.chat("Who are you?")
+    until(lambda: stack.live() == 0, 5, "no request is live")
+    assert "go on with engine" in stack.web_log.read_text()
+
+
+def test_a_killed_model_process_is_replaced_and_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
+    lose_the_engine(stack, mixture, lambda engine: os.kill(engine.pid, signal.SIGKILL))
+    assert stack.welcome().load_count == 2
+
+
+def test_a_killed_worker_is_replaced_and_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
+    def kill(engine: wire.Welcome) -> None:
+        psutil.Process(engine.pid).children(recursive=True)[-1].kill()  # as the kernel does when memory is short
+
+    lose_the_engine(stack, mixture, kill)
+
+
+def test_a_step_that_hangs_is_a_death(stack: Hearth, mixture: Mixture) -> None:
+    def hang(engine: wire.Welcome) -> None:
+        for process in psutil.Process(engine.pid).children(recursive=True):
+            process.suspend()
+
+    lose_the_engine(stack, mixture, hang)
+    assert "it hangs" in (stack.run_dir / "engine.log").read_text()
+
+
+def test_a_model_process_without_a_pulse_is_dead(stack: Hearth, mixture: Mixture) -> None:
+    lose_the_engine(stack, mixture, lambda engine: psutil.Process(engine.pid).suspend())
+    assert "no pulse" in (stack.run_dir / "engine.log").read_text()
+
+
+def test_an_engine_replaced_by_hand_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
+    def replace(engine: wire.Welcome) -> None:
+        assert "engine stopped" in stack.engine("stop").stdout
+        stack.engine("start")
+
+    lose_the_engine(stack, mixture, replace)
+
+
+def test_a_drain_lets_what_is_live_end(stack: Hearth, mixture: Mixture) -> None:
+    running = mixture.start()
+    until(lambda: stack.live() >= len(running) // 2, 30, "requests are live")
+    draining = subprocess.Popen(
+        [sys.executable, "-m", "engine_proc", "drain", "--seconds", "120"], cwd=PROJECT_ROOT, env=stack.env
+    )
+    until(lambda: stack.get("/ready").status_code == 503, 10, "/ready is 503 first")
+    assert stack.post("/v1/chat/completions", chat_body("Hello")).status_code == 503
+    assert mixture.finish(running) == mixture.expected
+    assert draining.wait(30) == 0
+    assert not engine_processes(stack)
+    stack.engine("start")
+    stack.wait_ready()
 
 
 @pytest.mark.field("conversation_id")
