@@ -19,6 +19,7 @@ from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 
 LOAD_SECONDS = 240.0
+ASK_SECONDS = 20.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -119,7 +120,7 @@ class Hearth:
     def ask(self, *messages: wire.Message) -> list[Any]:
         from engine_proc.control import ask  # not at the top: web-tier tests must not import the engine
 
-        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages)
+        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages, seconds=ASK_SECONDS)
         assert replies is not None, "the engine does not answer"
         return replies
 

@@ -147,7 +147,6 @@ class EngineClient:
             case wire.Accepted() if message.id in self.live:
                 self.live[message.id].accept(message)
             case wire.Failed() if message.id in self.live and message.resumable:
-                log.warning("%s: %s", self.live[message.id].generate.name, message.message)
                 self.recovery.add(self.live.pop(message.id))
                 self._take_up()
             case wire.Failed() if message.id in self.live:

@@ -29,6 +29,7 @@ class Recovery:
         if reply.complete:
             return
         reply.losses += 1
+        log.warning("%s has lost its engine, for the %d. time", reply.generate.name, reply.losses)
         if reply.losses > MAX_LOSSES:
             message = f"The engine was lost {reply.losses} times while it worked on this request. Do not send it again."
             reply.fail(ApiError(500, message, type="server_error", code="engine_lost"))
