@@ -27,6 +27,7 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 log = logging.getLogger("hearth.server")
 
 STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
+LOADING = unavailable("The model is being loaded.", "engine_loading")
 CONTACT_LOST = unavailable("The engine had lost contact with the web tier.", "contact_lost", 1)
 VLLM_ERROR = ApiError(
     500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
@@ -102,12 +103,10 @@ class Server:
         request = LiveRequest(
             client, generate.id, generate.name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
-        if self.drain.begun:
-            self._fail(request, STOPPING, resumable=True)
+        if self.drain.begun or self.engine is None:
+            self._fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
             return
         try:
-            if self.engine is None:
-                raise unavailable("The model is being loaded.", "engine_loading")
             request.sequences = self.admission.check(generate, self.live)
         except ApiError as error:
             self._fail(request, error)

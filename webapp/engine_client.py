@@ -148,7 +148,8 @@ class EngineClient:
                 self.live[message.id].accept(message)
             case wire.Failed() if message.id in self.live and message.resumable:
                 self.recovery.add(self.live.pop(message.id))
-                self._take_up()
+                if len(self.recovery) == 1:
+                    self._hello()  # it may be another engine that speaks; the Welcome says whether it is ready
             case wire.Failed() if message.id in self.live:
                 error = ApiError(
                     message.status,
@@ -201,6 +202,8 @@ class EngineClient:
                 self._hello()
                 gevent.sleep(0.1 if not self._heard.is_set() else wire.PING_INTERVAL / 2)
                 continue
+            if self.recovery:
+                self._hello()
             self._send(wire.encode(wire.Ping(ids=list(self.live))))
             gevent.sleep(wire.PING_INTERVAL)
             if time.monotonic() - self._heard_at > ENGINE_SILENCE_LIMIT:
