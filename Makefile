@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint docs lock train bench-beam clean
+.PHONY: help run stop status install test lint docs lock train chaos bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +38,9 @@ lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
 
 train: $(VENV)/installed-dev ## make the demo model again from its corpus
 	$(BIN)/python demo_model/train.py
+
+chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
+	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm serve`, side by side
 	$(BIN)/python -m bench.beam

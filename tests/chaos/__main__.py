@@ -1,0 +1,45 @@
+"""`make chaos`: ten minutes of trouble, and the account of it. Exit status 1 where a request was wrong, lost or left."""
+
+import argparse
+import asyncio
+import random
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tests.chaos.run import Run
+from tests.harness import Hearth
+
+ENVIRONMENT = {
+    "HEARTH_ENGINE_ARGS": "--dtype float32",  # the same text whatever else is in the batch
+    "HEARTH_STALL_SECONDS": "15",
+    "HEARTH_DRAIN_SECONDS": "2",
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="default: a new one")
+    args = parser.parse_args()
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {what}", flush=True)
+
+    say(f"seed {args.seed}, {args.seconds:.0f} s of faults")
+    with tempfile.TemporaryDirectory(prefix="chaos-") as directory:
+        hearth = Hearth(Path(directory, "run"), **ENVIRONMENT)
+        try:
+            hearth.start_web()
+            hearth.wait_ready()
+            account = asyncio.run(Run(hearth, args.seed, say).go(args.seconds, web_every=12, engine_after=12))
+        finally:
+            hearth.shut_down()
+    print("\n".join(account.lines()))
+    return 0 if account.good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

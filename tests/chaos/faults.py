@@ -1,0 +1,98 @@
+"""What is done to a running Hearth."""
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+
+import psutil
+
+from tests.harness import Hearth
+
+Fault = Callable[[Hearth, random.Random], None]
+
+
+def kill_a_web_worker(hearth: Hearth, dice: random.Random) -> None:
+    dice.choice(hearth.workers()).kill()
+
+
+def reload_the_web_tier(hearth: Hearth, dice: random.Random) -> None:
+    assert hearth.web is not None
+    hearth.web.send_signal(signal.SIGHUP)
+
+
+def kill_the_model_process(hearth: Hearth, dice: random.Random) -> None:
+    os.kill(hearth.welcome().pid, signal.SIGKILL)
+
+
+def kill_one_of_vllms_processes(hearth: Hearth, dice: random.Random) -> None:
+    dice.choice(psutil.Process(hearth.welcome().pid).children(recursive=True)).kill()
+
+
+def hang_a_step(hearth: Hearth, dice: random.Random) -> None:
+    for process in psutil.Process(hearth.welcome().pid).children(recursive=True):
+        process.suspend()
+
+
+def freeze_the_model_process(hearth: Hearth, dice: random.Random) -> None:
+    psutil.Process(hearth.welcome().pid).suspend()
+
+
+def replace_the_engine(hearth: Hearth, dice: random.Random) -> None:
+    hearth.engine("stop")
+    hearth.engine("start")
+
+
+WEB_FAULTS: list[Fault] = [kill_a_web_worker, reload_the_web_tier]
+ENGINE_FAULTS: list[Fault] = [
+    kill_the_model_process,
+    kill_one_of_vllms_processes,
+    hang_a_step,
+    freeze_the_model_process,
+    replace_the_engine,
+]
+
+
+class Faults:
+    """One after the other, until `stop`. The engine is hit whenever it has been ready for a while."""
+
+    def __init__(self, hearth: Hearth, dice: random.Random, say: Callable[[str], None]) -> None:
+        self._hearth = hearth
+        self._dice = dice
+        self._say = say
+        self.stop = asyncio.Event()
+        self.workers_killed_at: list[float] = []
+        self.engines_lost = 0
+
+    async def run(self, web_every: float, engine_after: float) -> None:
+        """Seconds between two faults of the web tier, and from an engine's readiness to its fault, on average."""
+        await asyncio.gather(self._hit_web(web_every), self._hit_engine(engine_after))
+
+    async def _hit_web(self, every: float) -> None:
+        while await self._calm(every * self._dice.uniform(0.5, 1.5)):
+            fault = self._dice.choice(WEB_FAULTS)
+            await self._do(fault)
+            if fault is kill_a_web_worker:
+                self.workers_killed_at.append(time.monotonic())
+
+    async def _hit_engine(self, after: float) -> None:
+        while await self._calm(0.5):
+            if (await asyncio.to_thread(self._hearth.engine, "status", check=False)).returncode != 0:
+                continue
+            if await self._calm(after * self._dice.uniform(0.5, 1.5)):
+                await self._do(self._dice.choice(ENGINE_FAULTS))
+                self.engines_lost += 1
+                await self._calm(2)  # until it shows
+
+    async def _calm(self, seconds: float) -> bool:
+        """Nothing happens for so long. False: it is over."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.stop.wait(), seconds)
+        return not self.stop.is_set()
+
+    async def _do(self, fault: Fault) -> None:
+        self._say(fault.__name__.replace("_", " "))
+        await asyncio.to_thread(fault, self._hearth, self._dice)

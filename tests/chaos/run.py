@@ -1,0 +1,121 @@
+"""One run: clients, faults, and the account of what became of every request."""
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import httpx
+
+from tests.chaos.faults import Faults
+from tests.chaos.kinds import GIVE_UP_SECONDS, Client, Cut, Refused, all_kinds
+from tests.harness import Hearth, until
+
+CLIENTS = 10
+SETTLE_SECONDS = 60.0
+"""After the last answer, what the dead have left behind must be gone by then."""
+
+
+@dataclass
+class Account:
+    """What became of all requests."""
+
+    seed: int
+    sent: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    """By status and code."""
+    cut: int = 0
+    """By the kill -9 of the web worker that held the connection: nobody can answer on it."""
+    wrong: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """Neither answered nor refused."""
+    leaked: int = 0
+    """Requests still live in the engine when every client has its answer."""
+    engines_lost: int = 0
+    resumed: int = 0
+    """Times that a request has lost its engine and gone on."""
+    longest_gap: float = 0.0
+    """Seconds between two pieces of one stream."""
+
+    @property
+    def good(self) -> bool:
+        return not self.wrong and not self.lost and not self.leaked
+
+    def lines(self) -> list[str]:
+        refused = ", ".join(f"{count} x {what}" for what, count in sorted(self.refused.items())) or "none"
+        kinds = ", ".join(f"{count} {name}" for name, count in sorted(self.sent.items()))
+        return [
+            f"seed           {self.seed}",
+            f"sent           {self.sent.total()} ({kinds})",
+            f"answered       {self.answered.total()}",
+            f"refused        {self.refused.total()} ({refused})",
+            f"cut            {self.cut} (their web worker was killed)",
+            f"engines lost   {self.engines_lost}",
+            f"resumed        {self.resumed}",
+            f"wrong          {len(self.wrong)} {self.wrong[:5] or ''}",
+            f"lost           {len(self.lost)} {self.lost[:5] or ''}",
+            f"leaked         {self.leaked}",
+            f"longest gap    {self.longest_gap:.1f} s between two pieces of a stream",
+        ]
+
+
+class Run:
+    def __init__(self, hearth: Hearth, seed: int, say: Callable[[str], None]) -> None:
+        self._hearth = hearth
+        self._seed = seed
+        self._say = say
+        self._stop = False
+        self.account = Account(seed)
+
+    async def go(self, seconds: float, *, web_every: float, engine_after: float) -> Account:
+        """Returns when every client has the last of its answers. Raises nothing for what the faults have done."""
+        async with httpx.AsyncClient(base_url=self._hearth.url, timeout=GIVE_UP_SECONDS) as http:
+            kinds = await all_kinds(Client(http, random.Random(self._seed), time.monotonic))
+            faults = Faults(self._hearth, random.Random(self._seed), self._say)
+            clients = [Client(http, random.Random(f"{self._seed} {n}"), time.monotonic) for n in range(CLIENTS)]
+            work = [asyncio.create_task(self._work(client, kinds, faults)) for client in clients]
+            trouble = asyncio.create_task(faults.run(web_every, engine_after))
+            await asyncio.wait([trouble], timeout=seconds)
+            trouble.cancel()
+            self._stop = True
+            self._say("no more faults; waiting for the last answers")
+            await asyncio.gather(*work)
+        if trouble.done() and not trouble.cancelled():
+            trouble.result()
+        self.account.engines_lost = faults.engines_lost
+        self.account.longest_gap = max(client.longest_gap for client in clients)
+        self.account.resumed = self._hearth.web_log.read_text().count("has lost its engine")
+        await asyncio.to_thread(self._look_for_leaks)
+        return self.account
+
+    async def _work(
+        self, client: Client, kinds: dict[str, Callable[[Client], Awaitable[bool]]], faults: Faults
+    ) -> None:
+        while not self._stop:
+            name = client.dice.choice(list(kinds))
+            self.account.sent[name] += 1
+            began = time.monotonic()
+            try:
+                right = await kinds[name](client)
+            except Refused as refusal:
+                self.account.refused[str(refusal)] += 1
+                await asyncio.sleep(client.dice.uniform(0.5, 1.5))
+            except (httpx.TransportError, Cut) as error:
+                if any(began <= killed for killed in faults.workers_killed_at):
+                    self.account.cut += 1
+                else:
+                    self.account.lost.append(f"{name}: {error!r} after {time.monotonic() - began:.1f} s")
+            else:
+                self.account.answered[name] += 1
+                if not right:
+                    self.account.wrong.append(name)
+
+    def _look_for_leaks(self) -> None:
+        self._hearth.wait_ready()
+        try:
+            until(lambda: self._hearth.live() == 0, SETTLE_SECONDS, "no request is live")
+        except AssertionError:
+            self.account.leaked = self._hearth.live()
