@@ -1,4 +1,4 @@
-"""`make chaos`: ten minutes of trouble, and the account of it. Exit status 1 where a request was wrong, lost or left."""
+"""`make chaos`: ten minutes of trouble, and the account of it. Exit status 1: a request was wrong, lost or left."""
 
 import argparse
 import asyncio

@@ -67,9 +67,8 @@ class Client:
 
 async def malformed(client: Client) -> bool:
     """A body that no schema takes. Right is a 400."""
-    response = await client.http.post(
-        client.dice.choice((CHAT, TEXT)), content=client.dice.choice(MALFORMED), headers=JSON
-    )
+    path, body = client.dice.choice((CHAT, TEXT)), client.dice.choice(MALFORMED)
+    response = await client.http.post(path, content=body, headers=JSON)
     return response.status_code == 400 and "error" in response.json()
 
 
@@ -92,6 +91,7 @@ async def conversation(client: Client) -> bool:
 
 
 SCORING: dict[str, Any] = {"prompt": STORY, "echo": True, "max_tokens": 0, "logprobs": 1, "temperature": 0}
+Kinds = dict[str, Callable[[Client], Awaitable[bool]]]
 FIXED: dict[str, tuple[str, dict[str, Any]]] = {**REQUESTS, "scoring": (TEXT, SCORING)}
 """Requests that have one right answer, which is asked for before anything is killed."""
 
@@ -103,7 +103,7 @@ def fixed(path: str, body: dict[str, Any], expected: dict[str, Any]) -> Callable
     return run
 
 
-async def all_kinds(client: Client) -> dict[str, Callable[[Client], Awaitable[bool]]]:
+async def all_kinds(client: Client) -> Kinds:
     """Each returns whether the answer was right."""
     kinds = {name: fixed(path, body, await client.ask(path, body)) for name, (path, body) in FIXED.items()}
     return {**kinds, "malformed": malformed, "left early": left_early, "conversation": conversation}

@@ -4,13 +4,13 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
 
 from tests.chaos.faults import Faults
-from tests.chaos.kinds import GIVE_UP_SECONDS, Client, Cut, Refused, all_kinds
+from tests.chaos.kinds import GIVE_UP_SECONDS, Client, Cut, Kinds, Refused, all_kinds
 from tests.harness import Hearth, until
 
 CLIENTS = 10
@@ -79,21 +79,18 @@ class Run:
             work = [asyncio.create_task(self._work(client, kinds, faults)) for client in clients]
             trouble = asyncio.create_task(faults.run(web_every, engine_after))
             await asyncio.wait([trouble], timeout=seconds)
-            trouble.cancel()
             self._stop = True
+            faults.stop.set()
+            await trouble
             self._say("no more faults; waiting for the last answers")
             await asyncio.gather(*work)
-        if trouble.done() and not trouble.cancelled():
-            trouble.result()
         self.account.engines_lost = faults.engines_lost
         self.account.longest_gap = max(client.longest_gap for client in clients)
         self.account.resumed = self._hearth.web_log.read_text().count("has lost its engine")
         await asyncio.to_thread(self._look_for_leaks)
         return self.account
 
-    async def _work(
-        self, client: Client, kinds: dict[str, Callable[[Client], Awaitable[bool]]], faults: Faults
-    ) -> None:
+    async def _work(self, client: Client, kinds: Kinds, faults: Faults) -> None:
         while not self._stop:
             name = client.dice.choice(list(kinds))
             self.account.sent[name] += 1
