@@ -79,6 +79,9 @@ def test_an_endpoint_of_its_own_wins_over_the_run_directory(monkeypatch: pytest.
     ("name", "value", "attribute", "expected"),
     [
         ("HEARTH_MAX_QUEUE", "1", "max_queue", 1),
+        ("HEARTH_MAX_PER_KEY", "4", "max_per_key", 4),
+        ("HEARTH_DRAIN_SECONDS", "0", "drain_seconds", 0.0),
+        ("HEARTH_STALL_SECONDS", "1.5", "stall_seconds", 1.5),
         ("HEARTH_DEFAULT_STOPS", "<end>,<stop>", "default_stops", ["<end>", "<stop>"]),
         ("HEARTH_REPEAT_MAX_PATTERN", "8", "repeat_max_pattern", 8),
         ("HEARTH_REPEAT_MIN_COUNT", "2", "repeat_min_count", 2),
@@ -97,6 +100,9 @@ BAD = pytest.mark.parametrize(
     [
         ("HEARTH_MAX_QUEUE", "0"),
         ("HEARTH_MAX_QUEUE", "many"),
+        ("HEARTH_MAX_PER_KEY", "-1"),
+        ("HEARTH_DRAIN_SECONDS", "soon"),
+        ("HEARTH_STALL_SECONDS", "0"),
         ("HEARTH_REPEAT_MAX_PATTERN", "0"),
         ("HEARTH_REPEAT_MIN_COUNT", "1"),
         ("HEARTH_ENGINE_ENDPOINT", "tcp://0.0.0.0:5555"),
@@ -107,6 +113,9 @@ BAD = pytest.mark.parametrize(
     ids=[
         "no queue",
         "queue in words",
+        "a share below none",
+        "a drain in words",
+        "no time to stall",
         "no pattern",
         "a repetition of one",
         "open to strangers",
