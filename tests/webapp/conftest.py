@@ -46,6 +46,8 @@ def settings(tmp_path: Path) -> Settings:
         endpoint=f"ipc://{tmp_path}/engine.sock",
         engine_spawn=False,
         api_keys=(),
+        api_keys_file=None,
+        share_prefix_cache=False,
         strict_model=False,
         strict_fields=False,
         max_choices=128,

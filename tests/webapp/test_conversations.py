@@ -18,6 +18,7 @@ from tests.fake_engine import FakeEngine, complete
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp import conversations
+from webapp.api_keys import parse_keys
 from webapp.conversation_store import Store
 from webapp.conversations import DAY, SWEEP_EVERY, Conversations
 from webapp.settings import Settings
@@ -73,7 +74,7 @@ def test_without_an_id_nothing_is_kept(served: FlaskClient, settings: Settings) 
 
 
 def test_another_key_has_another_conversation(engine: FakeEngine, make_app: MakeApp) -> None:
-    client = make_app(api_keys=("sk-first", "sk-second")).test_client()
+    client = make_app(api_keys=parse_keys(["sk-first", "sk-second"])).test_client()
     first, second = ({"Authorization": f"Bearer {key}"} for key in ("sk-first", "sk-second"))
     say(client, "a", headers=first)
     assert kept(client, headers=second) is None
