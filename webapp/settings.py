@@ -6,6 +6,7 @@ from pathlib import Path
 
 from environs import Env, EnvError, validate
 
+from schemas.curve import ClientKeys, read_client_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 from schemas.fields import MAX_CHOICES
 from webapp.api_keys import ApiKey, parse_keys, read_file
@@ -19,6 +20,7 @@ class Settings:
     bind: str
     run_dir: Path
     endpoint: str
+    curve_keys: ClientKeys | None
     engine_spawn: bool
     api_keys: tuple[ApiKey, ...]
     api_keys_file: Path | None
@@ -39,11 +41,13 @@ def read_settings() -> Settings:
     """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    curve_keys: Path | None = env.path("CURVE_KEYS", None)
     keys_file: Path | None = env.path("API_KEYS_FILE", None)
     return Settings(
         bind=env.str("BIND", "127.0.0.1:6006"),
         run_dir=run_dir,
-        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir)),
+        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
+        curve_keys=read_client_keys(curve_keys) if curve_keys else None,
         engine_spawn=env.bool("ENGINE_SPAWN", True),
         api_keys=parse_keys(env.list("API_KEYS", []) + (read_file(keys_file) if keys_file else [])),
         api_keys_file=keys_file,

@@ -44,6 +44,7 @@ def settings(tmp_path: Path) -> Settings:
         bind="127.0.0.1:0",
         run_dir=tmp_path,
         endpoint=f"ipc://{tmp_path}/engine.sock",
+        curve_keys=None,
         engine_spawn=False,
         api_keys=(),
         api_keys_file=None,
