@@ -77,6 +77,8 @@ class Rendering:
                 raise context_length_exceeded(prompt.tokens, self._max_model_len, field)
             if prompt.tokens == 0:
                 raise invalid("The prompt is empty: there is no token to begin from.", field)
+            if request.cache_salt:
+                prompt.input["cache_salt"] = request.cache_salt
         return prompts
 
     def _chat(self, request: Generate) -> list[Rendered]:

@@ -5,13 +5,13 @@ missing ones take their defaults, so either side may be newer than the other wit
 `Delta` and `TokenLogprob` are arrays, for they are the hot path: new fields go at the END, with a default.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 MAJOR = 1
 """Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
-MINOR = 0
+MINOR = 1
 """Raised when something was added that an older peer may ignore."""
 
 
@@ -79,8 +79,8 @@ class Generate(Message, tag="generate"):
     """The public request id (`chatcmpl-...`), for the logs."""
     messages: list[dict[str, Any]] | None = None
     prompts: list[str | list[int]] | None = None
-    n: int = 1
-    best_of: int = 0
+    n: Annotated[int, msgspec.Meta(ge=1)] = 1
+    best_of: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Candidates per prompt, of which the n best are sent; 0, or fewer than n, means n."""
     echo: bool = False
     """Begin each choice with the prompt (its log probabilities too, where they are wanted), or with the chat's last
@@ -93,6 +93,8 @@ class Generate(Message, tag="generate"):
     continue_final_message: bool = False
     user: str = ""
     sampling: Sampling = msgspec.field(default_factory=Sampling)
+    cache_salt: str = ""
+    """Only requests of the same salt find each other's prompts in vLLM's prefix cache."""
 
     @property
     def choices(self) -> int:
