@@ -10,20 +10,21 @@ from schemas.fields import Request
 from schemas.replies import Shape
 from schemas.wire import Welcome
 from webapp import sse
+from webapp.auth import caller
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
 from webapp.reply import HungUp, Reply
 from webapp.request_log import RequestLog
 from webapp.settings import Settings
+from webapp.sse import OnComplete
 
 
-def answer(
-    wanted: Request, make_shape: Callable[..., Shape], on_complete: Callable[[str], None] | None = None
-) -> Response:
+def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
     """Headers leave only once the engine has accepted the request.
 
-    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end; it is not
-    called where the client has gone by then. Raises `ApiError`: the engine cannot take the request, or refuses it.
+    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end, and may
+    return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
+    cannot take the request, or refuses it.
     """
     engine: EngineClient = current_app.extensions["engine"]
     welcome = engine.require_ready()
@@ -36,6 +37,7 @@ def answer(
         include_usage=wanted.include_usage,
     )
     generate.name = shape.id
+    generate.cache_salt = _cache_salt()
     record = RequestLog(request.path, generate.user)
     record.shape = shape
     reply = engine.submit(generate)
@@ -58,20 +60,20 @@ def answer(
 
 
 def _stream(
-    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: Callable[[str], None] | None
+    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: OnComplete | None
 ) -> Response:
     record.status = "200"
     events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text, on_complete=on_complete)
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
 
-def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: Callable[[str], None] | None) -> Response:
+def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComplete | None) -> Response:
     while not reply.finished:
         for delta in reply.deltas():
             record.text()
             shape.choices[delta.index].add(delta)
     if on_complete is not None:
-        on_complete("".join(shape.choices[0].text))
+        shape.warning = on_complete("".join(shape.choices[0].text))
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
 
@@ -91,6 +93,12 @@ def _watch_for_hangup(reply: Reply) -> Any:
     fd = socket.fileno()
     watch.add(fd, reply.hang_up)
     return lambda: watch.remove(fd)
+
+
+def _cache_salt() -> str:
+    """What a prompt takes tells whether its beginning is in vLLM's cache, so callers do not share that unasked."""
+    settings: Settings = current_app.extensions["settings"]
+    return "" if settings.share_prefix_cache or not settings.api_keys else caller()
 
 
 def _check_model(name: str | None, welcome: Welcome) -> None:
