@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine_proc import control
 from engine_proc.curve import make_keys
+from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import read_settings_or_exit
 from engine_proc.supervisor import Supervisor
 from schemas.endpoint import EndpointError
@@ -55,7 +56,9 @@ def main() -> int:
                 return control.stop(settings)
     except EndpointError as error:
         print(f"engine_proc: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:  # a file of the run directory: it is another user's, the disk is full, ...
+        print(f"engine_proc: {error.filename or settings.run_dir}: {error.strerror}", file=sys.stderr)
+    return EXIT_USAGE
 
 
 if __name__ == "__main__":
