@@ -45,7 +45,7 @@ class Router:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
             self._end()
-            raise EndpointError(f"the engine cannot listen at {endpoint}: {zmq.strerror(error.errno)}") from error
+            raise EndpointError(f"the engine cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._loop.call_soon(self._drain)
