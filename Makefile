@@ -6,9 +6,11 @@ BACKEND ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || ec
 TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := $(VENV)/audit
+REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint docs lock train chaos bench-beam clean
+.PHONY: help run stop status install test lint docs lock train chaos fuzz audit bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +46,14 @@ chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEE
 
 bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm serve`, side by side
 	$(BIN)/python -m bench.beam
+
+fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
+	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
+
+audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerabilities
+	@$(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install -q pip-audit
+	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps -r requirements/$(BACKEND).txt \
+	  || { echo "audit: not clean, or not done: above stand vulnerable packages, or those that PyPI would not tell of"; exit 1; }
 
 clean: ## remove what was installed and cached; ends a running engine first
 	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
+from schemas.log_lines import LogLines  # noqa: E402
 from webapp.gunicorn_worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
 
@@ -43,7 +44,7 @@ control_socket = str(settings.run_dir / "gunicorn.ctl")
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"}},
+    "formatters": {"line": {"()": LogLines, "fmt": "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {

@@ -1,14 +1,17 @@
 """The command line of the engine."""
 
 import argparse
-import logging
 import os
 import sys
+from pathlib import Path
 
 from engine_proc import control
+from engine_proc.curve import make_keys
+from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import read_settings_or_exit
 from engine_proc.supervisor import Supervisor
 from schemas.endpoint import EndpointError
+from schemas.log_lines import log_to_stderr
 
 DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* variables (docs/configuration.md)."
 
@@ -23,6 +26,8 @@ def _parser() -> argparse.ArgumentParser:
     wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
     wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
     commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
+    keys = commands.add_parser("keys", help="make the keys of a tcp:// endpoint (docs/security.md)")
+    keys.add_argument("directory", type=Path)
     commands.add_parser("stop", help="stop the engine and wait until it is gone")
     drain = commands.add_parser("drain", help="the same, with a longer limit for what is live")
     drain.add_argument("--seconds", type=float, default=300.0, help="the limit (default: %(default)s)")
@@ -35,11 +40,13 @@ def main() -> int:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     if args.command == "batch":  # a process of its own kind, which loads what the others must not
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
+    if args.command == "keys":  # before the settings, which may name the keys that are to be made
+        return make_keys(args.directory)
     settings = read_settings_or_exit()
     try:
         match args.command:
             case "serve":
-                logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+                log_to_stderr()
                 return Supervisor(settings, settings.argv(extra)).run()
             case "start":
                 return control.start(settings, extra)
@@ -53,7 +60,9 @@ def main() -> int:
                 return control.stop(settings)
     except EndpointError as error:
         print(f"engine_proc: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:  # a file of the run directory: it is another user's, the disk is full, ...
+        print(f"engine_proc: {error.filename or settings.run_dir}: {error.strerror}", file=sys.stderr)
+    return EXIT_USAGE
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
-from schemas.endpoint import PROJECT_ROOT, make_run_dir
+from schemas.curve import ClientKeys
+from schemas.endpoint import PROJECT_ROOT, local_endpoint, make_run_dir
 
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 15.0
@@ -24,13 +25,17 @@ SAY_EVERY = 2.0
 MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
-def ask(endpoint: str, *messages: wire.Message, seconds: float = ANSWER_SECONDS) -> list[Any] | None:
+def ask(
+    endpoint: str, *messages: wire.Message, keys: ClientKeys | None = None, seconds: float = ANSWER_SECONDS
+) -> list[Any] | None:
     """Send `messages` to the engine and return as many replies; None where it does not answer in time."""
     with ExitStack() as stack:
         context = stack.enter_context(zmq.Context())
         socket = stack.enter_context(context.socket(zmq.DEALER))
         socket.setsockopt(zmq.LINGER, 0)
-        socket.connect(endpoint)
+        if keys:
+            keys.set_on(socket)
+        socket.connect(local_endpoint(endpoint))
         for message in messages:
             socket.send(wire.encode(message))
         replies: list[Any] = []
@@ -44,7 +49,8 @@ def ask(endpoint: str, *messages: wire.Message, seconds: float = ANSWER_SECONDS)
 
 def status(settings: Settings) -> int:
     """Print what the engine says of itself. Exit status 0: ready, 3: loading, 1: no engine answers."""
-    replies = ask(settings.endpoint, wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status"), wire.Ping())
+    hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
+    replies = ask(settings.endpoint, hello, wire.Ping(), keys=settings.client_keys())
     if replies is None:
         print(f"engine     none answers at {settings.endpoint}")
         return 1
@@ -111,7 +117,7 @@ def stop(settings: Settings) -> int:
 def drain(settings: Settings, seconds: float) -> int:
     """The same, with another limit for live requests. What is not done by then goes on in the next engine."""
     holder = lock_holder(settings.lock_file)
-    if holder is None or ask(settings.endpoint, wire.Drain(seconds=seconds)) is None:
+    if holder is None or ask(settings.endpoint, wire.Drain(seconds=seconds), keys=settings.client_keys()) is None:
         print("no engine runs")
         return 0
     return _wait_for_the_end(settings, holder, seconds + STOP_SECONDS)
@@ -126,7 +132,7 @@ def _wait_for_the_end(settings: Settings, holder: int, seconds: float) -> int:
             return 0
         if time.monotonic() - said > SAY_EVERY:
             said = time.monotonic()
-            replies = ask(settings.endpoint, wire.Ping(), seconds=1.0)
+            replies = ask(settings.endpoint, wire.Ping(), keys=settings.client_keys(), seconds=1.0)
             if replies and replies[0].live:
                 print(f"engine: {replies[0].live} live requests", file=sys.stderr, flush=True)
         time.sleep(0.1)
@@ -136,11 +142,12 @@ def _wait_for_the_end(settings: Settings, holder: int, seconds: float) -> int:
 
 def wait(settings: Settings, seconds: float) -> int:
     """Show how the load comes on. Exit status 0: ready, 1: the engine is gone, 3: not ready after `seconds`."""
+    keys = settings.client_keys()
     now = time.monotonic()
     deadline, heard = now + seconds, now
     with _Progress() as progress:
         while now < deadline:
-            replies = ask(settings.endpoint, wire.Ping(), seconds=1.0)
+            replies = ask(settings.endpoint, wire.Ping(), keys=keys, seconds=1.0)
             now = time.monotonic()
             if replies is not None:
                 heard = now

@@ -11,6 +11,9 @@ from engine_proc.settings import Settings
 if TYPE_CHECKING:
     from engine_proc.engine import Engine
 
+CONFIGURATIONS = ("config.json", "params.json")
+"""What a model's directory has: Hugging Face's format, Mistral's own."""
+
 
 def set_vllm_environment() -> None:
     """Before vLLM is imported."""
@@ -22,9 +25,14 @@ def set_vllm_environment() -> None:
 
 
 def missing_model(settings: Settings) -> str | None:
-    """The sentence for the operator where the model's directory is not there."""
-    if settings.model.startswith(("/", ".")) and not Path(settings.model).is_dir():
-        return f"HEARTH_MODEL: there is no directory {settings.model}"
+    """The sentence for the operator where the model's directory is not there, or holds none."""
+    if not settings.model.startswith(("/", ".")):
+        return None
+    directory = Path(settings.model)
+    if not directory.is_dir():
+        return f"HEARTH_MODEL: there is no directory {directory}"
+    if not any((directory / name).exists() for name in CONFIGURATIONS):
+        return f"HEARTH_MODEL: there is no model in {directory}: neither {' nor '.join(CONFIGURATIONS)}"
     return None
 
 

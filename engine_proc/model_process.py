@@ -24,7 +24,9 @@ from engine_proc.pulse import Pulse
 from engine_proc.router import Router
 from engine_proc.server import STOPPING, Server
 from engine_proc.settings import Settings, read_settings_or_exit
+from schemas.endpoint import EndpointError
 from schemas.errors import unavailable
+from schemas.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
     from engine_proc.engine import Engine
@@ -43,14 +45,18 @@ log = logging.getLogger("hearth.model_process")
 
 def main(argv: list[str]) -> int:
     """Load the model, serve until TERM, and return the exit status."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    log_to_stderr()
     set_vllm_environment()
     settings = read_settings_or_exit()
     if (problem := missing_model(settings)) is not None:
         print(f"engine_proc: {problem}", file=sys.stderr)
         return EXIT_USAGE
     _gather_sockets(settings.run_dir / "vllm")
-    return asyncio.run(_serve(settings, argv))
+    try:
+        return asyncio.run(_serve(settings, argv))
+    except EndpointError as error:
+        print(f"engine_proc: {error}", file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _gather_sockets(directory: Path) -> None:
@@ -67,7 +73,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
     server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
-    router = Router(settings.endpoint, server.on_message)
+    router = Router(settings.endpoint, server.on_message, settings.server_keys())
     server.send = router.send
     housekeeping = asyncio.create_task(_keep_house(server, settings.stall_seconds))
     # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.

@@ -72,11 +72,15 @@ class Rendering:
                 prompts = await asyncio.get_running_loop().run_in_executor(self._pool, work, request)
         except (VLLMClientError, ValueError, TypeError) as error:
             raise invalid(str(error), field) from error
+        if not prompts:
+            raise invalid("There is no prompt.", field)
         for prompt in prompts:
             if prompt.tokens >= self._max_model_len:
                 raise context_length_exceeded(prompt.tokens, self._max_model_len, field)
             if prompt.tokens == 0:
                 raise invalid("The prompt is empty: there is no token to begin from.", field)
+            if request.cache_salt:
+                prompt.input["cache_salt"] = request.cache_salt
         return prompts
 
     def _chat(self, request: Generate) -> list[Rendered]:

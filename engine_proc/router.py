@@ -6,6 +6,10 @@ from collections.abc import Callable
 
 import zmq
 
+from engine_proc.curve import Doorkeeper
+from schemas.curve import ServerKeys
+from schemas.endpoint import EndpointError
+
 log = logging.getLogger("hearth.router")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
@@ -22,17 +26,26 @@ class Router:
     descriptor is edge-triggered, also by sends, so the state is looked at again after each.
     """
 
-    def __init__(self, endpoint: str, on_message: Callable[[bytes, bytes], None]) -> None:
-        """Raises `zmq.ZMQError` where the endpoint is taken or cannot be bound."""
+    def __init__(
+        self, endpoint: str, on_message: Callable[[bytes, bytes], None], keys: ServerKeys | None = None
+    ) -> None:
+        """With `keys`, only who has one of them is heard. Raises `EndpointError` where it cannot be bound."""
         self._on_message = on_message
         self._context = zmq.Context()
+        self._doorkeeper = Doorkeeper(self._context, keys) if keys else None
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
-        self._socket.bind(endpoint)
+        if keys:
+            keys.set_on(self._socket)
+        try:
+            self._socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            self._end()
+            raise EndpointError(f"the engine cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._loop.call_soon(self._drain)
@@ -50,7 +63,12 @@ class Router:
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
+        self._end()
+
+    def _end(self) -> None:
         self._socket.close()
+        if self._doorkeeper is not None:
+            self._doorkeeper.close()
         self._context.term()
 
     def _drain(self) -> None:

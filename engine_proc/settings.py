@@ -8,6 +8,7 @@ from pathlib import Path
 from environs import Env, validate
 
 from engine_proc.exits import EXIT_USAGE
+from schemas.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
@@ -19,6 +20,7 @@ class Settings:
     model: str
     served_names: list[str]
     endpoint: str
+    curve_keys: Path | None
     run_dir: Path
     engine_args: list[str]
     max_queue: int
@@ -28,6 +30,13 @@ class Settings:
     default_stops: list[str]
     repeat_max_pattern: int
     repeat_min_count: int
+
+    def server_keys(self) -> ServerKeys | None:
+        """Raises `EndpointError`, as `client_keys` does."""
+        return read_server_keys(self.curve_keys) if self.curve_keys else None
+
+    def client_keys(self) -> ClientKeys | None:
+        return read_client_keys(self.curve_keys) if self.curve_keys else None
 
     @property
     def lock_file(self) -> Path:
@@ -48,12 +57,14 @@ def read_settings() -> Settings:
     """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    curve_keys: Path | None = env.path("CURVE_KEYS", None)
     model = env.str("MODEL", "") or str(DEMO_MODEL)
     names = env.list("SERVED_MODEL_NAME", ["hearth-demo"] if model == str(DEMO_MODEL) else [])
     return Settings(
         model=model,
         served_names=names,
-        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir)),
+        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
+        curve_keys=curve_keys.absolute() if curve_keys else None,
         run_dir=run_dir,
         engine_args=_split(env.str("ENGINE_ARGS", "")),
         max_queue=env.int("MAX_QUEUE", 4096, validate=validate.Range(min=1)),

@@ -133,6 +133,13 @@ class ChatCompletionSchema(GenerationSchema):
         otherwise="none: nothing is stored",
     )
 
+    @pre_load
+    def _refuse_template(self, data: Any, **kwargs: Any) -> Any:
+        """A template is a program, and would run in the engine. Ignoring it would answer another question."""
+        if isinstance(data, dict) and data.get("chat_template") is not None:
+            raise ValidationError("The model's own template is used; a request cannot bring one.", "chat_template")
+        return data
+
     @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["continue_final_message"] and data["add_generation_prompt"]:

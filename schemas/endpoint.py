@@ -19,8 +19,8 @@ def default_endpoint(run_dir: Path) -> str:
     return f"ipc://{run_dir}/engine.sock"
 
 
-def check_endpoint(endpoint: str) -> str:
-    """Return `endpoint`, or raise `EndpointError` where it cannot work or would be open to strangers."""
+def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
+    """Return `endpoint`, or raise `EndpointError` where it cannot work or, without `curve`, is open to strangers."""
     url = urlsplit(endpoint)
     if url.scheme == "ipc":
         path = endpoint.removeprefix("ipc://")
@@ -33,12 +33,21 @@ def check_endpoint(endpoint: str) -> str:
             )
         return endpoint
     if url.scheme == "tcp":
-        if not _is_loopback(url.hostname or ""):
+        if not curve and not _is_loopback(url.hostname or ""):
             raise EndpointError(
-                f"{endpoint} is reachable from other hosts and not encrypted: use ipc:// or tcp://127.0.0.1"
+                f"{endpoint} is reachable from other hosts and not encrypted: use ipc:// or tcp://127.0.0.1, "
+                "or set HEARTH_CURVE_KEYS"
             )
         return endpoint
     raise EndpointError(f"HEARTH_ENGINE_ENDPOINT must begin with ipc:// or tcp://, not {endpoint!r}")
+
+
+def local_endpoint(endpoint: str) -> str:
+    """Where to connect to, on the host that has bound `endpoint`: one cannot connect to all addresses."""
+    for anywhere, here in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104
+        if endpoint.startswith(f"tcp://{anywhere}:"):
+            return endpoint.replace(anywhere, here, 1)
+    return endpoint
 
 
 def make_run_dir(run_dir: Path) -> None:

@@ -70,13 +70,15 @@ DELTA = thing({}, {"role": {"const": "assistant"}, "content": STRING})
 COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
 USAGE = ref("Usage")
 MODEL = ref("Model")
+WARNING: Json = {"warning": {**STRING, "description": "The answer is whole, but its conversation could not be stored."}}
 
 REPLIES: dict[str, Json] = {
     "ChatCompletion": thing(
-        _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE}
+        _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE}, WARNING
     ),
     "ChatCompletionChunk": thing(
-        _envelope("chat.completion.chunk", _choice({"delta": DELTA}, CHAT_LOGPROBS)), {"usage": maybe(USAGE)}
+        _envelope("chat.completion.chunk", _choice({"delta": DELTA}, CHAT_LOGPROBS)),
+        {"usage": maybe(USAGE)} | WARNING,
     ),
     "Completion": thing(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}),
     "CompletionChunk": thing(_envelope("text_completion", COMPLETION_CHOICE), {"usage": maybe(USAGE)}),

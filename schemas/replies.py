@@ -50,9 +50,11 @@ class Shape:
         self.choices = [Choice() for _ in range(choices)]
         self.with_logprobs = with_logprobs
         self.prompt_tokens = 0
+        self.warning: str | None = None
+        """For the client: the answer is whole, but something beside it went wrong."""
         head = {"id": self.id, "object": self.chunk_object, "created": self.created, "model": model}
         self._head = b"data: " + encode_json(head)[:-1] + b',"choices":[{"index":'
-        self._usage_head = b"data: " + encode_json(head)[:-1] + b',"choices":[],"usage":'
+        self._last_head = b"data: " + encode_json(head)[:-1] + b',"choices":[],'
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
 
     @property
@@ -69,16 +71,15 @@ class Shape:
 
     def whole(self) -> bytes:
         """The body of a reply that was not streamed."""
-        return encode_json(
-            {
-                "id": self.id,
-                "object": self.object,
-                "created": self.created,
-                "model": self.model,
-                "choices": [self._whole_choice(index, choice) for index, choice in enumerate(self.choices)],
-                "usage": self.usage(),
-            }
-        )
+        body = {
+            "id": self.id,
+            "object": self.object,
+            "created": self.created,
+            "model": self.model,
+            "choices": [self._whole_choice(index, choice) for index, choice in enumerate(self.choices)],
+            "usage": self.usage(),
+        }
+        return encode_json(body if self.warning is None else {**body, "warning": self.warning})
 
     def opening_chunks(self) -> bytes:
         """What comes before the first text, for every choice."""
@@ -105,7 +106,13 @@ class Shape:
         return events
 
     def usage_chunk(self) -> bytes:
-        return self._usage_head + encode_json(self.usage()) + b"}\n\n"
+        return self._last_head + b'"usage":' + encode_json(self.usage()) + b"}\n\n"
+
+    def warning_chunk(self) -> bytes:
+        """Nothing where there is no warning."""
+        if self.warning is None:
+            return b""
+        return self._last_head + b'"warning":' + encode_json(self.warning) + self._tail
 
     def _finish(self, delta: Delta) -> bytes:
         stop_reason = b"" if delta.stop_reason is None else b',"stop_reason":' + encode_json(delta.stop_reason)

@@ -5,7 +5,7 @@ missing ones take their defaults, so either side may be newer than the other wit
 `Delta` and `TokenLogprob` are arrays, for they are the hot path: new fields go at the END, with a default.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -85,8 +85,8 @@ class Generate(Message, tag="generate"):
     """The public request id (`chatcmpl-...`), for the logs."""
     messages: list[dict[str, Any]] | None = None
     prompts: list[str | list[int]] | None = None
-    n: int = 1
-    best_of: int = 0
+    n: Annotated[int, msgspec.Meta(ge=1)] = 1
+    best_of: Annotated[int, msgspec.Meta(ge=0)] = 0
     """Candidates per prompt, of which the n best are sent; 0, or fewer than n, means n."""
     echo: bool = False
     """Begin each choice with the prompt (its log probabilities too, where they are wanted), or with the chat's last
@@ -107,6 +107,8 @@ class Generate(Message, tag="generate"):
     """Choices that the client has whole."""
     losses: int = 0
     """How many engines were lost with the request. The first of them let it in, so the others do not turn it away."""
+    cache_salt: str = ""
+    """Only requests of the same salt find each other's prompts in vLLM's prefix cache."""
 
     @property
     def choices(self) -> int:

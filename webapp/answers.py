@@ -18,15 +18,15 @@ from webapp.hangups import HangupWatch
 from webapp.reply import HungUp, Reply
 from webapp.request_log import RequestLog
 from webapp.settings import Settings
+from webapp.sse import OnComplete
 
 
-def answer(
-    wanted: Request, make_shape: Callable[..., Shape], on_complete: Callable[[str], None] | None = None
-) -> Response:
+def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
     """Headers leave only once the engine has accepted the request.
 
-    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end; it is not
-    called where the client has gone by then. Raises `ApiError`: the engine cannot take the request, or refuses it.
+    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end, and may
+    return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
+    cannot take the request, or refuses it.
     """
     engine: EngineClient = current_app.extensions["engine"]
     welcome = engine.require_ready()
@@ -41,6 +41,7 @@ def answer(
     generate.name = shape.id
     generate.tenant = caller()
     seconds = _allowed_seconds()
+    generate.cache_salt = _cache_salt()
     record = RequestLog(request.path, generate.user)
     record.shape = shape
     reply = engine.submit(generate)
@@ -64,20 +65,20 @@ def answer(
 
 
 def _stream(
-    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: Callable[[str], None] | None
+    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: OnComplete | None
 ) -> Response:
     record.status = "200"
     events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text, on_complete=on_complete)
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
 
-def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: Callable[[str], None] | None) -> Response:
+def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComplete | None) -> Response:
     while not reply.finished:
         for delta in reply.deltas():
             record.text()
             shape.choices[delta.index].add(delta)
     if on_complete is not None:
-        on_complete("".join(shape.choices[0].text))
+        shape.warning = on_complete("".join(shape.choices[0].text))
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
 
@@ -113,6 +114,12 @@ def _allowed_seconds() -> float:
     if not seconds > 0:
         raise invalid("The header X-Request-Timeout must be a number of seconds above 0.", "X-Request-Timeout")
     return min(seconds, settings.request_seconds)
+
+
+def _cache_salt() -> str:
+    """What a prompt takes tells whether its beginning is in vLLM's cache, so callers do not share that unasked."""
+    settings: Settings = current_app.extensions["settings"]
+    return "" if settings.share_prefix_cache or not settings.api_keys else caller()
 
 
 def _check_model(name: str | None, welcome: Welcome) -> None:

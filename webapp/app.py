@@ -1,5 +1,6 @@
 """The application factory."""
 
+import logging
 from typing import Any
 
 from flask import Flask
@@ -8,11 +9,14 @@ from schemas.chat import ChatCompletionSchema
 from schemas.completions import CompletionSchema
 from schemas.plain import PlainSchema
 from webapp import auth, errors
+from webapp.api_keys import read_by_others
 from webapp.conversations import Conversations
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
 from webapp.routes import chat, completions, conversations, docs, health, models, plain
 from webapp.settings import Settings, read_settings
+
+log = logging.getLogger("hearth.web")
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -23,7 +27,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # `//v1/models` is unknown, not a redirect in HTML
     app.extensions["settings"] = settings
-    app.extensions["engine"] = EngineClient(settings.endpoint, settings.recovery_seconds)
+    app.extensions["engine"] = EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys)
     app.extensions["conversations"] = Conversations(settings)
     app.extensions["hangups"] = HangupWatch()
     limits: Any = {"strict_fields": settings.strict_fields, "max_choices": settings.max_choices}
@@ -32,6 +36,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     auth.register(app, settings.api_keys)
+    if settings.api_keys_file is not None and read_by_others(settings.api_keys_file):
+        log.warning("every user of this host can read the API keys in %s: chmod o-rwx it", settings.api_keys_file)
     for blueprint in (
         chat.blueprint,
         completions.blueprint,

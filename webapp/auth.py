@@ -1,21 +1,20 @@
 """API keys, as OpenAI's clients send them: `Authorization: Bearer <key>`."""
 
-import hashlib
 import hmac
 from collections.abc import Sequence
 
-from flask import Flask, g, request
+from flask import Flask, g, has_request_context, request
 
 from schemas.errors import ApiError
+from webapp.api_keys import ApiKey, digest
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/docs"})
 """Probes carry no key, and the documentation holds no secret."""
 
 
-def register(app: Flask, keys: Sequence[str]) -> None:
+def register(app: Flask, keys: Sequence[ApiKey]) -> None:
     """Ask for one of `keys` on every path but `OPEN_PATHS`; without keys, for none."""
-    digests = [_digest(key.encode()) for key in keys]
-    if not digests:
+    if not keys:
         return
 
     @app.before_request
@@ -23,23 +22,30 @@ def register(app: Flask, keys: Sequence[str]) -> None:
         if request.path in OPEN_PATHS:
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        given_digest = _digest(given.strip().encode("latin-1"))  # as WSGI has decoded it
+        given_digest = digest(given.strip().encode("latin-1"))  # as WSGI has decoded it
         # Every key is compared, each in constant time: the answer's time tells nothing.
-        matches = [hmac.compare_digest(given_digest, digest) for digest in digests]
-        if scheme.lower() != "bearer" or not any(matches):
+        matches = [key for key in keys if hmac.compare_digest(given_digest, key.digest)]
+        if scheme.lower() != "bearer" or not matches:
             raise ApiError(
                 401,
                 "Incorrect API key provided." if given else "No API key provided: send `Authorization: Bearer <key>`.",
                 code="invalid_api_key",
             )
-        g.key_digest = given_digest.hex()
+        g.api_key = matches[0]
 
 
 def caller() -> str:
-    """Tells apart those who ask: the digest of the key in use, "anyone" where none is asked for."""
-    digest: str = g.get("key_digest", "anyone")
-    return digest
+    """Tells apart those who ask, and is the same for all keys of one name; "anyone" where no key is asked for."""
+    key = _key()
+    return "anyone" if key is None else key.scope
 
 
-def _digest(key: bytes) -> bytes:
-    return hashlib.sha256(key).digest()
+def key_name() -> str:
+    """The name of the key in use, for the log; "-" where none is asked for."""
+    key = _key()
+    return "-" if key is None else key.name
+
+
+def _key() -> ApiKey | None:
+    key: ApiKey | None = g.get("api_key") if has_request_context() else None
+    return key

@@ -4,6 +4,7 @@ from typing import Any
 
 import gevent
 from flask import current_app, request
+from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 
 from schemas import body
@@ -23,8 +24,11 @@ def _read() -> bytes:
         )
     settings: Settings = current_app.extensions["settings"]
     late = ApiError(408, f"The body did not arrive within {settings.body_seconds:g} seconds.", code="request_timeout")
-    with gevent.Timeout(settings.body_seconds, late):
-        data = request.get_data(cache=False)
+    try:
+        with gevent.Timeout(settings.body_seconds, late):
+            data = request.get_data(cache=False)
+    except ParseException as error:  # gunicorn reads the chunks of a body only now
+        raise invalid(f"The body's transfer encoding is malformed: {error}.") from None
     if request.content_length is not None and len(data) != request.content_length:
         raise invalid(f"The body ended after {len(data)} of the {request.content_length} bytes of its Content-Length.")
     return data

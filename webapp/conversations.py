@@ -28,6 +28,7 @@ WAIT_SECONDS = 12.0
 SWEEP_EVERY = 300.0
 """Seconds between two sweeps of one worker."""
 DAY = 24 * 60 * 60
+NOT_STORED = "This turn could not be stored: the conversation goes on without it."
 
 Result = TypeVar("Result")
 
@@ -62,17 +63,20 @@ class Conversations:
             raise _too_long(size, self._max_bytes)
         return turn
 
-    def keep(self, scope: str, name: str, turn: OpenTurn, answer: str, *, echo: bool) -> None:
-        """Store the completed turn. A failure is logged: the answer is worth more than its record."""
+    def keep(self, scope: str, name: str, turn: OpenTurn, answer: str, *, echo: bool) -> str | None:
+        """Store the completed turn. A failure is logged, and returned as a warning for the client: the answer is worth
+        more than its record.
+        """
         now = self._clock()
         try:
             self._call(self._add, scope, name, turn.ended(answer, echo=echo, now=now))
         except Exception as error:
             log.error("a turn of conversation %r could not be stored: %s", name, _in_a_line(error))
-            return
-        if now >= self._next_sweep:
-            self._next_sweep = now + SWEEP_EVERY
+            return NOT_STORED
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_EVERY
             gevent.spawn(self.sweep)
+        return None
 
     def get(self, scope: str, name: str) -> Conversation | None:
         """Raises `ApiError`, as `open` does."""

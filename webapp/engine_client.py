@@ -11,6 +11,8 @@ import zmq.green as zmq
 from gevent.event import Event
 
 from schemas import wire
+from schemas.curve import ClientKeys
+from schemas.endpoint import local_endpoint
 from schemas.errors import ApiError, invalid, unavailable
 from webapp.recovery import Recovery
 from webapp.reply import Reply
@@ -27,9 +29,10 @@ SEND_QUEUE = 10_000
 class EngineClient:
     """Knows the engine's state and carries requests to it. Connects at the first use, so never before a fork."""
 
-    def __init__(self, endpoint: str, recovery_seconds: float) -> None:
+    def __init__(self, endpoint: str, recovery_seconds: float, curve_keys: ClientKeys | None = None) -> None:
         """`recovery_seconds`: how long a request that has lost its engine waits for the next."""
         self.endpoint = endpoint
+        self.curve_keys = curve_keys
         self.recovery = Recovery(recovery_seconds)
         self.welcome: wire.Welcome | None = None
         self.load = wire.Load()
@@ -107,7 +110,9 @@ class EngineClient:
             socket.setsockopt(zmq.LINGER, 200)
             socket.setsockopt(zmq.RECONNECT_IVL, 100)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-            socket.connect(self.endpoint)
+            if self.curve_keys:
+                self.curve_keys.set_on(socket)
+            socket.connect(local_endpoint(self.endpoint))
             self._socket = socket
             gevent.spawn(self._receive)
             gevent.spawn(self._beat)
@@ -129,7 +134,7 @@ class EngineClient:
             payload = self._socket.recv()
             try:
                 message = wire.decode_to_web(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                 log.warning("ignored a message that is not of this protocol: %s", error)
                 continue
             self._heard_at = time.monotonic()

@@ -4,6 +4,7 @@ import logging
 import time
 
 from schemas.replies import Shape
+from webapp.auth import key_name
 
 log = logging.getLogger("hearth.access")
 
@@ -14,6 +15,7 @@ class RequestLog:
     def __init__(self, path: str, user: str) -> None:
         self._path = path
         self._user = user
+        self._key = key_name()
         self._began = time.monotonic()
         self._first_text: float | None = None
         self._written = False
@@ -32,7 +34,7 @@ class RequestLog:
         shape = self.shape
         finish = ",".join(choice.finish_reason or "none" for choice in shape.choices[:8]) if shape else "none"
         log.info(
-            "POST %s %s %s ttft=%s total=%.3fs prompt_tokens=%d completion_tokens=%d finish=%s user=%r",
+            "POST %s %s %s ttft=%s total=%.3fs prompt_tokens=%d completion_tokens=%d finish=%s key=%s user=%r",
             self._path,
             self.status,
             shape.id if shape else "-",
@@ -41,5 +43,6 @@ class RequestLog:
             shape.prompt_tokens if shape else 0,
             shape.completion_tokens if shape else 0,
             finish,
+            self._key,
             self._user[:64],
         )

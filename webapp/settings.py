@@ -6,8 +6,10 @@ from pathlib import Path
 
 from environs import Env, EnvError, validate
 
+from schemas.curve import ClientKeys, read_client_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 from schemas.fields import MAX_CHOICES
+from webapp.api_keys import ApiKey, parse_keys, read_file
 
 MIB = 1024 * 1024
 ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
@@ -18,8 +20,11 @@ class Settings:
     bind: str
     run_dir: Path
     endpoint: str
+    curve_keys: ClientKeys | None
     engine_spawn: bool
-    api_keys: tuple[str, ...]
+    api_keys: tuple[ApiKey, ...]
+    api_keys_file: Path | None
+    share_prefix_cache: bool
     strict_model: bool
     strict_fields: bool
     max_choices: int
@@ -38,12 +43,17 @@ def read_settings() -> Settings:
     """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    curve_keys: Path | None = env.path("CURVE_KEYS", None)
+    keys_file: Path | None = env.path("API_KEYS_FILE", None)
     return Settings(
         bind=env.str("BIND", "127.0.0.1:6006"),
         run_dir=run_dir,
-        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir)),
+        endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
+        curve_keys=read_client_keys(curve_keys) if curve_keys else None,
         engine_spawn=env.bool("ENGINE_SPAWN", True),
-        api_keys=_api_keys(env),
+        api_keys=parse_keys(env.list("API_KEYS", []) + (read_file(keys_file) if keys_file else [])),
+        api_keys_file=keys_file,
+        share_prefix_cache=env.bool("SHARE_PREFIX_CACHE", False),
         strict_model=env.bool("STRICT_MODEL", False),
         strict_fields=env.bool("STRICT_FIELDS", False),
         max_choices=env.int("MAX_CHOICES", MAX_CHOICES, validate=validate.Range(min=1)),
@@ -69,13 +79,3 @@ def _database_url(env: Env, run_dir: Path) -> str:
     if find_spec("psycopg") is None:
         raise EnvError("HEARTH_DATABASE_URL: PostgreSQL needs a driver: pip install 'psycopg[binary]'")
     return url
-
-
-def _api_keys(env: Env) -> tuple[str, ...]:
-    """From HEARTH_API_KEYS (comma-separated) and HEARTH_API_KEYS_FILE (one a line, # begins a comment)."""
-    keys: list[str] = env.list("API_KEYS", [])
-    file: str = env.str("API_KEYS_FILE", "")
-    if file:
-        lines = (line.strip() for line in Path(file).read_text().splitlines())
-        keys += [line for line in lines if line and not line.startswith("#")]
-    return tuple(key.strip() for key in keys if key.strip())

@@ -6,6 +6,8 @@ from schemas.errors import ApiError
 from schemas.replies import Shape, encode_json
 from webapp.reply import HungUp, Reply
 
+OnComplete = Callable[[str], str | None]
+
 PING_SECONDS = 15.0
 """A comment after this much silence keeps proxies from giving up."""
 PING = b": ping\n\n"
@@ -19,12 +21,12 @@ def events(
     *,
     include_usage: bool,
     on_text: Callable[[], None],
-    on_complete: Callable[[str], None] | None = None,
+    on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called at each text.
 
-    `on_complete` gets the first choice's text before the last write. An error that comes after the headers becomes an
-    event, and the stream ends there, without `[DONE]`.
+    `on_complete` gets the first choice's text before the last write, and may return a warning for the client. An error
+    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
     """
     opening = shape.opening_chunks()
     first_choice: list[str] = []
@@ -39,9 +41,9 @@ def events(
             if on_complete is not None:
                 first_choice += [delta.text for delta in deltas if delta.index == 0]
                 if reply.finished:
-                    on_complete("".join(first_choice))
+                    shape.warning = on_complete("".join(first_choice))
             if reply.finished:
-                chunks += (shape.usage_chunk() if include_usage else b"") + DONE
+                chunks += shape.warning_chunk() + (shape.usage_chunk() if include_usage else b"") + DONE
             yield opening + chunks
             opening = b""
     except ApiError as error:

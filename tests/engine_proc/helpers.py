@@ -49,6 +49,7 @@ def settings_in(run_dir: Path) -> Settings:
         model="/nowhere",
         served_names=[],
         endpoint=f"ipc://{run_dir}/engine.sock",
+        curve_keys=None,
         run_dir=run_dir,
         engine_args=[],
         max_queue=8,

@@ -415,6 +415,34 @@ def test_what_vllm_refuses_is_a_400_naming_the_field(loaded: Loaded, fields: dic
     assert (caught.value.status, caught.value.param) == (400, param)
 
 
+def test_prompts_of_different_salts_share_no_prefix(loaded: Loaded) -> None:
+    """vLLM itself says how many of a prompt's tokens it found in its cache."""
+    core = loaded.engine._core
+    found: list[int] = []
+    get_output = core.get_output_async
+
+    async def watched() -> Any:
+        step = await get_output()
+        found.extend(raw.prefill_stats.num_cached_tokens for raw in step.outputs if raw.prefill_stats)
+        return step
+
+    async def cached_tokens(salt: str) -> int:
+        request = Generate(id=1, name="one", prompts=[list(range(200, 430))], cache_salt=salt)
+        (prompt,) = await loaded.rendering.render(request)
+        params = SamplingParams(max_tokens=1, temperature=0)
+        await loaded.engine.submit("one", loaded.engine.prepare(prompt.input, params))
+        await loaded.outputs("one")
+        return found.pop()
+
+    with mock.patch.object(core, "get_output_async", watched):
+        # The last block is always computed again.
+        first, again, stranger, stranger_again, unsalted = (
+            loaded.run(cached_tokens(salt)) for salt in ("ann", "ann", "bob", "bob", "")
+        )
+    assert (first, stranger, unsalted) == (0, 0, 0)
+    assert again == stranger_again > 0
+
+
 def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         adapter.parse_args(["--no-such-flag"])

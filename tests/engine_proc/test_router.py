@@ -16,7 +16,7 @@ import zmq
 
 from engine_proc import router as router_module
 from engine_proc.router import DRAIN_AT_ONCE, Router
-from schemas.endpoint import PROJECT_ROOT
+from schemas.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
 HOLDER = """
@@ -217,5 +217,5 @@ async def test_the_endpoint_of_a_killed_engine_can_be_bound_again(endpoint: str,
 async def test_a_tcp_endpoint_that_is_taken_is_an_error(endpoint: str) -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as holder:
         port = holder.bind_to_random_port("tcp://127.0.0.1")
-        with pytest.raises(zmq.ZMQError):
+        with pytest.raises(EndpointError, match=r"cannot listen at tcp://.*: Address already in use"):
             bind(f"tcp://127.0.0.1:{port}", [])

@@ -244,3 +244,8 @@ def test_enforcing_leaves_the_given_messages_as_they_are() -> None:
 def test_nulls_of_a_message_are_left_out() -> None:
     given = {"role": "assistant", "content": "Hi", "name": None, "tool_calls": None, "refusal": None}
     assert chat(messages=[given]).generate.messages == [{"role": "assistant", "content": "Hi"}]
+
+
+def test_a_request_cannot_bring_a_template() -> None:
+    assert "template" in refusal(chat, chat_template="{{ 1 }}")["chat_template"][0]
+    assert chat(chat_template=None).generate.messages

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.endpoint import EndpointError, check_endpoint, default_endpoint, make_run_dir
+from schemas.endpoint import EndpointError, check_endpoint, default_endpoint, local_endpoint, make_run_dir
 
 
 def mode(path: Path) -> int:
@@ -34,6 +34,21 @@ def test_private_endpoints_are_taken_as_they_are(endpoint: str) -> None:
 def test_an_open_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(EndpointError, match="reachable from other hosts and not encrypted"):
         check_endpoint(endpoint)
+    assert check_endpoint(endpoint, curve=True) == endpoint
+
+
+@pytest.mark.parametrize(
+    ("bound", "reached"),
+    [
+        ("tcp://*:5555", "tcp://127.0.0.1:5555"),
+        ("tcp://0.0.0.0:5555", "tcp://127.0.0.1:5555"),
+        ("tcp://[::]:5555", "tcp://[::1]:5555"),
+        ("tcp://10.0.0.7:5555", "tcp://10.0.0.7:5555"),
+        ("ipc:///run/hearth/engine.sock", "ipc:///run/hearth/engine.sock"),
+    ],
+)
+def test_an_engine_at_all_addresses_is_reached_at_one(bound: str, reached: str) -> None:
+    assert local_endpoint(bound) == reached
 
 
 @pytest.mark.parametrize("endpoint", ["", "/run/engine.sock", "inproc://engine", "http://127.0.0.1:80"])

@@ -20,6 +20,7 @@ TO_ENGINE: list[wire.ToEngine] = [
         sampling=wire.Sampling(temperature=0.5, seed=-(2**63), stop=["\n"], logit_bias={"字": -1.5}, logprobs=0),
     ),
     wire.Generate(id=4, name="chatcmpl-1", messages=[{"role": "user", "content": "🔥"}], continue_final_message=True),
+    wire.Generate(id=5, name="cmpl-2", prompts=["Once"], cache_salt="name:ann"),
     wire.Abort(ids=[3, 4]),
 ]
 

@@ -1,5 +1,6 @@
 """`conversation_id` over HTTP, with an engine that answers `one two` to all."""
 
+import json
 import subprocess
 import sys
 import threading
@@ -17,7 +18,8 @@ from schemas.errors import ApiError
 from tests.fake_engine import FakeEngine, complete
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
-from webapp import conversations
+from webapp import conversation_store, conversations
+from webapp.api_keys import parse_keys
 from webapp.conversation_store import Store
 from webapp.conversations import DAY, SWEEP_EVERY, Conversations
 from webapp.settings import Settings
@@ -73,7 +75,7 @@ def test_without_an_id_nothing_is_kept(served: FlaskClient, settings: Settings) 
 
 
 def test_another_key_has_another_conversation(engine: FakeEngine, make_app: MakeApp) -> None:
-    client = make_app(api_keys=("sk-first", "sk-second")).test_client()
+    client = make_app(api_keys=parse_keys(["sk-first", "sk-second"])).test_client()
     first, second = ({"Authorization": f"Bearer {key}"} for key in ("sk-first", "sk-second"))
     say(client, "a", headers=first)
     assert kept(client, headers=second) is None
@@ -179,10 +181,55 @@ def test_an_answer_that_cannot_be_kept_is_still_given(
     served: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stream: bool
 ) -> None:
     monkeypatch.delattr(Store, "add")
-    response = say(served, "a", stream=stream)
-    assert response.status_code == 200
-    assert response.text.endswith("[DONE]\n\n") if stream else response.get_json()["choices"][0]["message"] == ANSWER
+    assert_answered_with_a_warning(say(served, "a", stream=stream), stream)
     assert "conversation '42' could not be stored" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_full_disk_loses_the_record_and_not_the_answer(
+    served: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stream: bool
+) -> None:
+    set_up = conversation_store._set_up_sqlite
+
+    def set_up_small(connection: Any, record: Any) -> None:
+        set_up(connection, record)
+        connection.execute("PRAGMA max_page_count=8")  # what SQLite then says is what it says of a full disk
+
+    monkeypatch.setattr(conversation_store, "_set_up_sqlite", set_up_small)
+    assert say(served, "a", "small").status_code == 200
+    assert_answered_with_a_warning(say(served, "b" * 50_000, stream=stream), stream)
+    assert "could not be stored: OperationalError: (sqlite3.OperationalError) database or disk is full" in caplog.text
+    assert kept(served, "small") == [user("a"), ANSWER], "what was stored can still be read"
+
+
+def assert_answered_with_a_warning(response: Any, stream: bool) -> None:
+    assert response.status_code == 200
+    if not stream:
+        body = response.get_json()
+        assert body["choices"][0]["message"] == ANSWER
+        assert body["warning"] == conversations.NOT_STORED
+        return
+    *chunks, last, done = response.text.removesuffix("\n\n").split("\n\n")
+    assert done == "data: [DONE]"
+    assert all("warning" not in chunk for chunk in chunks)
+    chunk = json.loads(last.removeprefix("data: "))
+    assert (chunk["choices"], chunk["warning"]) == ([], conversations.NOT_STORED)
+    assert '"finish_reason":"stop"' in chunks[-1]
+
+
+def test_a_database_that_has_gone_is_a_503_until_it_is_back(served: FlaskClient, tmp_path: Path) -> None:
+    say(served, "a")
+    served.application.extensions["conversations"].close()
+    for file in tmp_path.glob("conversations.db*"):
+        file.unlink()
+    (tmp_path / "conversations.db").mkdir()
+    served.application.extensions["conversations"]._store = None
+    served.application.extensions["conversations"]._thread = None
+    assert_unavailable(say(served, "b"))
+    assert served.post(CHAT, json={"messages": [user("a")]}).status_code == 200, "others are answered"
+    (tmp_path / "conversations.db").rmdir()
+    assert say(served, "b").status_code == 200
+    assert kept(served) == [user("b"), ANSWER]
 
 
 def test_a_database_that_hangs_holds_up_nobody_else(served: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,14 +266,16 @@ def test_old_conversations_go_when_others_are_stored(make_app: MakeApp, settings
 
     turn("old")
     clock.now += 29 * DAY
+    kept._next_sweep = 0.0
     turn("newer")
     assert kept.get("anyone", "old")
     clock.now += 2 * DAY
+    kept._next_sweep = 0.0
     turn("new")
     wait_until(lambda: kept.get("anyone", "old") is None)
     assert kept.get("anyone", "newer")
     clock.now += 40 * DAY
-    kept._next_sweep = clock.now + SWEEP_EVERY
+    kept._next_sweep = time.monotonic() + SWEEP_EVERY  # a clock that jumps makes none due
     turn("newest")
     gevent.sleep(0.2)
     assert kept.get("anyone", "newer"), "the next sweep is not due"

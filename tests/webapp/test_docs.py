@@ -11,6 +11,7 @@ from schemas.endpoint import PROJECT_ROOT
 from schemas.openapi import document
 from schemas.reference import endpoints
 from tests.webapp.conftest import MakeApp
+from webapp.api_keys import parse_keys
 
 
 class Tags(HTMLParser):
@@ -71,7 +72,7 @@ def test_text_is_escaped(client: FlaskClient) -> None:
 
 
 def test_no_key_is_asked_for(make_app: MakeApp) -> None:
-    client = make_app(api_keys=("secret",)).test_client()
+    client = make_app(api_keys=parse_keys(["secret"])).test_client()
 
     assert client.get("/openapi.json").status_code == 200
     assert client.get("/docs").status_code == 200

@@ -32,7 +32,7 @@ def test_the_line_tells_who_what_and_how_much(caplog: pytest.LogCaptureFixture) 
 
     assert re.fullmatch(
         r"POST /v1/completions 200 cmpl-[0-9a-f]{32} ttft=\d+\.\d{3}s total=\d+\.\d{3}s "
-        r"prompt_tokens=7 completion_tokens=6 finish=stop,length,none user='somebody'",
+        r"prompt_tokens=7 completion_tokens=6 finish=stop,length,none key=- user='somebody'",
         caplog.messages[0],
     )
 
@@ -49,7 +49,7 @@ def test_a_client_that_left_before_any_text_is_a_499(caplog: pytest.LogCaptureFi
     RequestLog("/v1/completions", "").write()
 
     assert caplog.messages[0].startswith("POST /v1/completions 499 - ttft=- ")
-    assert "prompt_tokens=0 completion_tokens=0 finish=none user=''" in caplog.messages[0]
+    assert "prompt_tokens=0 completion_tokens=0 finish=none key=- user=''" in caplog.messages[0]
 
 
 def test_the_first_text_sets_the_time_to_the_first_token(

@@ -8,6 +8,7 @@ import pytest
 from environs import EnvError
 
 from schemas.endpoint import DEFAULT_RUN_DIR, EndpointError
+from webapp.api_keys import parse_keys
 from webapp.settings import read_settings
 
 
@@ -31,6 +32,8 @@ def with_env(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Any:
         ("endpoint", f"ipc://{DEFAULT_RUN_DIR}/engine.sock"),
         ("engine_spawn", True),
         ("api_keys", ()),
+        ("api_keys_file", None),
+        ("share_prefix_cache", False),
         ("strict_model", False),
         ("strict_fields", False),
         ("max_body_bytes", 16 * 1024 * 1024),
@@ -72,7 +75,8 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
         ("CONVERSATION_MAX_DAYS", "0.5", "conversation_max_days", 0.5),
         ("CONVERSATION_MAX_MB", "10", "conversation_max_mb", 10.0),
         ("CONVERSATION_EACH_MB", "1", "conversation_each_mb", 1.0),
-        ("API_KEYS", "sk-one, sk-two ,", "api_keys", ("sk-one", "sk-two")),
+        ("API_KEYS", "sk-one, ann:sk-two ,", "api_keys", parse_keys(["sk-one", "ann:sk-two"])),
+        ("SHARE_PREFIX_CACHE", "1", "share_prefix_cache", True),
         ("API_KEYS", "", "api_keys", ()),
     ],
 )
@@ -127,14 +131,33 @@ def test_keys_come_from_the_variable_and_from_a_file(monkeypatch: pytest.MonkeyP
     file.write_text("# of the staff\nsk-two\n\n  sk-three  \n#sk-four\n")
     settings = with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS="sk-one", API_KEYS_FILE=str(file))
 
-    assert settings.api_keys == ("sk-one", "sk-two", "sk-three")
+    assert settings.api_keys == parse_keys(["sk-one", "sk-two", "sk-three"])
+    assert settings.api_keys_file == file
 
 
-def test_a_file_of_keys_that_is_not_there_does_not_open_the_door(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "No such file"), (b"# none\n\n", "no key"), (b"sk-\xff", "UTF-8")], ids=str
+)
+def test_a_file_without_keys_does_not_open_the_door(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes | None, why: str
 ) -> None:
-    with pytest.raises(FileNotFoundError):
-        with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS_FILE=str(tmp_path / "keys"))
+    file = tmp_path / "keys"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(EnvError, match=why):
+        with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS_FILE=str(file))
+
+
+@pytest.mark.parametrize("entry", ["ann:", "a b:sk-secret", f"{'a' * 49}:sk-secret"])
+def test_an_entry_that_is_no_key_is_refused_and_not_repeated(monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+    with pytest.raises(EnvError, match="entry 2") as caught:
+        with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS=f"sk-one,{entry}")
+    assert "secret" not in str(caught.value)
+
+
+def test_settings_do_not_show_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = with_env(monkeypatch, RUN_DIR="/run/hearth", API_KEYS="ann:sk-secret,sk-secret")
+    assert "secret" not in repr(settings)
 
 
 def test_a_password_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:

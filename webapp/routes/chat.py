@@ -29,7 +29,7 @@ def _answer_in_conversation(wanted: Request, name: str) -> Response:
     turn = conversations.open(scope, name, generate.messages or [], continuing=generate.continue_final_message)
     generate.messages = enforce(turn.messages, wanted.force_prompt)  # not part of the turn: never stored
 
-    def keep(text: str) -> None:
-        conversations.keep(scope, name, turn, text, echo=generate.echo)
+    def keep(text: str) -> str | None:
+        return conversations.keep(scope, name, turn, text, echo=generate.echo)
 
     return answer(wanted, ChatShape, keep)

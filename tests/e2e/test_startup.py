@@ -1,0 +1,95 @@
+"""What cannot start says why in one sentence, with a status that is not 0, and leaves nothing running."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.endpoint import PROJECT_ROOT
+from tests.harness import free_port, processes_of
+
+SERVE = [sys.executable, "-m", "engine_proc", "serve"]
+START = [sys.executable, "-m", "engine_proc", "start"]
+GUNICORN = [str(Path(sys.executable).with_name("gunicorn")), "wsgi:app"]
+
+
+def fail(command: list[str], run_dir: Path, **settings: str) -> tuple[int, str]:
+    """The exit status and the last line of what was printed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+    environment |= {"HEARTH_RUN_DIR": str(run_dir), "HEARTH_BIND": f"127.0.0.1:{free_port()}"}
+    environment |= {"HEARTH_ENGINE_SPAWN": "0", **{f"HEARTH_{name}": value for name, value in settings.items()}}
+    done = subprocess.run(
+        command,
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout, done.stdout
+    assert not processes_of(str(run_dir))
+    return done.returncode, done.stdout.splitlines()[-1]
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port: int = holder.getsockname()[1]
+        yield port
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "who"), [(SERVE, 2, "engine_proc"), (START, 2, "engine_proc"), (GUNICORN, 1, "hearth")]
+)
+def test_a_run_directory_that_cannot_be_used(tmp_path: Path, command: list[str], status: int, who: str) -> None:
+    (tmp_path / "file").touch()
+    run_dir = tmp_path / "file" / "run"
+    sentence = f"{who}: {run_dir} cannot be used: Not a directory: set HEARTH_RUN_DIR"
+    assert fail(command, run_dir) == (status, sentence)
+
+
+@pytest.mark.parametrize("command", [SERVE, START])
+def test_a_file_of_the_run_directory_that_cannot_be_used(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "engine.lock").mkdir()
+    assert fail(command, tmp_path) == (2, f"engine_proc: {tmp_path}/engine.lock: Is a directory")
+
+
+def test_a_model_that_is_not_there(tmp_path: Path) -> None:
+    sentence = f"engine_proc: HEARTH_MODEL: there is no directory {tmp_path}/llama"
+    assert fail(SERVE, tmp_path / "run", MODEL=f"{tmp_path}/llama") == (2, sentence)
+
+
+def test_a_directory_without_a_model(tmp_path: Path) -> None:
+    (tmp_path / "llama").mkdir()
+    sentence = f"engine_proc: HEARTH_MODEL: there is no model in {tmp_path}/llama: neither config.json nor params.json"
+    assert fail(SERVE, tmp_path / "run", MODEL=f"{tmp_path}/llama") == (2, sentence)
+
+
+def test_the_engines_port_is_in_use(tmp_path: Path, taken: int) -> None:
+    status, line = fail(SERVE, tmp_path, ENGINE_ENDPOINT=f"tcp://127.0.0.1:{taken}")
+    assert status == 2
+    assert line.startswith(f"engine_proc: the engine cannot listen at tcp://127.0.0.1:{taken}: Address already in use")
+
+
+def test_the_web_tiers_port_is_in_use(tmp_path: Path, taken: int) -> None:
+    status, line = fail(GUNICORN, tmp_path, BIND=f"127.0.0.1:{taken}")
+    assert status == 1
+    assert line.endswith(f"Can't connect to ('127.0.0.1', {taken})")
+
+
+def test_a_file_of_keys_that_is_not_there(tmp_path: Path) -> None:
+    sentence = "hearth: HEARTH_API_KEYS_FILE: /nowhere: No such file or directory"
+    assert fail(GUNICORN, tmp_path, API_KEYS_FILE="/nowhere") == (1, sentence)
+
+
+def test_an_open_endpoint_without_keys(tmp_path: Path) -> None:
+    for command, status in ((SERVE, 2), (GUNICORN, 1)):
+        failed, line = fail(command, tmp_path, ENGINE_ENDPOINT="tcp://0.0.0.0:5555")
+        assert failed == status
+        assert line.endswith("or set HEARTH_CURVE_KEYS")

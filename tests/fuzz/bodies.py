@@ -1,0 +1,150 @@
+"""Bad bodies: good ones, spoilt."""
+
+import json
+import random
+from collections.abc import Callable
+from typing import Any
+
+from marshmallow import Schema, ValidationError
+
+from schemas.chat import ChatCompletionSchema
+from schemas.completions import CompletionSchema
+from schemas.errors import ApiError
+from schemas.fields import GenerationSchema
+from schemas.plain import PlainSchema
+
+CHAT, COMPLETIONS, PLAIN = "/v1/chat/completions", "/v1/completions", "/"
+SCHEMAS: dict[str, Schema] = {CHAT: ChatCompletionSchema(), COMPLETIONS: CompletionSchema(), PLAIN: PlainSchema()}
+
+USER = {"role": "user", "content": "Who are you?"}
+SEEDS: dict[str, list[dict[str, Any]]] = {
+    CHAT: [
+        {"messages": [USER]},
+        {"messages": [{"role": "system", "content": "Be brief."}, USER], "temperature": 0.5, "top_p": 0.9, "n": 2},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "写一个快速排序"}]}], "stop": ["\n"]},
+        {"messages": [USER], "logprobs": True, "top_logprobs": 3, "logit_bias": {"5": 1.5}, "seed": 7},
+        {"messages": [USER], "stream": True, "stream_options": {"include_usage": True}},
+        {"messages": [USER], "conversation_id": "fuzz", "force_prompt": "Be kind."},
+        {
+            "messages": [
+                USER,
+                {"role": "assistant", "tool_calls": [{"id": "1", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "content": "42", "tool_call_id": "1"},
+            ]
+        },
+    ],
+    COMPLETIONS: [
+        {"prompt": "Once upon a time"},
+        {"prompt": [1, 2, 3], "echo": True, "logprobs": 2, "max_tokens": 0},
+        {"prompt": ["a", "b"], "best_of": 3, "suffix": "end", "use_beam_search": True, "length_penalty": 0.5},
+        {"prompt": [[1], [2, 3]], "white_list_token_ids": [5, 6], "white_list_token": ["a"], "stop_token_ids": [9]},
+    ],
+    PLAIN: [{"prompt": "Hi", "history": [["Hello", "Hi!"]], "max_length": 5, "top_p": 0.7, "temperature": 0.95}],
+}
+FIELDS = sorted({*GenerationSchema().fields, *(name for schema in SCHEMAS.values() for name in schema.fields)})
+CHEAP = {"max_tokens": 1, "max_completion_tokens": 1, "max_length": 1, "n": 1, "best_of": 1, "ignore_eos": False}
+"""What a body gets that turns out to be good: answering it must not take the time of hundreds of bad ones."""
+GOOD_ONES = 0.2
+"""The share of good bodies that are left so; the rest are spoilt beyond doubt."""
+
+SCALARS: list[Any] = [
+    None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**30, 0.5, -0.0, 1e308, 1e-320,
+    float("nan"), float("inf"), float("-inf"),
+    "", " ", "5", "true", "null", "\x00", "\n\r\t", "\x1b[2J", "\ud800", "a\udfff", "é" * 300, "🙂", "\u202e", "%s%n",
+    "{{ 7*7 }}", "{% for x in range(9) %}", "<|eot_id|>", "<|begin_of_text|>" * 3, "../../etc/passwd", "' OR 1=1 --",
+    [], {}, [[]], [None], [{}], {"": 0}, {"a": None}, [1, "a", None],
+]  # fmt: skip
+
+
+def spoil(rng: random.Random, path: str) -> bytes:
+    """A body for `path`, mostly a bad one, as a client would send it."""
+    body = json.loads(json.dumps(rng.choice(SEEDS[path])))
+    for _ in range(rng.randint(1, 3)):
+        rng.choice(SPOILERS)(rng, body)
+    if is_good(path, body):
+        if rng.random() < GOOD_ONES:
+            body.update({name: value for name, value in CHEAP.items() if name in SCHEMAS[path].fields})
+        else:
+            body["temperature"] = rng.choice(["hot", [], {}, True, 1e9, -1])
+    raw = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
+    return raw if rng.random() < 0.75 else spoil_bytes(rng, raw)
+
+
+def is_good(path: str, body: Any) -> bool:
+    try:
+        SCHEMAS[path].load(body)
+    except (ValidationError, ApiError):
+        return False
+    return True
+
+
+def spoil_bytes(rng: random.Random, raw: bytes) -> bytes:
+    """Flip, cut, double or stuff some bytes. JSON that has lost its end or its quotes is never a good body."""
+    cut = rng.randrange(len(raw))
+    match rng.randrange(6):
+        case 0:
+            return raw[:cut]
+        case 1:
+            return raw[:cut] + rng.randbytes(rng.randint(1, 8)) + raw[cut + 1 :] + b"}"
+        case 2:
+            return raw + raw
+        case 3:
+            return b"\xef\xbb\xbf" + raw
+        case 4:
+            return b"[" * rng.randint(1, 20_000) + raw
+        case _:
+            return raw.replace(b'"', rng.choice([b"'", b"", b'\\"']))
+
+
+# ---- one change each -------------------------------------------------------------------------------------------
+
+
+def _set_field(rng: random.Random, body: dict[str, Any]) -> None:
+    body[rng.choice(FIELDS)] = any_value(rng)
+
+
+def _set_anywhere(rng: random.Random, body: dict[str, Any]) -> None:
+    place: Any = body
+    while True:
+        keys: list[Any] = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            return
+        key = rng.choice(keys)
+        if not isinstance(place[key], dict | list) or rng.random() < 0.4:
+            place[key] = any_value(rng)
+            return
+        place = place[key]
+
+
+def _drop(rng: random.Random, body: dict[str, Any]) -> None:
+    if body:
+        del body[rng.choice(list(body))]
+
+
+def _deepen(rng: random.Random, body: dict[str, Any]) -> None:
+    deep: Any = any_value(rng)
+    for _ in range(rng.choice([3, 50, 400])):
+        deep = [deep] if rng.random() < 0.5 else {"a": deep}
+    body[rng.choice(FIELDS)] = deep
+
+
+def _lengthen(rng: random.Random, body: dict[str, Any]) -> None:
+    body[rng.choice(FIELDS)] = [rng.choice(SCALARS)] * rng.choice([65, 1025, 5000])
+
+
+def _inflate(rng: random.Random, body: dict[str, Any]) -> None:
+    size = 10_000_000 if rng.random() < 0.01 else rng.choice([1000, 20_000, 100_000])
+    body[rng.choice(FIELDS)] = rng.choice(["x", "字", " ", "\\"]) * size
+
+
+SPOILERS: list[Callable[[random.Random, dict[str, Any]], None]] = [
+    _set_field, _set_field, _set_anywhere, _set_anywhere, _drop, _deepen, _lengthen, _inflate,
+]  # fmt: skip
+
+
+def any_value(rng: random.Random) -> Any:
+    if rng.random() < 0.8:
+        return rng.choice(SCALARS)
+    return "".join(
+        chr(rng.choice([rng.randrange(32, 127), rng.randrange(0x110000)])) for _ in range(rng.randint(1, 40))
+    )
