@@ -23,7 +23,7 @@ def main() -> int:
         sys.exit("bench: wrk is missing; `make bench` installs it, or: apt-get install wrk")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # for a thousand connections; the servers inherit it
-    measured = results.Results(results.machine())
+    measured = results.Results(results.machine(rounds=args.rounds, quick=args.quick))
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             _measure(args, Path(directory), measured)

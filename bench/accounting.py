@@ -53,8 +53,8 @@ def cpu_seconds(roots: dict[str, int]) -> CpuSeconds:
     return CpuSeconds(parts, engine)
 
 
-def peak_mib(pid: int) -> float:
-    """The most memory (RSS) that a process has ever had, in MiB."""
+def peak_mb(pid: int) -> float:
+    """The most memory (RSS) that a process has ever had, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
-    return int(kib) / 1024
+    return int(kib) * 1024 / 1e6

@@ -23,7 +23,8 @@ def machine(results: Results) -> str:
     facts = results.machine
     return (
         f"Measured {facts['when']} at commit {facts['commit']} on {facts['cores']} cores ({facts['processor']}), "
-        f"vLLM {facts['vllm']}, Python {facts['python']}; load average before the run {facts['load_before']}."
+        f"vLLM {facts['vllm']}, Python {facts['python']}; load average before the run {facts['load_before']}. "
+        f"{facts['rounds']} rounds{' with fewer requests than usual' if facts['quick'] else ''}."
     )
 
 

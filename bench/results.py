@@ -56,9 +56,11 @@ def load(path: Path) -> Results:
     )
 
 
-def machine() -> dict[str, Any]:
-    """Where and when; the load average tells whether something else was running."""
+def machine(*, rounds: int, quick: bool) -> dict[str, Any]:
+    """Where, when and how much; the load average tells whether something else was running."""
     return {
+        "rounds": rounds,
+        "quick": quick,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
         "cores": os.cpu_count(),

@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from bench import contenders, measure, restart, wrk
-from bench.accounting import peak_mib
+from bench.accounting import peak_mb
 from bench.contenders import ENGINE_FLAGS, Server
 from bench.loads import WARM_UP, Load
 from bench.results import Results
@@ -40,11 +40,11 @@ class Progress:
     """Says what runs now, and how long all of it will take."""
 
     def __init__(self, seconds: float) -> None:
-        self._bar = tqdm(total=round(seconds), bar_format="{desc}: {percentage:.0f}% {elapsed}, {remaining} to go")
+        self._bar = tqdm(total=round(seconds), bar_format="{percentage:3.0f}% {elapsed}, {remaining} to go: {desc}")
 
     @contextlib.contextmanager
     def step(self, what: str, guessed_seconds: float) -> Iterator[None]:
-        self._bar.set_description(what)
+        self._bar.set_description_str(what)
         yield
         self._bar.update(guessed_seconds)
 
@@ -97,7 +97,7 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
 def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:
     assert server.hearth is not None
     checks.thousand_bad.append(sample.bad)
-    checks.thousand_mib.append(max(peak_mib(worker.pid) for worker in server.hearth.workers()))
+    checks.thousand_mb.append(max(peak_mb(worker.pid) for worker in server.hearth.workers()))
 
 
 def _server(name: str, plan: Plan, directory: Path) -> AbstractContextManager[Server]:

@@ -89,7 +89,7 @@ class Checks:
 
     thousand_bad: list[float] = field(default_factory=list)
     """Of 1,000 streams at once: those refused, reset or cut off."""
-    thousand_mib: list[float] = field(default_factory=list)
+    thousand_mb: list[float] = field(default_factory=list)
     """The most memory of any web worker after that."""
     restart_seconds: list[float] = field(default_factory=list)
     restart_lost: list[float] = field(default_factory=list)
@@ -99,7 +99,7 @@ class Checks:
     def rows(self) -> list[Row]:
         return [
             Row("1,000 streams at once: requests that failed", 0, False, _worst(self.thousand_bad)),
-            Row("1,000 streams at once: memory of a web worker", 150, False, _worst(self.thousand_mib), "MiB"),
+            Row("1,000 streams at once: memory of a web worker", 150, False, _worst(self.thousand_mb), "MB"),
             Row("`kill -HUP` under load: until a new worker answers", 1, False, _worst(self.restart_seconds), "s"),
             Row("`kill -HUP` under load: requests lost", 0, False, _worst(self.restart_lost)),
             Row("offline batch, time to Transformers' `generate`", 0.10, False, self.offline[:1]),

@@ -25,9 +25,9 @@ class WrkResult:
     """Answers with another status than 200, or without the mark of a whole one."""
 
 
-def run(port: int, load: Load) -> WrkResult:
-    """Raises `LoadFailed`."""
-    limit = int(60 + PATIENCE * load.guessed_seconds)
+def run(port: int, load: Load, limit_seconds: int | None = None) -> WrkResult:
+    """Raises `LoadFailed` where the answers have not come within the limit."""
+    limit = limit_seconds or int(60 + PATIENCE * load.guessed_seconds)
     proof = "data: [DONE]" if load.stream else f'"completion_tokens":{load.tokens_each}'
     with tempfile.NamedTemporaryFile() as bodies:
         bodies.write(b"\n".join(load.bodies()) + b"\n")
