@@ -1,8 +1,8 @@
 """OpenAI's JSON shapes for chat and text completions, whole and in chunks."""
 
 import itertools
+import os
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,15 +44,16 @@ class Shape:
     """The JSON of a choice's first chunk, after its index."""
 
     def __init__(self, model: str, choices: int, *, with_logprobs: bool, include_usage: bool) -> None:
-        self.id = f"{self.prefix}-{uuid.uuid4().hex}"
+        self.id = f"{self.prefix}-{os.urandom(16).hex()}"
         self.created = int(time.time())
         self.model = model
         self.choices = [Choice() for _ in range(choices)]
         self.with_logprobs = with_logprobs
         self.prompt_tokens = 0
         head = {"id": self.id, "object": self.chunk_object, "created": self.created, "model": model}
-        self._head = b"data: " + encode_json(head)[:-1] + b',"choices":[{"index":'
-        self._usage_head = b"data: " + encode_json(head)[:-1] + b',"choices":[],"usage":'
+        choices_begin = b"data: " + encode_json(head)[:-1] + b',"choices":['
+        self._head = choices_begin + b'{"index":'
+        self._usage_head = choices_begin + b'],"usage":'
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
 
     @property
