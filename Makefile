@@ -10,11 +10,11 @@ AUDIT := $(VENV)/audit
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint docs lock train chaos fuzz audit bench-beam clean
+.PHONY: help run stop status install test lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 run: $(INSTALLED) ## serve on 127.0.0.1:6006, in the foreground; starts the engine where none runs
 	@$(BIN)/python -m engine_proc start
@@ -43,6 +43,13 @@ train: $(VENV)/installed-dev ## make the demo model again from its corpus
 
 chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
 	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+bench: $(VENV)/installed-dev ## Hearth beside vLLM's own servers, about half an hour; ROUNDS=1 is shorter
+	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BIN)/python -m bench.document
+
+bench-offline: $(VENV)/installed-dev ## `batch` beside plain Transformers, on the same prompts and weights
+	$(BIN)/python -m bench.offline
 
 bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm serve`, side by side
 	$(BIN)/python -m bench.beam

@@ -5,50 +5,46 @@ the server that answers. End tokens are ignored, so that both search to the last
 """
 
 import argparse
+import contextlib
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psutil
-import vllm
 
-from engine_proc.settings import DEMO_MODEL
-from schemas.endpoint import PROJECT_ROOT
-from tests.harness import LOAD_SECONDS, Hearth, free_port, until
+from bench import contenders
+from bench.accounting import cpu_seconds
+from bench.contenders import Server
+from bench.loads import SUBJECTS
+from bench.results import RESULTS as DIRECTORY
+from bench.rust_binary import vllm_release
 
-RESULTS = PROJECT_ROOT / "bench" / "results" / "beam.json"
-SUBJECTS = ["the weather", "a bird", "the old bridge", "Hearth", "a sorted list", "the king", "a river", "seven days"]
+RESULTS = DIRECTORY / "beam.json"
 
 
 @dataclass
 class Side:
     """One of the two servers."""
 
-    url: str
-    roots: list[int]
-    """Processes that have started all others of the server."""
+    server: Server
     wall: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def search(self, body: dict[str, Any]) -> None:
         """One beam search, measured."""
-        processes = [process for root in self.roots for process in family(root)]
-        before, begun = cpu_seconds(processes), time.perf_counter()
-        response = httpx.post(f"{self.url}/v1/completions", json=body, timeout=600)
+        before, begun = cpu_seconds(self.server.roots), time.perf_counter()
+        response = httpx.post(f"{self.server.url}/v1/completions", json=body, timeout=600)
         self.wall.append(time.perf_counter() - begun)
         response.raise_for_status()
         assert len(response.json()["choices"]) == body["n"], "not as many beams as were asked for"
         time.sleep(0.2)  # what the reply leaves to be done is part of the cost
-        self.cpu.append(cpu_seconds(processes) - before)
+        self.cpu.append((cpu_seconds(self.server.roots) - before).total)
 
     def forget(self) -> None:
         """What was measured so far was a warm-up."""
@@ -62,70 +58,17 @@ class Side:
         }
 
 
-def family(root: int) -> list[psutil.Process]:
-    process = psutil.Process(root)
-    return [process, *process.children(recursive=True)]
-
-
-def cpu_seconds(processes: list[psutil.Process]) -> float:
-    times = [process.cpu_times() for process in processes]
-    return float(sum(time.user + time.system for time in times))
-
-
-def start_vllm(run_dir: Path, flags: list[str]) -> tuple[Side, Callable[[], None]]:
-    """`vllm serve` of the demo model, and what ends it."""
-    port = free_port()
-    environment = {
-        **os.environ,
-        "VLLM_NO_USAGE_STATS": "1",
-        "VLLM_CPU_KVCACHE_SPACE": "1",
-        "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
-        "TORCHDYNAMO_DISABLE": "1",  # as Hearth sets it beside --enforce-eager
-    }
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(DEMO_MODEL)]
-    command += ["--served-model-name", "hearth-demo", "--host", "127.0.0.1", "--port", str(port), *flags]
-    log = (run_dir / "vllm.log").open("wb")
-    server = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=log, stderr=log)
-    url = f"http://127.0.0.1:{port}"
-
-    def answers() -> bool:
-        assert server.poll() is None, (run_dir / "vllm.log").read_text()[-4000:]
-        try:
-            return httpx.get(f"{url}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    def end() -> None:
-        server.terminate()
-        server.wait(60)
-
-    until(answers, LOAD_SECONDS, "vllm serve answers")
-    return Side(url, [server.pid]), end
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=int, default=8)
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=8)
     args = parser.parse_args()
-    flags = ["--enforce-eager"]
-    with tempfile.TemporaryDirectory(prefix="beam-") as directory:
-        ours, theirs = Path(directory, "hearth"), Path(directory, "vllm")
-        theirs.mkdir()
-        hearth = Hearth(ours, HEARTH_ENGINE_ARGS=" ".join(flags))
-        endings: list[Callable[[], None]] = [hearth.shut_down]
-        try:
-            hearth.start_web()
-            hearth.wait_ready()
-            other, end = start_vllm(theirs, flags)
-            endings.append(end)
-            assert hearth.web is not None
-            sides = {"hearth": Side(hearth.url, [hearth.web.pid, hearth.welcome().pid]), "vllm": other}
-            measure(sides, args)
-        finally:
-            for ending in endings:
-                ending()
+    with tempfile.TemporaryDirectory(prefix="beam-") as directory, contextlib.ExitStack() as stack:
+        ours = stack.enter_context(contenders.hearth(Path(directory, "hearth"), contenders.ENGINE_FLAGS))
+        theirs = stack.enter_context(contenders.vllm(Path(directory, "vllm"), contenders.ENGINE_FLAGS))
+        sides = {"hearth": Side(ours), "vllm": Side(theirs)}
+        measure(sides, args)
     report(sides, args)
     return 0
 
@@ -160,7 +103,7 @@ def report(sides: dict[str, Side], args: argparse.Namespace) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     result = {
         "what": f"beam search, width {args.width}, {args.tokens} tokens, median of {args.repeats}",
-        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "vllm": vllm.__version__},
+        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "vllm": vllm_release()},
         **summaries,
         "ratio": ratios,
     }

@@ -1,8 +1,8 @@
 """OpenAI's JSON shapes for chat and text completions, whole and in chunks."""
 
 import itertools
+import os
 import time
-import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,7 +44,7 @@ class Shape:
     """The JSON of a choice's first chunk, after its index."""
 
     def __init__(self, model: str, choices: int, *, with_logprobs: bool, include_usage: bool) -> None:
-        self.id = f"{self.prefix}-{uuid.uuid4().hex}"
+        self.id = f"{self.prefix}-{os.urandom(16).hex()}"
         self.created = int(time.time())
         self.model = model
         self.choices = [Choice() for _ in range(choices)]
@@ -53,8 +53,9 @@ class Shape:
         self.warning: str | None = None
         """For the client: the answer is whole, but something beside it went wrong."""
         head = {"id": self.id, "object": self.chunk_object, "created": self.created, "model": model}
-        self._head = b"data: " + encode_json(head)[:-1] + b',"choices":[{"index":'
-        self._last_head = b"data: " + encode_json(head)[:-1] + b',"choices":[],'
+        choices_begin = b"data: " + encode_json(head)[:-1] + b',"choices":['
+        self._head = choices_begin + b'{"index":'
+        self._last_head = choices_begin + b"],"
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
 
     @property

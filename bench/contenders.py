@@ -1,0 +1,135 @@
+"""The servers that are compared: each is started on the same weights and engine flags, and ended for certain."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+
+from bench.accounting import family
+from bench.loads import Load
+from engine_proc.settings import DEMO_MODEL
+from schemas.endpoint import PROJECT_ROOT
+from tests.harness import Hearth, free_port, until
+
+ENGINE_FLAGS = ["--enforce-eager"]
+START_SECONDS = 600.0
+STOP_SECONDS = 60.0
+VLLM_ENVIRONMENT = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
+    "TORCHDYNAMO_DISABLE": "1",
+}
+"""What Hearth sets for its engine, beside --enforce-eager on a CPU."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A contender that answers HTTP."""
+
+    name: str
+    port: int
+    roots: dict[str, int]
+    """The processes that have started all others of the server, by what they are."""
+    hearth: Hearth | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
+@contextlib.contextmanager
+def hearth(run_dir: Path, flags: list[str]) -> Iterator[Server]:
+    """Hearth as an operator starts it, with as many web workers as it takes by itself."""
+    stack = Hearth(run_dir, HEARTH_ENGINE_ARGS=" ".join(flags))
+    if "WEB_CONCURRENCY" not in os.environ:
+        del stack.env["WEB_CONCURRENCY"]
+    try:
+        stack.start_web()
+        stack.wait_ready()
+        assert stack.web is not None
+        yield Server("hearth", stack.port, {"web": stack.web.pid, "model": stack.welcome().pid}, stack)
+    finally:
+        stack.shut_down()
+
+
+@contextlib.contextmanager
+def vllm(run_dir: Path, flags: list[str]) -> Iterator[Server]:
+    """vLLM's own server, in Python."""
+    with _vllm("vllm", "vllm.entrypoints.openai.api_server", run_dir, flags, {}) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def rust(run_dir: Path, flags: list[str], binary: Path) -> Iterator[Server]:
+    """The same with vLLM's Rust front end before the engine."""
+    environment = {"VLLM_USE_RUST_FRONTEND": "1", "VLLM_RUST_FRONTEND_PATH": str(binary)}
+    with _vllm("rust", "bench.vllm_serve", run_dir, flags, environment) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _vllm(name: str, module: str, run_dir: Path, flags: list[str], environment: dict[str, str]) -> Iterator[Server]:
+    run_dir.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), run_dir / f"{name}.log"
+    command = [sys.executable, "-m", module, "--model", str(DEMO_MODEL), "--served-model-name", "hearth-demo"]
+    command += ["--host", "127.0.0.1", "--port", str(port), *flags]
+    environment = {**os.environ, **VLLM_ENVIRONMENT, **environment}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=out, stderr=out)
+    try:
+        until(_answers(process, f"http://127.0.0.1:{port}", log), START_SECONDS, f"{name} answers")
+        yield Server(name, port, {"server": process.pid})
+    finally:
+        _end(process)
+
+
+def _answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Callable[[], bool]:
+    def answers() -> bool:
+        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+        try:
+            return httpx.get(f"{url}/health", timeout=5).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    return answers
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """End a server and whatever it leaves running: a TERM does not always reach vLLM's workers."""
+    if process.poll() is not None:
+        return
+    children = family(process.pid)[1:]
+    process.terminate()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _, alive = psutil.wait_procs(children, timeout=5)
+    for child in alive:
+        child.kill()
+    psutil.wait_procs(alive, timeout=5)
+
+
+def events_before_text(server: Server, load: Load) -> int:
+    """How many events a stream has before its first text (a role, say). Checks on the way that answers are as long
+    as was asked.
+    """
+    body = {**json.loads(load.bodies()[0]), "n": 1}
+    whole = httpx.post(f"{server.url}/v1/chat/completions", json={**body, "stream": False}, timeout=60)
+    whole.raise_for_status()
+    tokens = whole.json()["usage"]["completion_tokens"]
+    assert tokens == load.max_tokens, f"{server.name} answers with {tokens} tokens, not {load.max_tokens}"
+    streamed = httpx.post(f"{server.url}/v1/chat/completions", json={**body, "stream": True}, timeout=60)
+    for number, event in enumerate(streamed.text.split("\n\n")):
+        if json.loads(event.removeprefix("data: "))["choices"][0]["delta"].get("content"):
+            return number
+    raise AssertionError(f"{server.name} streams no text")

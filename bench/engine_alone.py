@@ -1,0 +1,65 @@
+"""The engine without any server: the limit of what a front end can reach.
+
+`python -m bench.engine_alone FLAGS` loads the model, says `ready`, and then answers each line on standard input, the
+name of a load, with the seconds that the load took. Token ids come out and nothing is done with them.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from bench.loads import Load
+from engine_proc.model import set_vllm_environment
+from engine_proc.processes import die_with_parent
+
+if __name__ in {"__main__", "__mp_main__"}:
+    die_with_parent()  # vLLM's processes run this module again, and so they end with it
+
+
+async def main(flags: list[str], results: Any) -> None:
+    from engine_proc import engine as adapter
+    from engine_proc.rendering import Rendering
+    from engine_proc.settings import DEMO_MODEL
+
+    engine = adapter.load(adapter.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage: None)
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
+    results.write("ready\n")
+    results.flush()
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        seconds = await drive(engine, rendering, Load(**json.loads(line)))
+        results.write(f"{seconds:.6f}\n")
+        results.flush()
+
+
+async def drive(engine: Any, rendering: Any, load: Load) -> float:
+    """Keep as many sequences going as the load has connections, times n, and return the seconds that it took."""
+    from vllm import SamplingParams
+
+    from schemas.wire import Generate
+
+    params = SamplingParams(temperature=0, max_tokens=load.max_tokens, ignore_eos=True, detokenize=False)
+    prompts = []
+    for number in range(len(load.bodies())):
+        prompts += await rendering.render(Generate(id=0, name="", messages=load.messages(number)))
+    wanted, started, ended = load.requests * load.n, 0, 0
+    began = time.perf_counter()
+    while ended < wanted:
+        while started < wanted and started - ended < load.connections * load.n:
+            prompt = prompts[started // load.n % len(prompts)]
+            await engine.submit(None, engine.prepare(prompt.input, params), raw=True)
+            started += 1
+        ended += sum(output.finish_reason is not None for output in await engine.step())
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    set_vllm_environment()
+    standard_output = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what vLLM prints must not come between the results
+    asyncio.run(main(sys.argv[1:], standard_output))
+    sys.stderr.flush()
+    os._exit(0)  # vLLM's processes die with this one

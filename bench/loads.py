@@ -1,0 +1,81 @@
+"""What is asked of each contender: the loads, and the requests they are made of."""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+SUBJECTS = ["the weather", "a bird", "the old bridge", "Hearth", "a sorted list", "the king", "a river", "seven days"]
+TOKENS = 128
+"""An answer's length, unless the load says otherwise; end tokens are ignored."""
+CONNECTIONS = (1, 16, 64, 256, 1000)
+REQUESTS = {1: 8, 16: 64, 64: 512, 256: 768, 1000: 1000}
+"""In all, by connections: enough for some seconds, and the same for every contender."""
+LONG_PROMPT_TOKENS = 1500
+ENGINE_TOKENS_PER_SECOND = 7000
+"""A guess, for the progress line alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`connections` clients that send `requests` in all, each its next one when it has the last answer whole."""
+
+    name: str
+    connections: int
+    requests: int
+    stream: bool = True
+    max_tokens: int = TOKENS
+    n: int = 1
+    long_prompt: bool = False
+    tools: tuple[str, ...] = ("wrk",)
+    """`wrk` tells throughput and CPU; `client` times every event of a stream."""
+
+    @property
+    def tokens(self) -> int:
+        """Generated tokens of all requests."""
+        return self.requests * self.tokens_each
+
+    @property
+    def tokens_each(self) -> int:
+        return self.max_tokens * self.n
+
+    @property
+    def guessed_seconds(self) -> float:
+        prompts = self.requests * (LONG_PROMPT_TOKENS if self.long_prompt else 20)
+        waves = self.requests / self.connections
+        return 0.2 * waves + (self.tokens + prompts / 4) / ENGINE_TOKENS_PER_SECOND
+
+    def bodies(self) -> list[bytes]:
+        """The requests' JSON, in the order in which they are sent, over and over."""
+        count = 64 if self.long_prompt else len(SUBJECTS)
+        return [json.dumps(self._body(number)).encode() for number in range(count)]
+
+    def messages(self, number: int) -> list[dict[str, Any]]:
+        subject = SUBJECTS[number % len(SUBJECTS)]
+        text = f"Tell me about {subject}."
+        if self.long_prompt:  # the number comes first, so that no prompt begins as another does and is found cached
+            text = f"Story {number}. " + f"{subject} and the rest of the day, ".capitalize() * LONG_PROMPT_REPEATS
+        return [{"role": "user", "content": text}]
+
+    def _body(self, number: int) -> dict[str, Any]:
+        body = {"model": "hearth-demo", "messages": self.messages(number), "max_tokens": self.max_tokens}
+        body |= {"temperature": 0, "ignore_eos": True, "n": self.n, "stream": self.stream}
+        return body
+
+    def smaller(self, divisor: int) -> "Load":
+        """For a quick run: fewer requests, but at least one for each connection."""
+        return replace(self, requests=max(self.connections, self.requests // divisor))
+
+
+LONG_PROMPT_REPEATS = 110
+
+WARM_UP = Load("warm-up", 64, 128)
+LOADS = [
+    *(
+        Load(f"stream-{count}", count, REQUESTS[count], tools=("wrk", "client") if count < 1000 else ("client",))
+        for count in CONNECTIONS
+    ),
+    *(Load(f"whole-{count}", count, REQUESTS[count], stream=False) for count in CONNECTIONS),
+    Load("one-token", 64, 6400, stream=False, max_tokens=1),
+    Load("long-prompt", 64, 128, long_prompt=True, tools=("client",)),
+    Load("n-4", 16, 128, n=4),
+]

@@ -1,0 +1,107 @@
+"""One load on one contender with one tool: what comes of it is a sample."""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+
+from bench import wrk
+from bench.accounting import cpu_seconds
+from bench.client import Client, Timings
+from bench.contenders import STOP_SECONDS, VLLM_ENVIRONMENT, Server
+from bench.loads import Load
+from bench.samples import Sample, percentile
+from schemas.endpoint import PROJECT_ROOT
+
+
+def with_wrk(round_number: int, server: Server, load: Load) -> Sample:
+    before = cpu_seconds(server.roots)
+    result = wrk.run(server.port, load)
+    cpu = cpu_seconds(server.roots) - before
+    return Sample(
+        round_number,
+        server.name,
+        load.name,
+        "wrk",
+        result.seconds,
+        load.requests,
+        load.tokens,
+        cpu.parts,
+        cpu.engine,
+        bad=result.bad,
+    )
+
+
+def with_client(round_number: int, server: Server, load: Load, opening: int) -> Sample:
+    """`opening`: what `contenders.events_before_text` has found."""
+    before, own = cpu_seconds(server.roots), time.process_time()
+    timings = Client(server.port, load, opening=opening).run()
+    own = time.process_time() - own
+    cpu = cpu_seconds(server.roots) - before
+    return Sample(
+        round_number,
+        server.name,
+        load.name,
+        "client",
+        timings.seconds,
+        load.requests,
+        load.tokens,
+        cpu.parts,
+        cpu.engine,
+        client_cpu=own / timings.seconds,
+        bad=load.requests - timings.complete,
+        latency=latencies(timings),
+    )
+
+
+def latencies(timings: Timings) -> dict[str, float]:
+    """In milliseconds; none where no stream has brought two texts."""
+    found = {}
+    for name, values in (("ttft", timings.ttft), ("itl", timings.gaps)):
+        if values:
+            found[f"{name}_p50"] = 1000 * percentile(values, 0.50)
+            found[f"{name}_p99"] = 1000 * percentile(values, 0.99)
+    return found
+
+
+@dataclass(slots=True)
+class EngineAlone:
+    """`bench.engine_alone` in its own process."""
+
+    process: "subprocess.Popen[str]"
+
+    def measure(self, round_number: int, load: Load) -> Sample:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(asdict(load)) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the engine alone has ended with {self.process.wait()}")
+        return Sample(round_number, "engine", load.name, load.tools[0], float(answer), load.requests, load.tokens)
+
+
+@contextlib.contextmanager
+def engine_alone(flags: list[str]) -> Iterator[EngineAlone]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench.engine_alone", *flags],
+        cwd=PROJECT_ROOT,
+        env={**os.environ, **VLLM_ENVIRONMENT, "VLLM_LOGGING_LEVEL": "WARNING"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        if process.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the engine alone did not load:\n{process.stderr.read()[-4000:]}")
+        yield EngineAlone(process)
+    finally:
+        with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
+            process.communicate(timeout=STOP_SECONDS)  # the end of its input is the end
+        process.kill()
+        process.wait()

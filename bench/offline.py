@@ -1,0 +1,114 @@
+"""`make bench-offline`: the batch command beside plain Transformers, on the same prompts and weights, both greedy."""
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench import tables
+from bench.contenders import ENGINE_FLAGS
+from bench.loads import SUBJECTS, TOKENS
+from bench.results import RESULTS
+from schemas.endpoint import PROJECT_ROOT
+
+PROMPTS = 256
+LIMIT_SECONDS = 3600.0
+RATE = re.compile(r"([0-9]+) completion tokens/s")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+
+
+def measure(prompts: int, directory: Path) -> dict[str, Any]:
+    """Both sides, one after the other. `ratio` leaves the loading of the model out, `ratio_with_loading` has it in."""
+    requests = directory / "requests.jsonl"
+    lines = [_line(number) for number in range(prompts)]
+    requests.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    sys.stderr.write(f"bench: {prompts} prompts offline, by the batch command and then by Transformers\n")
+    ours = _batch(requests, directory / "results.jsonl")
+    theirs = _transformers(requests)
+    return {
+        "prompts": prompts,
+        "tokens_each": TOKENS,
+        "batch": ours,
+        "transformers": {name: value for name, value in theirs.items() if name != "texts"},
+        "ratio": ours["seconds"] / theirs["seconds"],
+        "ratio_with_loading": (ours["seconds"] + ours["loading"]) / (theirs["seconds"] + theirs["loading"]),
+        "ratio_to_batched_transformers": ours["seconds"] / theirs["batched_seconds"],
+        "same_text": _same(directory / "results.jsonl", theirs["texts"]),
+    }
+
+
+def _line(number: int) -> dict[str, Any]:
+    text = f"Tell me about {SUBJECTS[number % len(SUBJECTS)]}, part {number}."
+    body = {"messages": [{"role": "user", "content": text}], "max_tokens": TOKENS, "temperature": 0}
+    body |= {"ignore_eos": True}
+    return {"custom_id": str(number), "method": "POST", "url": "/v1/chat/completions", "body": body}
+
+
+def _batch(requests: Path, results: Path) -> dict[str, float]:
+    """Wall seconds: of the answers, from the command's own tokens per second, and of all else (`loading`)."""
+    command = [sys.executable, "-m", "engine_proc", "batch", str(requests), "-o", str(results), *ENGINE_FLAGS]
+    began = time.perf_counter()
+    done = subprocess.run(
+        command,
+        cwd=PROJECT_ROOT,
+        env=ENVIRONMENT,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=LIMIT_SECONDS,
+        check=False,
+    )
+    total = time.perf_counter() - began
+    if done.returncode:
+        raise RuntimeError(f"the batch command ended with {done.returncode}:\n{done.stderr[-4000:]}")
+    rate = RATE.search(done.stderr.splitlines()[-1])
+    assert rate is not None, f"the batch command does not tell its pace: {done.stderr[-400:]}"
+    lines = len(requests.read_text().splitlines())
+    seconds = lines * TOKENS / float(rate[1])
+    return {"seconds": seconds, "loading": total - seconds}
+
+
+def _transformers(requests: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.plain_transformers", str(requests), str(TOKENS)]
+    began = time.perf_counter()
+    done = subprocess.run(
+        command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_SECONDS, check=True
+    )
+    total = time.perf_counter() - began
+    said: dict[str, Any] = json.loads(done.stdout)
+    said["loading"] = total - said["seconds"] - said["batched_seconds"]
+    return said
+
+
+def _same(results: Path, texts: list[str]) -> float:
+    """The share of answers of one text. Rounding differs between the two, so it need not be 1."""
+    ours: dict[int, str] = {}
+    for line in results.read_text().splitlines():
+        result = json.loads(line)
+        ours[int(result["custom_id"])] = result["response"]["body"]["choices"][0]["message"]["content"]
+    return sum(ours[number] == text for number, text in enumerate(texts)) / len(texts)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.offline", description=__doc__)
+    parser.add_argument("--prompts", type=int, default=PROMPTS, help=f"how many (default {PROMPTS})")
+    parser.add_argument("--output", type=Path, default=RESULTS, help="directory (default bench/results)")
+    args = parser.parse_args()
+    if args.prompts < 1:
+        parser.error("--prompts must be at least 1")
+    with tempfile.TemporaryDirectory(prefix="bench-") as directory:
+        result = measure(args.prompts, Path(directory))
+    args.output.mkdir(parents=True, exist_ok=True)
+    written = args.output / "offline.json"
+    written.write_text(json.dumps(result, indent=2) + "\n")
+    sys.stdout.write(tables.offline(result) + f"\n\nwritten: {written}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Writes a run's results: JSON with every sample, the tables, and the plot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import tables
+from bench.plot import plot
+from bench.results import FILE, Results
+
+CHAPTERS: dict[str, Callable[[Results], str]] = {
+    "targets": lambda results: tables.targets(results),
+    "throughput": lambda results: tables.throughput(results.samples),
+    "latency": lambda results: tables.latency(results.samples),
+    "web tier": lambda results: tables.web_tier(results.web_tier) if results.web_tier else "Not measured.",
+    "offline": lambda results: tables.offline(results.offline) if results.offline else "Not measured.",
+    "cores": lambda results: tables.cores(results.samples),
+}
+"""What there is to tell, by the name that a document asks for it with."""
+
+
+def machine(results: Results) -> str:
+    """The run in a sentence."""
+    facts = results.machine
+    return (
+        f"Measured {facts['when']} at commit {facts['commit']} on {facts['cores']} cores ({facts['processor']}), "
+        f"vLLM {facts['vllm']}, Python {facts['python']}; load average before the run {facts['load_before']}. "
+        f"{facts['rounds']} rounds{' with fewer requests than usual' if facts['quick'] else ''}."
+    )
+
+
+def text(results: Results) -> str:
+    """All tables; the targets last, where a terminal shows them."""
+    order = [*(name for name in CHAPTERS if name != "targets"), "targets"]
+    chapters = [f"## {name.capitalize()}\n\n{CHAPTERS[name](results)}\n" for name in order]
+    return "\n".join([f"# Benchmark\n\n{machine(results)}\n", *chapters])
+
+
+def write(results: Results, directory: Path) -> list[Path]:
+    """Returns the files."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = [directory / FILE, directory / "bench.md", directory / "bench.svg"]
+    results.save(files[0])
+    files[1].write_text(text(results))
+    files[2].write_text(plot(results.samples))
+    return files

@@ -1,0 +1,82 @@
+"""A run's results: what was measured, on what machine, and where they are written."""
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.rust_binary import vllm_release
+from bench.samples import Sample, Samples
+from bench.targets import Checks
+from schemas.endpoint import PROJECT_ROOT
+
+RESULTS = PROJECT_ROOT / "bench" / "results"
+FILE = "bench.json"
+
+
+@dataclass(slots=True)
+class Results:
+    """All of `make bench`; parts that were left out are empty."""
+
+    machine: dict[str, Any] = field(default_factory=dict)
+    samples: Samples = field(default_factory=Samples)
+    checks: Checks = field(default_factory=Checks)
+    absent: dict[str, str] = field(default_factory=dict)
+    """Contenders that could not be had, and why."""
+    web_tier: list[dict[str, Any]] = field(default_factory=list)
+    offline: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path) -> None:
+        body = {
+            "machine": self.machine,
+            "absent": self.absent,
+            "checks": asdict(self.checks),
+            "web_tier": self.web_tier,
+            "offline": self.offline,
+            "samples": [sample.as_json() for sample in self.samples.all],
+        }
+        path.write_text(json.dumps(body, indent=1) + "\n")
+
+
+def load(path: Path) -> Results:
+    body = json.loads(path.read_text())
+    return Results(
+        machine=body["machine"],
+        samples=Samples(Sample(**sample) for sample in body["samples"]),
+        checks=Checks(**body["checks"]),
+        absent=body["absent"],
+        web_tier=body["web_tier"],
+        offline=body["offline"],
+    )
+
+
+def machine(*, rounds: int, quick: bool) -> dict[str, Any]:
+    """Where, when and how much; the load average tells whether something else was running."""
+    return {
+        "rounds": rounds,
+        "quick": quick,
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "commit": _git("rev-parse", "--short", "HEAD") + ("+" if _git("status", "--porcelain", "-uno") else ""),
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "vllm": vllm_release(),
+    }
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=PROJECT_ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    return done.stdout.strip()
+
+
+def _processor() -> str:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return names[0].partition(": ")[2] if names else platform.machine()

@@ -1,0 +1,113 @@
+"""The long part of `make bench`: rounds of contenders, each started, measured under every load, and ended."""
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from bench import contenders, measure, restart, wrk
+from bench.accounting import peak_mb
+from bench.contenders import ENGINE_FLAGS, Server
+from bench.loads import WARM_UP, Load
+from bench.results import Results
+from bench.samples import Sample
+from bench.targets import Checks
+
+START_SECONDS = 30
+"""What a contender's start is expected to take, for the progress line."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What is to be measured."""
+
+    contenders: list[str]
+    loads: list[Load]
+    rounds: int
+    rust: Path | None = None
+
+    def seconds(self) -> float:
+        """A guess; the progress line corrects it as it goes."""
+        loads = sum(len(_tools(name, load)) * load.guessed_seconds for name in self.contenders for load in self.loads)
+        return self.rounds * (loads + START_SECONDS * len(self.contenders))
+
+
+class Progress:
+    """Says what runs now, and how long all of it will take."""
+
+    def __init__(self, seconds: float) -> None:
+        self._bar = tqdm(total=round(seconds), bar_format="{percentage:3.0f}% {elapsed}, {remaining} to go: {desc}")
+
+    @contextlib.contextmanager
+    def step(self, what: str, guessed_seconds: float) -> Iterator[None]:
+        self._bar.set_description_str(what)
+        yield
+        self._bar.update(guessed_seconds)
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+def run(plan: Plan, run_dir: Path, results: Results) -> None:
+    """Measure it all into `results`. Every server is ended when its turn is over, whatever happens."""
+    progress = Progress(plan.seconds())
+    try:
+        for number in range(1, plan.rounds + 1):
+            order = plan.contenders if number % 2 else plan.contenders[::-1]  # nobody is always the last
+            for name in order:
+                _turn(f"round {number} of {plan.rounds}, {name}", number, name, plan, run_dir, results, progress)
+    finally:
+        progress.close()
+
+
+def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results: Results, progress: Progress) -> None:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-", dir=run_dir))
+        with progress.step(f"{label}, starting", START_SECONDS):
+            if name == "engine":
+                alone = stack.enter_context(measure.engine_alone(ENGINE_FLAGS))
+                alone.measure(number, WARM_UP)
+            else:
+                server = stack.enter_context(_server(name, plan, Path(directory)))
+                opening = contenders.events_before_text(server, WARM_UP)
+                wrk.run(server.port, WARM_UP)
+        for load in plan.loads:
+            for tool in _tools(name, load):
+                with progress.step(f"{label}, {load.name}", load.guessed_seconds):
+                    if name == "engine":
+                        sample = alone.measure(number, load)
+                    elif tool == "wrk":
+                        sample = measure.with_wrk(number, server, load)
+                    else:
+                        sample = measure.with_client(number, server, load, opening)
+                results.samples.all.append(sample)
+                if name == "hearth" and load.name == "stream-1000":
+                    _check_thousand(server, sample, results.checks)
+        if name == "hearth":
+            with progress.step(f"{label}, restart", 0):
+                restarted = restart.measure(server, opening)
+            results.checks.restart_seconds.append(restarted.seconds)
+            results.checks.restart_lost.append(restarted.lost)
+
+
+def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:
+    assert server.hearth is not None
+    checks.thousand_bad.append(sample.bad)
+    checks.thousand_mb.append(max(peak_mb(worker.pid) for worker in server.hearth.workers()))
+
+
+def _server(name: str, plan: Plan, directory: Path) -> AbstractContextManager[Server]:
+    if name == "rust":
+        assert plan.rust is not None
+        return contenders.rust(directory, ENGINE_FLAGS, plan.rust)
+    start: Callable[[Path, list[str]], AbstractContextManager[Server]] = getattr(contenders, name)
+    return start(directory, ENGINE_FLAGS)
+
+
+def _tools(name: str, load: Load) -> tuple[str, ...]:
+    """The engine alone has no HTTP: it is run once a load, and set beside what wrk found."""
+    return load.tools[:1] if name == "engine" else load.tools

@@ -1,0 +1,124 @@
+"""The results in words and tables (Markdown)."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bench.capacity import LENGTHS, PACES, cost
+from bench.loads import LOADS
+from bench.results import Results
+from bench.samples import LATENCIES, Samples
+from bench.targets import NAMES, Row, rows
+
+PARTS = ("web workers", "model process")
+COLUMNS = {
+    "tokens_per_s": "tokens/s",
+    "requests_per_s": "requests/s",
+    "cpu_us_per_token": "front-end CPU, us a token",
+    "cpu_us_per_request": "us a request",
+}
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    all_lines = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in all_lines)
+
+
+def number(value: float | None) -> str:
+    """Three significant digits, or a dash."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def targets(results: Results) -> str:
+    found = rows(results.samples, results.checks, results.absent)
+    met, measured = sum(row.met is True for row in found), sum(row.met is not None for row in found)
+    lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in found]
+    head = ["what", "target", "measured", "each round", ""]
+    return (
+        f"{table(head, lines)}\n\n{met} of {measured} measured targets are met; {len(found) - measured} not measured."
+    )
+
+
+def _limit(row: Row) -> str:
+    return f"{'>=' if row.at_least else '<='} {row.limit:g} {row.unit}".strip()
+
+
+def _each(row: Row) -> str:
+    return ", ".join(number(value) for value in row.values) if len(row.values) > 1 else ""
+
+
+def throughput(samples: Samples) -> str:
+    """Every load that wrk (or, at 1,000 streams, the client) has driven."""
+    lines = []
+    for load in LOADS:
+        for name in NAMES:
+            values = [samples.median(name, load.name, load.tools[0], figure) for figure in COLUMNS]
+            if values[0] is not None:
+                lines.append([load.name, NAMES[name], *(number(value) for value in values)])
+    return table(["load", "", *COLUMNS.values()], lines)
+
+
+def latency(samples: Samples) -> str:
+    lines = []
+    for load in LOADS:
+        for name in NAMES:
+            values = [samples.median(name, load.name, "client", figure) for figure in LATENCIES]
+            if values[0] is not None:
+                lines.append([load.name, NAMES[name], *(number(value) for value in values)])
+    return table(["load", "", *(f"{name.upper().replace('_P', ' p')}, ms" for name in LATENCIES)], lines)
+
+
+def web_tier(points: list[dict[str, Any]]) -> str:
+    lines = [
+        [
+            str(point["workers"]),
+            number(point["asked_tokens_per_s"]) if point["asked_tokens_per_s"] else "unbounded",
+            number(point["tokens_per_s"]),
+            number(point["worker_cpu_us_per_token"]),
+            number(1e6 / point["worker_cpu_us_per_token"]),
+        ]
+        for point in points
+    ]
+    return table(["workers", "tokens/s offered", "carried", "web CPU, us a token", "tokens/s for one core"], lines)
+
+
+def offline(result: dict[str, Any]) -> str:
+    batch, plain = result["batch"], result["transformers"]
+    lines = [
+        ["`python -m engine_proc batch`", number(batch["seconds"]), number(batch["loading"]), "1"],
+        [
+            "Transformers, one prompt after another",
+            number(plain["seconds"]),
+            number(plain["loading"]),
+            number(1 / result["ratio"]),
+        ],
+        [
+            "Transformers, 64 prompts at a time",
+            number(plain["batched_seconds"]),
+            number(plain["loading"]),
+            number(1 / result["ratio_to_batched_transformers"]),
+        ],
+    ]
+    head = [f"{result['prompts']} prompts, {result['tokens_each']} tokens each", "seconds", "loading, s", "times ours"]
+    return (
+        f"{table(head, lines)}\n\nTime to that of Transformers: {result['ratio']:.3f}, and with the loading of "
+        f"the model {result['ratio_with_loading']:.3f}. {result['same_text']:.0%} of the answers are the same text."
+    )
+
+
+def cores(samples: Samples) -> str:
+    """The capacity model: cores for the web workers, and how much of a core the model process needs."""
+    web, model = cost(samples, "web"), cost(samples, "model")
+    if web is None or model is None:
+        return "The loads that this needs were not measured."
+    head = ["streamed tokens/s", *(f"{part}, {length} tokens an answer" for length in LENGTHS for part in PARTS)]
+    lines = [
+        [f"{pace:,}", *(number(part.cores(pace, length)) for length in LENGTHS for part in (web, model))]
+        for pace in PACES
+    ]
+    return (
+        f"{table(head, lines)}\n\nIn cores, from these costs: a request takes {number(web.request)} us of a web "
+        f"worker and {number(model.request)} us of the model process, a token {number(web.token)} us and "
+        f"{number(model.token)} us."
+    )

