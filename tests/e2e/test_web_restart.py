@@ -13,8 +13,8 @@ CHAT = "/v1/chat/completions"
 CHOICES = 32  # so many take long enough that the web tier is new before they end
 
 
-def read_whole(hearth: Hearth) -> bytes:
-    with hearth.stream(CHAT, endless(n=CHOICES)) as response:
+def read_whole(hearth: Hearth, choices: int = CHOICES) -> bytes:
+    with hearth.stream(CHAT, endless(n=choices)) as response:
         return response.read()
 
 
@@ -42,8 +42,28 @@ def test_an_idle_connection_does_not_keep_an_old_worker(hearth: Hearth) -> None:
         for _ in range(8):
             client.get("/health")
         os.kill(hearth.web.pid, signal.SIGHUP)
-        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 60, "the old workers are gone")
         assert client.get("/health").status_code == 200, "the connection was closed, and is made again"
+
+
+def test_a_reload_waits_for_no_old_worker(hearth: Hearth) -> None:
+    """While an old worker finishes a stream, the master reloads again, and replaces workers that are killed."""
+    assert hearth.web is not None
+    first = {worker.pid for worker in hearth.workers()}
+    with ThreadPoolExecutor(1) as pool:
+        # So few that no pause of this process looks like a slow reader.
+        reading = pool.submit(read_whole, hearth, 4)
+        until(lambda: hearth.live() == 1, 20, "the stream runs")
+        for _ in range(2):
+            before = {worker.pid for worker in hearth.workers()}
+            os.kill(hearth.web.pid, signal.SIGHUP)
+            until(lambda: {worker.pid for worker in hearth.workers()} - before, 30, "new workers are forked")  # noqa: B023
+        for worker in hearth.workers():
+            if worker.pid not in first:
+                worker.kill()
+        assert "Hearth" in hearth.chat("Who are you?")
+        assert not reading.done(), "the stream still runs"
+        assert reading.result(200).endswith(b"data: [DONE]\n\n"), "the stream was cut"
 
 
 def test_a_killed_worker_is_replaced_and_its_requests_are_aborted(hearth: Hearth) -> None:

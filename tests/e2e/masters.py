@@ -1,0 +1,57 @@
+"""A new gunicorn master in the place of the running one: what an operator does to change gunicorn or Python itself."""
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from tests.harness import Hearth, until
+
+SECONDS = 120
+
+
+def master_of(hearth: Hearth) -> int:
+    """The pid of the gunicorn that serves."""
+    return int(pid_file(hearth).read_text())
+
+
+def worker_pids(hearth: Hearth) -> set[int]:
+    return {worker.pid for worker in psutil.Process(master_of(hearth)).children()}
+
+
+def replace_master(hearth: Hearth) -> None:
+    """USR2 to the master and, once the new one has its workers, TERM. Returns when the old one is gone."""
+    old, new_file = master_of(hearth), pid_file(hearth).with_suffix(".pid.2")
+    os.kill(old, signal.SIGUSR2)
+    until(new_file.exists, SECONDS, "a new master has started")
+    new = int(new_file.read_text())
+    until(lambda: len(psutil.Process(new).children()) == 2, SECONDS, "the new master has its workers")
+    os.kill(old, signal.SIGTERM)
+    until(lambda: _says(pid_file(hearth), new), SECONDS, "the new master has the old one's place")
+
+
+@contextlib.contextmanager
+def replaceable(hearth: Hearth) -> Iterator[None]:
+    """Leave a web tier that was started as ever, whatever master was running at the end."""
+    assert hearth.web is not None
+    first = hearth.web
+    try:
+        yield
+    finally:
+        last = psutil.Process(master_of(hearth))
+        if last.pid != first.pid:
+            last.terminate()
+            last.wait(SECONDS)
+            first.wait(SECONDS)
+            hearth.start_web()
+
+
+def pid_file(hearth: Hearth) -> Path:
+    return hearth.run_dir / "gunicorn.pid"
+
+
+def _says(file: Path, pid: int) -> bool:
+    return file.exists() and file.read_text().strip() == str(pid)
