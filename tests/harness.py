@@ -77,7 +77,7 @@ class Hearth:
     def stop_web(self, number: int = signal.SIGTERM) -> int:
         assert self.web is not None
         self.web.send_signal(number)
-        status = self.web.wait(30)
+        status = self.web.wait(120)
         self.web = None
         return status
 

@@ -34,8 +34,8 @@ def replace_master(hearth: Hearth) -> None:
 
 
 @contextlib.contextmanager
-def replaceable(hearth: Hearth) -> Iterator[None]:
-    """Leave a web tier that was started as ever, whatever master was running at the end."""
+def replaceable(hearth: Hearth, restart: bool = True) -> Iterator[None]:
+    """End a master that has taken the first one's place and, with `restart`, start a web tier as ever."""
     assert hearth.web is not None
     first = hearth.web
     try:
@@ -46,7 +46,9 @@ def replaceable(hearth: Hearth) -> Iterator[None]:
             last.terminate()
             last.wait(SECONDS)
             first.wait(SECONDS)
-            hearth.start_web()
+            hearth.web = None
+            if restart:
+                hearth.start_web()
 
 
 def pid_file(hearth: Hearth) -> Path:
