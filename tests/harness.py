@@ -119,7 +119,7 @@ class Hearth:
     def ask(self, *messages: wire.Message) -> list[Any]:
         from engine_proc.control import ask  # not at the top: web-tier tests must not import the engine
 
-        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages)
+        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages, seconds=60)
         assert replies is not None, "the engine does not answer"
         return replies
 

@@ -1,6 +1,7 @@
 """gunicorn's gevent worker, with two things changed: its errors are JSON, and it does not wait for idle connections."""
 
 import contextlib
+import signal
 import socket
 import time
 from types import TracebackType
@@ -65,6 +66,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         gevent.spawn(self._close_idle_when_stopping)
         super().run()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the master repeats it, and must not cut the last messages off
 
     def _close_idle_when_stopping(self) -> None:
         while True:

@@ -30,7 +30,12 @@ def replace_master(hearth: Hearth) -> None:
     new = int(new_file.read_text())
     until(lambda: len(psutil.Process(new).children()) == 2, SECONDS, "the new master has its workers")
     os.kill(old, signal.SIGTERM)
-    until(lambda: _says(pid_file(hearth), new), SECONDS, "the new master has the old one's place")
+    wait_for_place_of(hearth, old)
+
+
+def wait_for_place_of(hearth: Hearth, old: int) -> None:
+    """Until the new master has noticed that the old one is gone, and has its pid file."""
+    until(lambda: _pid(hearth) not in (None, old), SECONDS, "the new master has the old one's place")
 
 
 @contextlib.contextmanager
@@ -55,5 +60,8 @@ def pid_file(hearth: Hearth) -> Path:
     return hearth.run_dir / "gunicorn.pid"
 
 
-def _says(file: Path, pid: int) -> bool:
-    return file.exists() and file.read_text().strip() == str(pid)
+def _pid(hearth: Hearth) -> int | None:
+    try:
+        return master_of(hearth)
+    except FileNotFoundError:
+        return None  # the old one is gone, and the new one has not noticed yet

@@ -28,17 +28,9 @@ def test_a_reload_with_an_unusable_setting_is_refused_beforehand(hearth: Hearth)
     unit = (PROJECT_ROOT / "deploy/systemd/hearth-web.service").read_text()
     (check,) = [line for line in unit.splitlines() if "--check-config" in line]
     command = check.removeprefix("ExecReload=/opt/hearth/.venv/bin/").split()
-    gunicorn = str(GUNICORN)
-    good = subprocess.run([gunicorn, *command[1:]], cwd=PROJECT_ROOT, env=hearth.env, timeout=SECONDS, check=False)
-    bad_env = {**hearth.env, "HEARTH_API_KEYS_FILE": "/nonexistent"}
-    bad = subprocess.run(
-        [gunicorn, *command[1:]],
-        cwd=PROJECT_ROOT,
-        env=bad_env,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
+    good, bad = (
+        subprocess.run([GUNICORN, *command[1:]], cwd=PROJECT_ROOT, env=env, capture_output=True, text=True, check=False)
+        for env in (hearth.env, {**hearth.env, "HEARTH_API_KEYS_FILE": "/nonexistent"})
     )
     assert (good.returncode, bad.returncode) == (0, 1)
     assert "/nonexistent" in bad.stderr
