@@ -9,6 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import gunicorn.app.base
+from gunicorn.systemd import SD_LISTEN_FDS_START, sd_notify
+
 TRY_THIS = """\
     curl -s http://{bind}/v1/chat/completions -H 'Content-Type: application/json' \\
       -d '{{"messages": [{{"role": "user", "content": "Who are you?"}}]}}'"""
@@ -18,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.log_lines import LogLines  # noqa: E402
+from webapp.gunicorn_master import HearthArbiter  # noqa: E402
 from webapp.gunicorn_worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
 
@@ -31,16 +35,17 @@ except (EndpointError, ValueError, OSError) as error:
 for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas"}]:
     del sys.modules[name]
 
+gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for it
 bind = settings.bind
 chdir = str(ROOT)
 worker_class = HearthWorker
 workers = int(os.environ.get("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4)))
 worker_connections = 4096
-keepalive = 75  # longer than nginx keeps an idle upstream connection (60 s), so that nginx never meets a closed one
+keepalive = 75  # longer than any proxy keeps an idle connection, so that none meets a closed one
 graceful_timeout = settings.graceful_seconds
 timeout = 60
 pidfile = str(settings.run_dir / "gunicorn.pid")
-control_socket = str(settings.run_dir / "gunicorn.ctl")
+control_socket_disable = True  # after USR2 the old master would remove the new one's, and it forks beside a thread
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -69,12 +74,23 @@ def on_reload(server: Any) -> None:
         _engine("start")
 
 
+def pre_exec(server: Any) -> None:
+    """USR2: put the listening sockets where the new master looks for systemd's; gunicorn has moved them."""
+    if server.systemd:
+        copies = [os.dup(listener.fileno()) for listener in server.LISTENERS]
+        for number, copy in enumerate(copies, SD_LISTEN_FDS_START):
+            os.dup2(copy, number)
+            os.set_inheritable(number, True)  # dup2 leaves alone a copy that has the number already
+
+
 def when_ready(server: Any) -> None:
+    if server.master_pid:  # started by USR2: systemd is to watch this process, no longer the old one
+        sd_notify(f"MAINPID={server.pid}", server.log)
     server.log.info(
         "Hearth answers at http://%s. Try this:\n\n%s\n", settings.bind, TRY_THIS.format(bind=settings.bind)
     )
 
 
 def on_exit(server: Any) -> None:
-    if settings.engine_spawn:
+    if settings.engine_spawn and not server.reexec_pid:
         server.log.info("The web tier has stopped. The engine stays warm; `make stop` ends it.")

@@ -19,7 +19,7 @@ from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 
 LOAD_SECONDS = 240.0
-ASK_SECONDS = 20.0
+ASK_SECONDS = 60.0
 JSON = {"Content-Type": "application/json"}
 
 
@@ -78,7 +78,7 @@ class Hearth:
     def stop_web(self, number: int = signal.SIGTERM) -> int:
         assert self.web is not None
         self.web.send_signal(number)
-        status = self.web.wait(30)
+        status = self.web.wait(120)
         self.web = None
         return status
 

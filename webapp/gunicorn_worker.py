@@ -1,5 +1,8 @@
 """gunicorn's gevent worker, with two things changed: its errors are JSON, and it does not wait for idle connections."""
 
+import contextlib
+import signal
+import socket
 import time
 from types import TracebackType
 from typing import Any
@@ -11,8 +14,14 @@ from gunicorn.workers import ggevent
 from schemas.errors import ApiError
 from schemas.replies import encode_json
 
-IDLE_BEFORE_CLOSE = 0.5
-"""Seconds without a request after which a stopping worker closes a kept-alive connection."""
+IDLE_BEFORE_CLOSE = 6.0
+"""Seconds without a request after which a stopping worker closes a kept-alive connection.
+
+Whoever uses a connection again while it is being closed loses that request. httpx, and so OpenAI's SDK, uses none that
+has been idle for 5 s, nor does nginx with deploy/nginx/hearth.conf: they meet no such moment.
+"""
+LOOK_EVERY = 0.25
+"""Seconds between two looks of a stopping worker at its idle connections."""
 
 
 class _KeepAlive(gevent.Timeout):  # type: ignore[misc]
@@ -20,17 +29,17 @@ class _KeepAlive(gevent.Timeout):  # type: ignore[misc]
 
     def __init__(self, worker: "HearthWorker") -> None:
         super().__init__(worker.cfg.keepalive, False)
-        self._waits = worker.waits
+        self._idle_since = worker.idle_since
 
     def __enter__(self) -> "_KeepAlive":
-        self._waits[self] = (gevent.getcurrent(), time.monotonic())
+        self._idle_since[gevent.getcurrent()] = time.monotonic()
         super().__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        self._waits.pop(self, None)
+        self._idle_since.pop(gevent.getcurrent(), None)
         return super().__exit__(kind, error, trace)
 
 
@@ -39,7 +48,17 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.waits: dict[_KeepAlive, tuple[gevent.Greenlet, float]] = {}
+        self.connections: dict[gevent.Greenlet, socket.socket] = {}
+        self.idle_since: dict[gevent.Greenlet, float] = {}
+        """`time.monotonic()`, of those connections that wait for a request."""
+
+    def handle(self, listener: Any, client: Any, addr: Any) -> None:
+        greenlet = gevent.getcurrent()
+        self.connections[greenlet] = client
+        try:
+            super().handle(listener, client, addr)
+        finally:
+            del self.connections[greenlet]
 
     def timeout_ctx(self) -> _KeepAlive:
         return _KeepAlive(self)
@@ -47,16 +66,19 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def run(self) -> None:
         gevent.spawn(self._close_idle_when_stopping)
         super().run()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the master repeats it, and must not cut the last messages off
 
     def _close_idle_when_stopping(self) -> None:
         while True:
-            gevent.sleep(IDLE_BEFORE_CLOSE / 2)
+            gevent.sleep(LOOK_EVERY)
             if self.alive:
                 continue
             limit = time.monotonic() - IDLE_BEFORE_CLOSE
-            for wait, (greenlet, since) in list(self.waits.items()):
+            for greenlet, since in self.idle_since.items():
                 if since < limit:
-                    gevent.kill(greenlet, wait)
+                    # Its reader finds the end of the input, but what has arrived by now it reads and answers first.
+                    with contextlib.suppress(OSError):
+                        self.connections[greenlet].shutdown(socket.SHUT_RD)
 
 
 def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None:

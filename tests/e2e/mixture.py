@@ -1,6 +1,7 @@
 """Requests of every kind at once, whose answers are known: what a lost engine must not change."""
 
 import json
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -33,6 +34,9 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
 def answer_to(hearth: Hearth, path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Texts, ends and usage, alike for streamed and whole answers. Fails where the answer is an error or cut."""
     response = httpx.post(hearth.url + path, json=body, timeout=300)
+    while response.status_code == 503:  # a web worker that has not heard yet that the engine is ready
+        time.sleep(float(response.headers["Retry-After"]) / 10)
+        response = httpx.post(hearth.url + path, json=body, timeout=300)
     assert response.status_code == 200, response.text
     if not body.get("stream"):
         whole = response.json()

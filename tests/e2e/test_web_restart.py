@@ -1,38 +1,52 @@
 """The web tier comes and goes; the model stays. `hearth` checks the engine's pid and load count after each test."""
 
+import json
 import os
 import signal
+import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 from tests.harness import Hearth, endless, until
 
 CHAT = "/v1/chat/completions"
-CHOICES = 32  # so many take long enough that the web tier is new before they end
+LARGE = endless(stream=True, n=1, max_tokens=800, logprobs=True, top_logprobs=20)
+"""A body whose answer is soon generated and far larger than the buffers between the web worker and its client."""
 
 
-def read_whole(hearth: Hearth) -> bytes:
-    with hearth.stream(CHAT, endless(n=CHOICES)) as response:
-        return response.read()
+def ask_without_reading(hearth: Hearth) -> socket.socket:
+    """A request that keeps its web worker until the answer is read."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(200)
+    connection.connect(("127.0.0.1", hearth.port))
+    body = json.dumps(LARGE).encode()
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+    connection.sendall(head.encode() + body)
+    assert connection.recv(15) == b"HTTP/1.1 200 OK"
+    return connection
 
 
-def test_hup_under_a_running_stream(hearth: Hearth) -> None:
+def test_a_stream_outlives_reloads_and_none_waits_for_it(hearth: Hearth) -> None:
+    """While an old worker has a stream, the master reloads again, and replaces workers that are killed."""
     assert hearth.web is not None
-    before = {worker.pid for worker in hearth.workers()}
-    with ThreadPoolExecutor(1) as pool:
-        # Read all the while: a client that does not is cut off as a slow reader.
-        reading = pool.submit(read_whole, hearth)
-        until(lambda: hearth.live() == 1, 20, "the stream runs")
-        os.kill(hearth.web.pid, signal.SIGHUP)
-        until(lambda: {worker.pid for worker in hearth.workers()} - before, 10, "new workers are forked")
-        assert not reading.done(), "the stream ended before the old workers were told to go"
+    first = {worker.pid for worker in hearth.workers()}
+    with ask_without_reading(hearth) as connection:
+        until(lambda: hearth.live() == 0, 200, "all is generated, and waits to be read")
+        for _ in range(2):
+            before = {worker.pid for worker in hearth.workers()}
+            os.kill(hearth.web.pid, signal.SIGHUP)
+            until(lambda: {worker.pid for worker in hearth.workers()} - before, 60, "new workers are forked")  # noqa: B023
+        for worker in hearth.workers():
+            if worker.pid not in first:
+                worker.kill()
         assert "Hearth" in hearth.chat("Who are you?")
-        stream = reading.result(200)
-    assert stream.count(b'"finish_reason":"length"') == CHOICES
-    assert stream.endswith(b"data: [DONE]\n\n"), "the stream was cut"
-    until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+        assert first & {worker.pid for worker in hearth.workers()}, "the stream's worker is there"
+        stream = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert stream.count(b'"finish_reason":"length"') == 1
+    assert b"data: [DONE]\n\n" in stream, "the stream was cut"
+    until(lambda: not first & {worker.pid for worker in hearth.workers()}, 60, "the old workers are gone")
 
 
 def test_an_idle_connection_does_not_keep_an_old_worker(hearth: Hearth) -> None:
@@ -42,7 +56,7 @@ def test_an_idle_connection_does_not_keep_an_old_worker(hearth: Hearth) -> None:
         for _ in range(8):
             client.get("/health")
         os.kill(hearth.web.pid, signal.SIGHUP)
-        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 10, "the old workers are gone")
+        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 60, "the old workers are gone")
         assert client.get("/health").status_code == 200, "the connection was closed, and is made again"
 
 
