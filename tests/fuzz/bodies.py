@@ -1,5 +1,6 @@
 """Bad bodies: good ones, spoilt."""
 
+import copy
 import json
 import random
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def _deepen(rng: random.Random, body: dict[str, Any]) -> None:
 
 
 def _lengthen(rng: random.Random, body: dict[str, Any]) -> None:
-    body[rng.choice(FIELDS)] = [rng.choice(SCALARS)] * rng.choice([65, 1025, 5000])
+    body[rng.choice(FIELDS)] = [copy.deepcopy(rng.choice(SCALARS))] * rng.choice([65, 1025, 5000])
 
 
 def _inflate(rng: random.Random, body: dict[str, Any]) -> None:

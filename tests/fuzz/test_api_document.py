@@ -16,7 +16,7 @@ from schemas.openapi import document
 from tests.harness import Hearth
 
 CHEAP = ("max_tokens", "max_completion_tokens", "max_length", "n", "best_of")
-CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance]
 
 schema = schemathesis.openapi.from_dict(document())
 
@@ -33,7 +33,10 @@ schema = schemathesis.openapi.from_dict(document())
 def test_the_answers_are_as_documented(case: Any, running: Hearth) -> None:
     if isinstance(case.body, dict):
         case.body.update(_cheaper(case.body))
-    case.validate_response(case.call(base_url=running.url, timeout=60), checks=CHECKS)
+    response = case.call(base_url=running.url, timeout=60)
+    # The schema of a stream is that of the JSON in its events, which OpenAPI 3.1 cannot say and schemathesis not know.
+    streamed = response.headers["content-type"][0].startswith("text/event-stream")
+    case.validate_response(response, checks=CHECKS if streamed else [*CHECKS, response_schema_conformance])
 
 
 def _cheaper(body: dict[str, Any]) -> dict[str, Any]:
