@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from engine_proc import supervisor
+from engine_proc.settings import read_settings as engine_settings
 from schemas.endpoint import PROJECT_ROOT
 from webapp.settings import MIB, read_settings
 
@@ -49,7 +50,7 @@ def test_neither_tier_stops_the_other() -> None:
 def test_systemd_kills_later_than_the_tiers_themselves() -> None:
     (engine,) = values("hearth-engine.service", "TimeoutStopSec")
     (web,) = values("hearth-web.service", "TimeoutStopSec")
-    assert int(engine) > supervisor.STOP_GRACE + 2
+    assert int(engine) > engine_settings().drain_seconds + supervisor.STOP_GRACE + 2
     assert int(web) > read_settings().graceful_seconds
 
 
