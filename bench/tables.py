@@ -35,7 +35,8 @@ def targets(results: Results) -> str:
     met, measured = sum(row.met is True for row in found), sum(row.met is not None for row in found)
     lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in found]
     head = ["what", "target", "measured", "each round", ""]
-    return f"{table(head, lines)}\n\n{_failures(results)}{met} of {measured} measured targets are met; {len(found) - measured} not measured."
+    count = f"{met} of {measured} measured targets are met; {len(found) - measured} not measured."
+    return f"{table(head, lines)}\n\n{_failures(results)}{count}"
 
 
 def _failures(results: Results) -> str:
