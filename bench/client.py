@@ -8,6 +8,7 @@ import select
 import socket
 import time
 from array import array
+from collections import Counter
 from dataclasses import dataclass, field
 
 from bench.loads import Load
@@ -31,6 +32,8 @@ class Timings:
     """Refused, reset, or answered with another status than 200."""
     incomplete: int = 0
     """Begun, and cut off before the end."""
+    failures: Counter[str] = field(default_factory=Counter)
+    """What was wrong with those, in a few words each."""
     ttft: "array[float]" = field(default_factory=lambda: array("d"))
     """Seconds from a request to its first text, one a stream."""
     gaps: "array[float]" = field(default_factory=lambda: array("d"))
@@ -83,7 +86,7 @@ class Stream:
             return b""
         lines = head.lower().split(b"\r\n")
         if b" 200 " not in lines[0] + b" ":
-            raise ValueError(head.decode("latin-1"))
+            raise ValueError(lines[0].decode("latin-1"))
         for line in lines:
             if line.startswith(b"content-length:"):
                 self.length = int(line.partition(b":")[2])
@@ -126,7 +129,8 @@ class Client:
             while self._open:
                 ready = self._poll.poll(SILENCE_SECONDS)
                 if not ready:
-                    timings.incomplete += len(self._open)
+                    for _ in self._open:
+                        self._fail("incomplete", f"silent for {SILENCE_SECONDS:g} s")
                     break
                 for fd, _ in ready:
                     self._read(self._open[fd])
@@ -147,8 +151,8 @@ class Client:
                     stream = self._connect()
                 stream.send(request)
                 return
-            except OSError:
-                self.timings.errors += 1
+            except OSError as error:
+                self._fail("errors", f"not sent: {error}")
                 self._close(stream)
                 stream = None
         self._close(stream)
@@ -166,20 +170,27 @@ class Client:
             self._poll.unregister(stream.sock)
             stream.sock.close()
 
+    def _fail(self, kind: str, why: str) -> None:
+        """`kind`: errors or incomplete."""
+        setattr(self.timings, kind, getattr(self.timings, kind) + 1)
+        self.timings.failures[why] += 1
+
     def _read(self, stream: Stream) -> None:
         timings = self.timings
         try:
             data = stream.sock.recv(RECEIVE_BYTES)
             whole = bool(data) and stream.take(data, time.perf_counter(), timings)
-        except (OSError, ValueError):
-            timings.errors += 1
+        except (OSError, ValueError) as error:
+            self._fail("errors", str(error))
         else:
             if data and not whole:
                 return
             if not data and stream.head is not None:
-                timings.errors += 1
-            elif not whole or (self._load.stream and not stream.marked):
-                timings.incomplete += 1
+                self._fail("errors", "closed without an answer")
+            elif not whole:
+                self._fail("incomplete", "closed before the end")
+            elif self._load.stream and not stream.marked:
+                self._fail("incomplete", "ended without [DONE]")
             else:
                 timings.complete += 1
                 if self._keep_alive:

@@ -11,12 +11,13 @@ from bench.results import FILE, RESULTS, Results
 from schemas.endpoint import PROJECT_ROOT
 
 DOCUMENT = PROJECT_ROOT / "docs" / "performance.md"
+PLOT = "![Throughput and front-end CPU by connections](../bench/results/bench.svg)"
 BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, measured: Results) -> str:
     """`text` with every block made anew. Raises `KeyError` for a block that is not known."""
-    chapters = {"machine": report.machine, **report.CHAPTERS}
+    chapters = {"machine": report.machine, "plot": lambda _: PLOT, **report.CHAPTERS}
     return BLOCK.sub(lambda block: f"{block[1]}{chapters[block[2]](measured)}\n{block[3]}", text)
 
 

@@ -41,7 +41,9 @@ async def drive(engine: Any, rendering: Any, load: Load) -> float:
 
     from schemas.wire import Generate
 
-    params = SamplingParams(temperature=0, max_tokens=load.max_tokens, ignore_eos=True, detokenize=False)
+    params = SamplingParams(
+        temperature=0 if load.n == 1 else 1, max_tokens=load.max_tokens, ignore_eos=True, detokenize=False
+    )
     prompts = []
     for number in range(len(load.bodies())):
         prompts += await rendering.render(Generate(id=0, name="", messages=load.messages(number)))

@@ -54,6 +54,7 @@ def with_client(round_number: int, server: Server, load: Load, opening: int) -> 
         cpu.engine,
         client_cpu=own / timings.seconds,
         bad=load.requests - timings.complete,
+        failures=dict(timings.failures),
         latency=latencies(timings),
     )
 

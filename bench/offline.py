@@ -66,10 +66,10 @@ def _batch(requests: Path, results: Path) -> dict[str, float]:
     total = time.perf_counter() - began
     if done.returncode:
         raise RuntimeError(f"the batch command ended with {done.returncode}:\n{done.stderr[-4000:]}")
-    rate = RATE.search(done.stderr.splitlines()[-1])
-    assert rate is not None, f"the batch command does not tell its pace: {done.stderr[-400:]}"
+    paces = RATE.findall(done.stderr)
+    assert paces, f"the batch command does not tell its pace: {done.stderr[-400:]}"
     lines = len(requests.read_text().splitlines())
-    seconds = lines * TOKENS / float(rate[1])
+    seconds = lines * TOKENS / float(paces[-1])
     return {"seconds": seconds, "loading": total - seconds}
 
 

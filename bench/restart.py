@@ -25,6 +25,8 @@ class Restart:
     """From the signal to the first request that a new worker has answered."""
     lost: int
     """Requests of the load that failed in any way. Each has a connection of its own."""
+    failures: list[str]
+    """What was wrong with those, each once."""
 
 
 def measure(server: Server, opening: int, load: Load = LOAD) -> Restart:
@@ -39,7 +41,7 @@ def measure(server: Server, opening: int, load: Load = LOAD) -> Restart:
         seconds = _hang_up(server.hearth.web.pid, server.port)
     finally:
         running.join()
-    return Restart(seconds, results[0].errors + results[0].incomplete)
+    return Restart(seconds, results[0].errors + results[0].incomplete, list(results[0].failures))
 
 
 def _hang_up(master: int, port: int) -> float:

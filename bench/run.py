@@ -92,6 +92,7 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
                 restarted = restart.measure(server, opening)
             results.checks.restart_seconds.append(restarted.seconds)
             results.checks.restart_lost.append(restarted.lost)
+            results.checks.restart_failures += restarted.failures
 
 
 def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:

@@ -22,6 +22,8 @@ class Sample:
     """Of one core, while the load ran: a client near 1 has measured itself."""
     bad: int = 0
     """Requests refused, reset, cut off, or answered with anything but a whole answer."""
+    failures: dict[str, int] = field(default_factory=dict)
+    """What was wrong with those, where the client has seen it."""
     latency: dict[str, float] = field(default_factory=dict)
     """Milliseconds: ttft_p50, ttft_p99, itl_p50, itl_p99."""
 
@@ -29,6 +31,8 @@ class Sample:
         """A figure by its name; None where it was not measured. CPU: `cpu_us_per_token`, or that of a part of the front
         end, `web_us_per_request`.
         """
+        if self.bad:
+            return None  # what refuses its work is quick, and proves nothing
         if name == "requests_per_s":
             return self.requests / self.seconds
         if name == "tokens_per_s":
@@ -75,5 +79,5 @@ class Samples:
         mine, others = self.by_round(*ours, tool, figure), self.by_round(*theirs, tool, figure)
         return [mine[number] / others[number] for number in sorted(mine.keys() & others.keys()) if others[number]]
 
-    def bad(self, contender: str) -> int:
-        return sum(sample.bad for sample in self.all if sample.contender == contender)
+    def failed(self) -> list[Sample]:
+        return [sample for sample in self.all if sample.bad]

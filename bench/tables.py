@@ -35,9 +35,19 @@ def targets(results: Results) -> str:
     met, measured = sum(row.met is True for row in found), sum(row.met is not None for row in found)
     lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in found]
     head = ["what", "target", "measured", "each round", ""]
-    return (
-        f"{table(head, lines)}\n\n{met} of {measured} measured targets are met; {len(found) - measured} not measured."
-    )
+    count = f"{met} of {measured} measured targets are met; {len(found) - measured} not measured."
+    return f"{table(head, lines)}\n\n{_failures(results)}{count}"
+
+
+def _failures(results: Results) -> str:
+    """What has gone wrong: a load with bad answers has no figures."""
+    lines = [
+        f"- {NAMES[sample.contender]}, {sample.load}, round {sample.round}: {sample.bad} of {sample.requests} answers "
+        f"were bad ({', '.join(sample.failures) or 'as wrk counts'})"
+        for sample in results.samples.failed()
+    ]
+    lines += [f"- requests lost by a restart: {why}" for why in results.checks.restart_failures]
+    return "\n".join([*lines, "\n"]) if lines else ""
 
 
 def _limit(row: Row) -> str:

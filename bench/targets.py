@@ -93,6 +93,8 @@ class Checks:
     """The most memory of any web worker after that."""
     restart_seconds: list[float] = field(default_factory=list)
     restart_lost: list[float] = field(default_factory=list)
+    restart_failures: list[str] = field(default_factory=list)
+    """What was wrong with those."""
     offline: list[float] = field(default_factory=list)
     """Time of the batch command to that of Transformers, without and then with the loading of the model."""
 

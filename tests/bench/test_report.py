@@ -77,6 +77,13 @@ def test_figures_of_a_sample() -> None:
     assert Sample(1, "engine", "stream-64", "wrk", 2.0, 100, 1000).figure("cpu_us_per_token") is None
 
 
+def test_bad_answers_leave_no_figures_but_are_told(measured: Results) -> None:
+    measured.samples.all[0].bad = 3
+    measured.samples.all[0].failures = {"http/1.1 503 gone": 3}
+    assert row(measured, "front-end CPU per token, streamed at 64").values == pytest.approx([0.25, 0.25])
+    assert "round 1: 3 of 100 answers were bad (http/1.1 503 gone)" in tables.targets(measured)
+
+
 @pytest.mark.parametrize(("share", "value"), [(0.5, 51), (0.99, 100), (1.0, 100), (0.0, 1)])
 def test_percentile(share: float, value: float) -> None:
     assert percentile(range(100, 0, -1), share) == value
@@ -107,6 +114,7 @@ def test_a_document_gets_the_tables_that_it_asks_for(measured: Results) -> None:
         filled("<!-- bench: nothing -->\n<!-- end -->", measured)
 
 
+@pytest.mark.skipif(not (results.RESULTS / results.FILE).exists(), reason="`make bench` has not been run")
 def test_the_performance_document_is_that_of_the_results() -> None:
     text = DOCUMENT.read_text()
     assert filled(text, results.load(results.RESULTS / results.FILE)) == text, "run `python -m bench.document`"
