@@ -11,6 +11,7 @@ from typing import Any
 import zmq
 from tqdm import tqdm
 
+from engine_proc.figures import quantile
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
@@ -50,11 +51,11 @@ def ask(
 def status(settings: Settings) -> int:
     """Print what the engine says of itself. Exit status 0: ready, 3: loading, 1: no engine answers."""
     hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
-    replies = ask(settings.endpoint, hello, wire.Ping(), keys=settings.client_keys())
+    replies = ask(settings.endpoint, hello, wire.Ping(), wire.AskStats(), keys=settings.client_keys())
     if replies is None:
         print(f"engine     none answers at {settings.endpoint}")
         return 1
-    welcome, pong = replies
+    welcome, pong, stats = replies
     if isinstance(welcome, wire.Refused):
         print(f"engine     {welcome.message}")
         return 1
@@ -78,9 +79,22 @@ def status(settings: Settings) -> int:
             ("waiting", pong.waiting),
             ("kv cache", f"{pong.kv_cache_usage:.1%}"),
         ]
+    if isinstance(stats, wire.Stats):
+        hits, queries = stats.prefix_cache_hits, stats.prefix_cache_queries
+        rows += [
+            ("prefix cache", f"{hits / queries:.1%} of {queries} tokens" if queries else "not asked yet"),
+            ("tokens", f"{stats.prompt_tokens} in prompts, {stats.generated_tokens} generated"),
+            ("ttft", _latencies(stats.ttft)),
+            ("itl", _latencies(stats.itl)),
+        ]
     for name, value in rows:
         print(f"{name:14}{value}")
     return 0 if load.ready else 3
+
+
+def _latencies(histogram: wire.Histogram) -> str:
+    median, late = quantile(histogram, 0.5), quantile(histogram, 0.99)
+    return "none yet" if median is None else f"half within {median:g} s, 99% within {late:g} s"
 
 
 def start(settings: Settings, extra: list[str]) -> int:

@@ -39,8 +39,11 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.executor import Executor
+from vllm.v1.metrics.buckets import INTER_TOKEN_LATENCY_BUCKETS, TIME_TO_FIRST_TOKEN_BUCKETS
+from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
+from engine_proc.figures import Figures, StepTimes, empty
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.resuming import counted_once, rest_of
 from schemas.errors import invalid
@@ -89,6 +92,9 @@ class _Sequence:
     prompt_token_ids: list[int]
     silent_ids: frozenset[int]
     """Special tokens that the text leaves out."""
+    began: float
+    """Of the monotonic clock, as `last`: when its last tokens came (0: none have)."""
+    last: float = 0.0
     sent: int = field(default=0)
     """Tokens already reported."""
     resumed: "_Resumed | None" = None
@@ -134,6 +140,9 @@ class Engine:
         """Keys by vLLM's names, of sequences that were begun anew."""
         self._keys = itertools.count()
         self._stats = Stats()
+        self.figures = Figures(empty(TIME_TO_FIRST_TOKEN_BUCKETS), empty(INTER_TOKEN_LATENCY_BUCKETS))
+        """With vLLM's own bounds, so that its dashboards can be read."""
+        self._times = StepTimes(self.figures)
 
     @property
     def max_model_len(self) -> int:
@@ -197,6 +206,7 @@ class Engine:
         sequence = self._sequence(tag, prepared, stream, raw)
         key: str = prepared.request_id
         self._live[key] = sequence
+        self.figures.prompt_tokens += len(sequence.prompt_token_ids)
         request = self._go_on(sequence, prepared, list(sent)) if sent else prepared
         try:
             await self._core.add_request_async(request)
@@ -251,6 +261,7 @@ class Engine:
             else None,
             prompt_token_ids=prepared.prompt_token_ids or [],
             silent_ids=self._special_ids if params.skip_special_tokens else frozenset(),
+            began=time.monotonic(),
         )
 
     def _detokenizer(self, prepared: EngineCoreRequest) -> IncrementalDetokenizer:
@@ -302,8 +313,8 @@ class Engine:
         except EngineDeadError as error:
             raise EngineGone from error
         if step.scheduler_stats is not None:
-            scheduler = step.scheduler_stats
-            self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
+            self._note_stats(step.scheduler_stats)
+        self._times.begin(time.monotonic())
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
@@ -314,6 +325,8 @@ class Engine:
             resumed = sequence.resumed
             if resumed is not None and resumed.request_id != raw.request_id:
                 continue  # begun anew meanwhile
+            if raw.new_token_ids:
+                sequence.last = self._times.tokens(sequence.began, sequence.last, len(raw.new_token_ids))
             output, ended_here = self._advance(sequence, raw)
             if output is not None:
                 outputs.append(output)
@@ -325,9 +338,15 @@ class Engine:
                     continue
             if resumed is not None and resumed.stale:
                 await self._begin_anew(key, sequence, resumed)
+        self._times.end()
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs
+
+    def _note_stats(self, scheduler: SchedulerStats) -> None:
+        self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
+        self.figures.prefix_cache_queries += scheduler.prefix_cache_stats.queries
+        self.figures.prefix_cache_hits += scheduler.prefix_cache_stats.hits
 
     def _forget_name(self, key: str, sequence: _Sequence) -> str:
         """What vLLM calls the sequence that was submitted as `key`, for the last time."""

@@ -127,6 +127,10 @@ class Abort(Message, tag="abort"):
     ids: list[int]
 
 
+class AskStats(Message, tag="ask_stats"):
+    """Answered by `Stats`, or by `Pong` while the model loads."""
+
+
 class Drain(Message, tag="drain"):
     """From the operator: take no new request, end within `seconds` what is live, then stop. Answered by `Pong`."""
 
@@ -178,6 +182,29 @@ class Pong(Message, tag="pong"):
     waiting: int = 0
     """Sequences that vLLM computes and that it keeps in its queue."""
     kv_cache_usage: float = 0.0
+
+
+class Histogram(msgspec.Struct):
+    """How often values, in seconds, have been at or below each bound and above the one before; the last count has none
+    above it.
+    """
+
+    bounds: list[float]
+    counts: list[int]
+    total: float = 0.0
+    """The sum of all values."""
+
+
+class Stats(Message, tag="stats"):
+    """What the engine has done since it was loaded: the answer to `AskStats`."""
+
+    prompt_tokens: int
+    generated_tokens: int
+    prefix_cache_queries: int
+    prefix_cache_hits: int
+    """Both in tokens of prompts."""
+    ttft: Histogram
+    itl: Histogram
 
 
 class Refused(Message, tag="refused"):
@@ -239,8 +266,8 @@ class Deltas(Message, tag="deltas"):
     batch: list[Delta]
 
 
-ToEngine = Hello | Ping | Generate | Abort | Drain
-ToWeb = Welcome | Pong | Refused | Accepted | Failed | Deltas
+ToEngine = Hello | Ping | Generate | Abort | AskStats | Drain
+ToWeb = Welcome | Pong | Stats | Refused | Accepted | Failed | Deltas
 
 PING_INTERVAL = 1.0
 """Seconds between two pings of a client."""

@@ -6,6 +6,7 @@ learnt. A vLLM release that changes what the adapter relies on fails here.
 
 import asyncio
 import contextlib
+import copy
 import json
 import os
 from collections.abc import Coroutine, Iterator, Sequence
@@ -54,13 +55,14 @@ class Loaded:
         raw: bool = False,
         text: str | None = TEXT,
         sent: Sequence[int] = (),
+        prompt: str = PROMPT,
         **fields: Any,
     ) -> str:
         """Start a sequence that says `text`, or what the model likes where it is None."""
         grammar = None if text is None else StructuredOutputsParams(choice=[text])
         params = SamplingParams(**{"temperature": 0, "max_tokens": 120, "structured_outputs": grammar, **fields})
-        (prompt,) = await self.rendering.render(Generate(id=1, name=tag, prompts=[PROMPT]))
-        prepared = self.engine.prepare(prompt.input, params)
+        (rendered,) = await self.rendering.render(Generate(id=1, name=tag, prompts=[prompt]))
+        prepared = self.engine.prepare(rendered.input, params)
         return await self.engine.submit(tag, prepared, stream=stream, raw=raw, sent=sent)
 
     async def outputs(self, *tags: str) -> dict[str, list[Output]]:
@@ -448,6 +450,22 @@ def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
         adapter.parse_args(["--no-such-flag"])
     assert caught.value.code == 2
     assert "--no-such-flag" in capsys.readouterr().err
+
+
+# ---- what operators watch ---------------------------------------------------------------------------------------
+
+
+def test_tokens_latencies_and_the_prefix_cache_are_counted(loaded: Loaded) -> None:
+    figures, before = loaded.engine.figures, copy.deepcopy(loaded.engine.figures)
+    for _ in range(2):
+        generated = len(ids_of(loaded.say(text=None, max_tokens=40, ignore_eos=True, prompt=PROMPT * 40)))
+    prompt = (figures.prompt_tokens - before.prompt_tokens) // 2
+    assert prompt > 64
+    assert figures.generated_tokens - before.generated_tokens == 2 * generated == 80
+    assert sum(figures.ttft.counts) - sum(before.ttft.counts) == 2
+    assert sum(figures.itl.counts) - sum(before.itl.counts) == 78
+    assert figures.prefix_cache_queries - before.prefix_cache_queries == 2 * prompt
+    assert figures.prefix_cache_hits - before.prefix_cache_hits > prompt // 2
 
 
 # ---- going on where another engine was lost ---------------------------------------------------------------------

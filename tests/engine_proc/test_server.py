@@ -46,6 +46,18 @@ async def test_an_engine_that_is_loading_says_how_far_it_is(tmp_path: Path) -> N
     assert [(load.ready, load.stage) for load in loads] == [(False, "reading weights")] * 2
 
 
+@on_a_loop
+async def test_what_it_has_done_is_told_once_there_is_a_model(tmp_path: Path) -> None:
+    room = Room(tmp_path, attached=False)
+    room.receive(wire.AskStats())
+    room.attach()
+    room.engine.figures.generated_tokens = 5
+    room.receive(wire.AskStats())
+    (_, pong), (_, stats) = room.take()
+    assert isinstance(pong, wire.Pong)
+    assert (stats.generated_tokens, stats.itl.counts) == (5, [0, 0])
+
+
 @pytest.mark.parametrize(("major", "upgrade"), [(wire.MAJOR - 1, "web tier"), (wire.MAJOR + 1, "engine")])
 @on_a_loop
 async def test_another_major_version_is_refused_saying_which_side_to_upgrade(
