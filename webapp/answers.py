@@ -14,7 +14,7 @@ from schemas.wire import Welcome
 from webapp import sse
 from webapp.auth import caller
 from webapp.engine_client import EngineClient
-from webapp.hangups import HangupWatch
+from webapp.hangups import HangupWatch, cut_off_when_stuck
 from webapp.reply import HungUp, Reply
 from webapp.request_log import RequestLog
 from webapp.settings import Settings
@@ -96,6 +96,7 @@ def _watch_for_hangup(reply: Reply) -> Any:
     if socket is None:
         return lambda: None
     watch: HangupWatch = current_app.extensions["hangups"]
+    cut_off_when_stuck(socket)
     fd = socket.fileno()
     watch.add(fd, reply.hang_up)
     return lambda: watch.remove(fd)

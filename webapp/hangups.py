@@ -1,6 +1,7 @@
 """Notices clients that hang up while nothing is being written to them."""
 
 import logging
+import socket
 from collections.abc import Callable
 
 import gevent
@@ -11,8 +12,17 @@ log = logging.getLogger("hearth.web")
 LOOK_EVERY = 0.25
 """Seconds between two looks at all waiting clients."""
 
+STUCK_MS = 120_000
+"""Milliseconds that written bytes may wait for a client that does not take them."""
+
 select = get_original("select", "poll")
 _POLLRDHUP = 0x2000  # the peer has closed; unlike POLLIN it is not hidden by pipelined bytes
+
+
+def cut_off_when_stuck(connection: socket.socket) -> None:
+    """Have the kernel close a TCP connection whose client takes nothing for `STUCK_MS`: a write waits no longer."""
+    if connection.family in (socket.AF_INET, socket.AF_INET6):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
 
 
 class HangupWatch:

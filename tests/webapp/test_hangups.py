@@ -1,5 +1,6 @@
 """A client that goes while nothing is written to it is noticed; nobody else is."""
 
+import errno
 import socket
 from collections.abc import Iterator
 
@@ -104,3 +105,18 @@ def test_the_watch_goes_on_after_a_rest(pair: Pair, calls: list[str]) -> None:
     client.close()
     wait_until(lambda: calls)
     assert calls == ["second"]
+
+
+def test_the_kernel_ends_a_write_that_nobody_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hangups, "STUCK_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+        server, _ = listener.accept()
+        with server, pytest.raises(OSError) as caught:
+            server.settimeout(60)
+            hangups.cut_off_when_stuck(server)
+            server.sendall(b"x" * 64 * 1024 * 1024)
+    assert caught.value.errno == errno.ETIMEDOUT
+
+
+def test_a_unix_socket_is_left_as_it_is(pair: tuple[socket.socket, socket.socket]) -> None:
+    hangups.cut_off_when_stuck(pair[0])
