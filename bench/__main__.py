@@ -10,6 +10,7 @@ from pathlib import Path
 from bench import offline, report, results, rust_binary, web_tier
 from bench.loads import LOADS
 from bench.run import Plan, run
+from bench.stopping import end_on_term
 from bench.targets import NAMES
 
 PARTS = ("loads", "web-tier", "offline")
@@ -19,6 +20,7 @@ QUICK = 8
 
 def main() -> int:
     args = _parse(sys.argv[1:])
+    end_on_term()
     if shutil.which("wrk") is None:
         sys.exit("bench: wrk is missing; `make bench` installs it, or: apt-get install wrk")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]

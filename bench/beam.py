@@ -24,6 +24,7 @@ from bench.contenders import Server
 from bench.loads import SUBJECTS
 from bench.results import RESULTS as DIRECTORY
 from bench.rust_binary import vllm_release
+from bench.stopping import end_on_term
 
 RESULTS = DIRECTORY / "beam.json"
 
@@ -64,6 +65,7 @@ def main() -> int:
     parser.add_argument("--tokens", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=8)
     args = parser.parse_args()
+    end_on_term()
     with tempfile.TemporaryDirectory(prefix="beam-") as directory, contextlib.ExitStack() as stack:
         ours = stack.enter_context(contenders.hearth(Path(directory, "hearth"), contenders.ENGINE_FLAGS))
         theirs = stack.enter_context(contenders.vllm(Path(directory, "vllm"), contenders.ENGINE_FLAGS))

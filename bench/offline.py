@@ -15,6 +15,7 @@ from bench import tables
 from bench.contenders import ENGINE_FLAGS
 from bench.loads import SUBJECTS, TOKENS
 from bench.results import RESULTS
+from bench.stopping import end_on_term
 from schemas.endpoint import PROJECT_ROOT
 
 PROMPTS = 256
@@ -99,6 +100,7 @@ def main() -> int:
     parser.add_argument("--prompts", type=int, default=PROMPTS, help=f"how many (default {PROMPTS})")
     parser.add_argument("--output", type=Path, default=RESULTS, help="directory (default bench/results)")
     args = parser.parse_args()
+    end_on_term()
     if args.prompts < 1:
         parser.error("--prompts must be at least 1")
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
