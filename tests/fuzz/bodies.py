@@ -145,7 +145,7 @@ SPOILERS: list[Callable[[random.Random, dict[str, Any]], None]] = [
 
 def any_value(rng: random.Random) -> Any:
     if rng.random() < 0.8:
-        return rng.choice(SCALARS)
+        return copy.deepcopy(rng.choice(SCALARS))  # what comes next may change it
     return "".join(
         chr(rng.choice([rng.randrange(32, 127), rng.randrange(0x110000)])) for _ in range(rng.randint(1, 40))
     )

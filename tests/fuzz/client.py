@@ -38,9 +38,10 @@ class Client:
     def _send(self, attempt: Attempt) -> int | None:
         connection = self._socket or socket.create_connection(("127.0.0.1", self._port), timeout=ANSWER_SECONDS)
         self._socket = connection
-        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # refused before it was all sent
+        with contextlib.suppress(ConnectionError):  # refused before it was all sent
             connection.sendall(attempt.payload)
-            if not attempt.keeps_alive:
+        if not attempt.keeps_alive:
+            with contextlib.suppress(OSError):  # not connected any more
                 connection.shutdown(socket.SHUT_WR)
         if not attempt.keeps_alive:
             return self._last_answer(connection)
