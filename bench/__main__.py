@@ -58,8 +58,8 @@ def _loads(args: argparse.Namespace, directory: Path, measured: results.Results)
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=3, help="how often each contender has its turn (default 3)")
-    parser.add_argument("--quick", action="store_true", help=f"one round, and {QUICK} times fewer requests")
+    parser.add_argument("--rounds", type=int, help="how often each contender has its turn (default 3; 1 with --quick)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK} times fewer requests")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)} (default all)")
     parser.add_argument("--contenders", default=",".join(NAMES), help=f"some of {','.join(NAMES)} (default all)")
     loads = [load.name for load in LOADS]
@@ -74,11 +74,13 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         if not wanted:
             parser.error(f"--{name}: name at least one of {', '.join(known)}")
         setattr(args, name, [word for word in known if word in wanted])
+    if args.rounds is None:
+        args.rounds = 1 if args.quick else 3
     if args.rounds < 1 or args.prompts < 1:
         parser.error("--rounds and --prompts must be at least 1")
     args.loads = [load for load in LOADS if load.name in args.loads]
     if args.quick:
-        args.rounds, args.loads = 1, [load.smaller(QUICK) for load in args.loads]
+        args.loads = [load.smaller(QUICK) for load in args.loads]
     return args
 
 

@@ -1,6 +1,7 @@
 """What `bench.offline` compares with: Transformers' `generate`, one prompt after another, and then in batches.
 
-`python -m bench.plain_transformers REQUESTS TOKENS` prints JSON: seconds, batched_seconds, texts.
+`python -m bench.plain_transformers REQUESTS TOKENS` prints JSON: seconds, batched_seconds, texts, and threads: one, or
+as many as torch takes by itself, whichever is faster: a small model may lose more by sharing its work than it gains.
 """
 
 import json
@@ -21,18 +22,28 @@ def main(requests: Path, tokens: int) -> None:
     tokenizer = AutoTokenizer.from_pretrained(DEMO_MODEL, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(DEMO_MODEL).eval()
     conversations = [json.loads(line)["body"]["messages"] for line in requests.read_text().splitlines()]
-    length = {"max_new_tokens": tokens, "min_new_tokens": tokens, "do_sample": False}
+    model.generation_config.eos_token_id = None  # as `ignore_eos` has it
 
     def generate(some: list[Any]) -> list[str]:
         inputs = tokenizer.apply_chat_template(
             some, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
         )
         with torch.inference_mode():
-            output = model.generate(**inputs, **length, pad_token_id=tokenizer.pad_token_id)
+            output = model.generate(
+                **inputs, max_new_tokens=tokens, do_sample=False, pad_token_id=tokenizer.pad_token_id
+            )
         answers = output[:, inputs["input_ids"].shape[1] :]
         return list(tokenizer.batch_decode(answers, skip_special_tokens=True))
 
+    def seconds_for_one(threads: int) -> float:
+        torch.set_num_threads(threads)
+        began = time.perf_counter()
+        generate(conversations[:1])
+        return time.perf_counter() - began
+
     generate(conversations[:1])  # a warm-up
+    threads = min({1, torch.get_num_threads()}, key=seconds_for_one)
+    torch.set_num_threads(threads)
     began = time.perf_counter()
     texts = [text for conversation in conversations for text in generate([conversation])]
     seconds = time.perf_counter() - began
@@ -40,7 +51,8 @@ def main(requests: Path, tokens: int) -> None:
     for start in range(0, len(conversations), BATCH):
         generate(conversations[start : start + BATCH])
     batched = time.perf_counter() - began
-    json.dump({"seconds": seconds, "batched_seconds": batched, "texts": texts}, sys.stdout)
+    result = {"threads": threads, "seconds": seconds, "batched_seconds": batched, "texts": texts}
+    json.dump(result, sys.stdout)
 
 
 if __name__ == "__main__":
