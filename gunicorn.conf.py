@@ -59,19 +59,20 @@ logconfig_dict = {
 }
 
 
-def _engine(command: str) -> None:
-    subprocess.run([sys.executable, "-m", "engine_proc", command], cwd=ROOT, check=False)
+def _find_or_start_engine() -> "subprocess.Popen[bytes]":
+    """Detached, in a session of its own, so that it outlives this process."""
+    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT)
 
 
 def on_starting(server: Any) -> None:
-    """Find the engine, or start one: detached, in its own session, so that it outlives this process."""
     if settings.engine_spawn:
-        _engine("start")
+        _find_or_start_engine().wait()
 
 
 def on_reload(server: Any) -> None:
+    """Not waited for: the new workers must answer at once. The master reaps it as it does its workers."""
     if settings.engine_spawn:
-        _engine("start")
+        _find_or_start_engine()
 
 
 def pre_exec(server: Any) -> None:
