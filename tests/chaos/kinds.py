@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.mixture import CHAT, REQUESTS, STORY, TEXT, gather
+from tests.e2e.mixture import CHAT, REQUESTS, STORY, TEXT, gather, told_whole
 from tests.harness import JSON, chat_body, endless
 
 GIVE_UP_SECONDS = 300.0
@@ -44,8 +44,7 @@ class Client:
             whole: dict[str, Any] = response.json()
             if response.status_code != 200:
                 raise Refused(response.status_code, whole["error"])
-            texts = {c["index"]: c["text"] if path == TEXT else c["message"]["content"] for c in whole["choices"]}
-            return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": whole["usage"]}
+            return told_whole(whole, path)
         return gather(await self._events(path, body), path)
 
     async def _events(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:

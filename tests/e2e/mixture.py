@@ -1,7 +1,9 @@
 """Requests of every kind at once, whose answers are known: what a lost engine must not change."""
 
 import json
+import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +13,7 @@ from tests.harness import Hearth
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 STORY = "Once upon a time, in a land far away,"
-LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 900}
+LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 1900}
 STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}]}
 
@@ -21,7 +23,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a streamed text": (TEXT, {"prompt": STORY, **LONG, **STREAM}),
     "several choices, with log probabilities": (
         TEXT,
-        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 600},
+        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 1500},
     ),
     "penalties and a stop string": (
         TEXT,
@@ -31,20 +33,38 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def answer_to(hearth: Hearth, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Texts, ends and usage, alike for streamed and whole answers. Fails where the answer is an error or cut."""
-    response = httpx.post(hearth.url + path, json=body, timeout=300)
-    while response.status_code == 503:  # a web worker that has not heard yet that the engine is ready
-        time.sleep(float(response.headers["Retry-After"]) / 10)
-        response = httpx.post(hearth.url + path, json=body, timeout=300)
-    assert response.status_code == 200, response.text
-    if not body.get("stream"):
-        whole = response.json()
-        texts = {c["index"]: c["text"] if path == TEXT else c["message"]["content"] for c in whole["choices"]}
-        return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": whole["usage"]}
-    *events, done = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
-    assert done == "[DONE]", done
-    return gather([json.loads(event) for event in events], path)
+def answer_to(hearth: Hearth, path: str, body: dict[str, Any], on_text: Callable[[], object]) -> dict[str, Any]:
+    """Texts, ends and usage, alike for streamed and whole answers. Fails where the answer is an error or cut.
+
+    `on_text` is called once, when the first text of a stream has come.
+    """
+    with httpx.stream("POST", hearth.url + path, json=body, timeout=300) as response:
+        if response.status_code == 200 and body.get("stream"):
+            return gather(list(events(response.iter_lines(), on_text)), path)
+        answer = response.read()
+    if response.status_code == 503:  # a web worker that has not heard yet that the engine is ready
+        time.sleep(0.5)
+        return answer_to(hearth, path, body, on_text)
+    assert response.status_code == 200, answer
+    return told_whole(json.loads(answer), path)
+
+
+def told_whole(whole: dict[str, Any], path: str) -> dict[str, Any]:
+    texts = {c["index"]: c["text"] if path == TEXT else c["message"]["content"] for c in whole["choices"]}
+    return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": whole["usage"]}
+
+
+def events(lines: Iterator[str], on_text: Callable[[], object]) -> Iterator[dict[str, Any]]:
+    first = True
+    for line in lines:
+        if line == "data: [DONE]":
+            return
+        if line.startswith("data: "):
+            yield json.loads(line.removeprefix("data: "))
+            if first:
+                on_text()
+            first = False
+    raise AssertionError("the stream was cut")
 
 
 def gather(chunks: list[dict[str, Any]], path: str) -> dict[str, Any]:
@@ -66,10 +86,19 @@ class Mixture:
     def __init__(self, hearth: Hearth) -> None:
         self._hearth = hearth
         self._pool = ThreadPoolExecutor(len(REQUESTS))
+        self._begun = threading.Semaphore(0)
         self.expected = self.finish(self.start())
 
     def start(self) -> dict[str, "Future[dict[str, Any]]"]:
-        return {name: self._pool.submit(answer_to, self._hearth, *request) for name, request in REQUESTS.items()}
+        """Returns when every stream has brought text, and none can have ended: they are long."""
+        running = {
+            name: self._pool.submit(answer_to, self._hearth, *request, self._begun.release)
+            for name, request in REQUESTS.items()
+        }
+        for _path, body in REQUESTS.values():
+            if body.get("stream"):
+                assert self._begun.acquire(timeout=200), "a stream has brought nothing"
+        return running
 
     def finish(self, running: dict[str, "Future[dict[str, Any]]"]) -> dict[str, dict[str, Any]]:
         return {name: future.result(300) for name, future in running.items()}
