@@ -54,7 +54,7 @@ class Admission:
     def check(self, generate: Generate, live: LiveTable) -> int:
         """Returns how many sequences the request is. Raises `ApiError`: 400 or 429."""
         sequences = generate.candidates * len(generate.prompts or (None,))
-        if generate.losses:
+        if generate.resumed:
             return sequences
         limit = min(self.max_queue, self.max_per_key or self.max_queue)
         if sequences > limit:

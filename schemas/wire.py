@@ -105,8 +105,8 @@ class Generate(Message, tag="generate"):
     """Token ids that the client has of choices begun by an engine that was lost: each choice goes on after them."""
     ended: list[int] = []
     """Choices that the client has whole."""
-    losses: int = 0
-    """How many engines were lost with the request. The first of them let it in, so the others do not turn it away."""
+    resumed: bool = False
+    """An engine, perhaps this one, has let the request in before and then lost it: it is not turned away."""
     cache_salt: str = ""
     """Only requests of the same salt find each other's prompts in vLLM's prefix cache."""
 

@@ -85,7 +85,7 @@ class EngineClient:
         except (OverflowError, RecursionError) as error:  # in what a message may hold freely: its tool calls
             raise invalid(f"The request cannot be passed to the engine: {error}.") from None
         reply = Reply(generate, self._release)
-        reply.fingerprint = welcome.fingerprint
+        reply.fingerprint, reply.instance = welcome.fingerprint, welcome.instance
         self.live[generate.id] = reply
         if not self._send(payload):
             del self.live[generate.id]

@@ -25,15 +25,9 @@ class Recovery:
         return len(self._waiting)
 
     def add(self, reply: Reply) -> None:
-        """`reply` has lost its engine now."""
-        if reply.complete:
-            return
-        reply.losses += 1
-        log.warning("%s has lost its engine, for the %d. time", reply.generate.name, reply.losses)
-        if reply.losses > MAX_LOSSES:
-            message = f"The engine was lost {reply.losses} times while it worked on this request. Do not send it again."
-            reply.fail(ApiError(500, message, type="server_error", code="engine_lost"))
-        else:
+        """`reply` has lost its engine now, or the engine has lost it."""
+        if not reply.complete:
+            log.warning("%s has lost its engine", reply.generate.name)
             self._waiting[reply] = time.monotonic()
 
     def discard(self, reply: Reply) -> None:
@@ -53,7 +47,12 @@ class Recovery:
         waiting, self._waiting = self._waiting, {}
         fit = []
         for reply in waiting:
-            if reply.fingerprint != welcome.fingerprint:
+            reply.losses += reply.instance != welcome.instance
+            reply.instance = welcome.instance
+            if reply.losses > MAX_LOSSES:
+                message = f"{reply.losses} engines have ended while they worked on this request. Do not send it again."
+                reply.fail(ApiError(500, message, type="server_error", code="engine_lost"))
+            elif reply.fingerprint != welcome.fingerprint:
                 message = "The engine was replaced by one with another model. Send the request again."
                 reply.fail(unavailable(message, "model_changed", 1))
             elif reply.begun and RESUMES not in welcome.features:

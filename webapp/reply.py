@@ -31,8 +31,10 @@ class Reply:
         self.generate = generate
         self.fingerprint = ""
         """Of the model that the request was first sent to."""
+        self.instance = ""
+        """The engine that it was last sent to."""
         self.losses = 0
-        """How many engines have been lost with it."""
+        """How many engines have ended while they had it."""
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
@@ -64,7 +66,7 @@ class Reply:
         self.generate.id = request_id
         ended = set(self._ended)
         sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
-        return msgspec.structs.replace(self.generate, sent=sent, ended=self._ended, losses=self.losses)
+        return msgspec.structs.replace(self.generate, sent=sent, ended=self._ended, resumed=True)
 
     def accepted(self) -> wire.Accepted:
         """Wait until the engine has taken the request. Raises `ApiError` where it refuses, and `HungUp`."""

@@ -265,7 +265,7 @@ async def test_a_queue_that_is_full_is_429_until_there_is_room(tmp_path: Path, f
 async def test_what_another_engine_had_let_in_is_not_turned_away(tmp_path: Path) -> None:
     room = Room(tmp_path, max_queue=2)
     await room.start(1, ANN, n=2)
-    await room.start(2, BOB, n=3, losses=1, ended=[1], sent={0: [5, 6]})
+    await room.start(2, BOB, n=3, resumed=True, ended=[1], sent={0: [5, 6]})
     assert room.engine.sent == [[], [], [5, 6], [], []]
     assert [request.open for request in room.server.live] == [2, 2]
 

@@ -22,7 +22,8 @@ WORKER_GROWTH = 48 * MIB
 """Bytes that one web worker may grow by, however many requests it gets: three bodies of the largest size that one
 request may have, which the allocator may keep."""
 ENGINE_GROWTH = 64 * MIB
-"""The same for the engine, all its processes together."""
+"""The same for the engine: all its processes but vLLM's workers, whose KV cache was promised at the start and is first
+touched prompt by prompt."""
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Report:
     worker_growth: float = 0.0
     """MiB, of the web worker that grew most."""
     engine_growth: float = 0.0
-    """MiB, over all processes of the engine."""
+    """MiB, over the processes of the engine, vLLM's workers left out."""
 
     def lines(self) -> list[str]:
         statuses = sorted(self.statuses.items(), key=lambda item: item[0] or 0)
@@ -103,7 +104,8 @@ def _send_all(hearth: Hearth, report: Report, numbers: range) -> None:
 
 
 def _memory(hearth: Hearth) -> tuple[dict[int, int], int]:
-    """Resident bytes of each web worker, and of the engine's processes together."""
+    """Resident bytes of each web worker, and of the engine's processes (see `ENGINE_GROWTH`) together."""
     workers = {worker.pid: worker.memory_info().rss for worker in hearth.workers()}
     model = psutil.Process(hearth.welcome().pid)
-    return workers, sum(process.memory_info().rss for process in (model, *model.children(recursive=True)))
+    engine = [model, *(child for child in model.children(recursive=True) if "Worker" not in child.name())]
+    return workers, sum(process.memory_info().rss for process in engine)
