@@ -13,7 +13,7 @@ from tests.harness import Hearth
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 STORY = "Once upon a time, in a land far away,"
-LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 1200}
+LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 800}
 STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 PENALTIES: dict[str, Any] = {"frequency_penalty": 0.4, "presence_penalty": 0.3}
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}]}
@@ -24,7 +24,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a streamed text": (TEXT, {"prompt": STORY, **LONG, **STREAM}),
     "several choices, with log probabilities": (
         TEXT,
-        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 900},
+        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 600},
     ),
     "penalties and a stop string": (
         TEXT,

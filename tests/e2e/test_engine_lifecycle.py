@@ -89,6 +89,7 @@ def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcom
     lose(before)
     until(lambda: not any(future.running() for future in running.values()), LOAD_SECONDS, "all are answered")
     assert mixture.finish(running) == mixture.expected
+    stack.wait_ready()
     after = stack.welcome()
     assert after.instance != before.instance
     assert after.fingerprint == before.fingerprint
