@@ -75,7 +75,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
     router = Router(settings.endpoint, server.on_message, settings.server_keys())
     server.send = router.send
-    housekeeping = asyncio.create_task(_keep_house(server, settings.stall_seconds))
+    housekeeping = asyncio.create_task(_keep_house(server, router, settings.stall_seconds))
     # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
     try:
@@ -127,12 +127,13 @@ async def _pump(server: Server) -> int:
     return EXIT_ENGINE_GONE
 
 
-async def _keep_house(server: Server, stall_seconds: float) -> None:
+async def _keep_house(server: Server, router: Router, stall_seconds: float) -> None:
     pulse = Pulse()
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         pulse.beat()
+        router.look()  # before anybody is called silent
         server.forget_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
             continue  # it was this process that slept

@@ -66,6 +66,10 @@ class Router:
                 self._loop.call_soon(self._drain)
         return True
 
+    def look(self) -> None:
+        """Take what has come, should its notice have been missed. Call it every second or so."""
+        self._drain()
+
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
         self._end()
