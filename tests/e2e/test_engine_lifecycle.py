@@ -97,11 +97,13 @@ def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcom
     assert "go on with engine" in stack.web_log.read_text()
 
 
+@pytest.mark.recovery
 def test_a_killed_model_process_is_replaced_and_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
     lose_the_engine(stack, mixture, lambda engine: os.kill(engine.pid, signal.SIGKILL))
     assert stack.welcome().load_count == 2
 
 
+@pytest.mark.recovery
 def test_a_killed_worker_is_replaced_and_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
     def kill(engine: wire.Welcome) -> None:
         psutil.Process(engine.pid).children(recursive=True)[-1].kill()  # as the kernel does when memory is short
@@ -109,6 +111,7 @@ def test_a_killed_worker_is_replaced_and_loses_no_request(stack: Hearth, mixture
     lose_the_engine(stack, mixture, kill)
 
 
+@pytest.mark.recovery
 def test_a_step_that_hangs_is_a_death(stack: Hearth, mixture: Mixture) -> None:
     def hang(engine: wire.Welcome) -> None:
         for process in psutil.Process(engine.pid).children(recursive=True):
@@ -118,11 +121,13 @@ def test_a_step_that_hangs_is_a_death(stack: Hearth, mixture: Mixture) -> None:
     assert "it hangs" in (stack.run_dir / "engine.log").read_text()
 
 
+@pytest.mark.recovery
 def test_a_model_process_without_a_pulse_is_dead(stack: Hearth, mixture: Mixture) -> None:
     lose_the_engine(stack, mixture, lambda engine: psutil.Process(engine.pid).suspend())
     assert "no pulse" in (stack.run_dir / "engine.log").read_text()
 
 
+@pytest.mark.recovery
 def test_an_engine_replaced_by_hand_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
     def replace(engine: wire.Welcome) -> None:
         assert "engine stopped" in stack.engine("stop").stdout
@@ -131,6 +136,7 @@ def test_an_engine_replaced_by_hand_loses_no_request(stack: Hearth, mixture: Mix
     lose_the_engine(stack, mixture, replace)
 
 
+@pytest.mark.recovery
 def test_a_drain_lets_what_is_live_end(stack: Hearth, mixture: Mixture) -> None:
     running = mixture.start()
     draining = subprocess.Popen(
