@@ -43,9 +43,10 @@ from vllm.v1.metrics.buckets import INTER_TOKEN_LATENCY_BUCKETS, TIME_TO_FIRST_T
 from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
-from engine_proc.figures import Figures, StepTimes, empty
+from engine_proc.figures import StepTimes, empty
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.resuming import counted_once, rest_of
+from schemas import wire
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
 
@@ -140,7 +141,7 @@ class Engine:
         """Keys by vLLM's names, of sequences that were begun anew."""
         self._keys = itertools.count()
         self._stats = Stats()
-        self.figures = Figures(empty(TIME_TO_FIRST_TOKEN_BUCKETS), empty(INTER_TOKEN_LATENCY_BUCKETS))
+        self.figures = wire.Stats(ttft=empty(TIME_TO_FIRST_TOKEN_BUCKETS), itl=empty(INTER_TOKEN_LATENCY_BUCKETS))
         """With vLLM's own bounds, so that its dashboards can be read."""
         self._times = StepTimes(self.figures)
 

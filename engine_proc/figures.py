@@ -2,9 +2,8 @@
 
 from bisect import bisect_left
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from schemas.wire import Histogram
+from schemas.wire import Histogram, Stats
 
 
 def observe(histogram: Histogram, seconds: float, count: int = 1) -> None:
@@ -31,24 +30,10 @@ def quantile(histogram: Histogram, share: float) -> float | None:
     raise AssertionError("the counts have changed meanwhile")
 
 
-@dataclass(slots=True)
-class Figures:
-    """Since the model was loaded."""
-
-    ttft: Histogram
-    itl: Histogram
-    """Of every sequence that vLLM has computed, discarded candidates and beams too, until the engine process has it."""
-    prompt_tokens: int = 0
-    generated_tokens: int = 0
-    prefix_cache_queries: int = 0
-    prefix_cache_hits: int = 0
-    """Both in tokens of prompts."""
-
-
 class StepTimes:
     """The latencies of one engine step. Most of its tokens follow one of the step before, and so took the same time."""
 
-    def __init__(self, figures: Figures) -> None:
+    def __init__(self, figures: Stats) -> None:
         self._figures = figures
         self._previous = 0.0
         self._now = 0.0

@@ -91,7 +91,7 @@ class Server:
                 self._disown(client, message.ids)
                 self._reply(client, self._pong())
             case wire.AskStats():
-                self._reply(client, self._stats())
+                self._reply(client, self._pong() if self.engine is None else self.engine.figures)
             case wire.Drain():
                 self.begin_drain(message.seconds)
                 self._reply(client, self._pong())
@@ -211,19 +211,6 @@ class Server:
             stats = self.engine.stats
             pong.running, pong.waiting, pong.kv_cache_usage = stats.running, stats.waiting, stats.kv_cache_usage
         return pong
-
-    def _stats(self) -> wire.Stats | wire.Pong:
-        if self.engine is None:
-            return self._pong()
-        figures = self.engine.figures
-        return wire.Stats(
-            prompt_tokens=figures.prompt_tokens,
-            generated_tokens=figures.generated_tokens,
-            prefix_cache_queries=figures.prefix_cache_queries,
-            prefix_cache_hits=figures.prefix_cache_hits,
-            ttft=figures.ttft,
-            itl=figures.itl,
-        )
 
     def _fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
         self._reply(

@@ -198,13 +198,14 @@ class Histogram(msgspec.Struct):
 class Stats(Message, tag="stats"):
     """What the engine has done since it was loaded: the answer to `AskStats`."""
 
-    prompt_tokens: int
-    generated_tokens: int
-    prefix_cache_queries: int
-    prefix_cache_hits: int
-    """Both in tokens of prompts."""
     ttft: Histogram
     itl: Histogram
+    """Of every sequence that vLLM has computed, discarded candidates and beams too, until the engine process has it."""
+    prompt_tokens: int = 0
+    generated_tokens: int = 0
+    prefix_cache_queries: int = 0
+    prefix_cache_hits: int = 0
+    """Both in tokens of prompts."""
 
 
 class Refused(Message, tag="refused"):

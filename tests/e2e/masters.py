@@ -33,6 +33,13 @@ def replace_master(hearth: Hearth) -> None:
     wait_for_place_of(hearth, old)
 
 
+def reload_workers(hearth: Hearth) -> None:
+    """SIGHUP; returns when every worker is a new one."""
+    before = worker_pids(hearth)
+    os.kill(master_of(hearth), signal.SIGHUP)
+    until(lambda: not before & worker_pids(hearth), SECONDS, "the old workers are gone")
+
+
 def wait_for_place_of(hearth: Hearth, old: int) -> None:
     """Until the new master has noticed that the old one is gone, and has its pid file."""
     until(lambda: _pid(hearth) not in (None, old), SECONDS, "the new master has the old one's place")

@@ -1,8 +1,6 @@
 """Behind nginx, as deploy/nginx sets it up: what a client sees through it, and what the engine sees of the client."""
 
 import contextlib
-import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -14,7 +12,7 @@ import pytest
 
 from tests.e2e.activation import activated
 from tests.e2e.load import Load
-from tests.e2e.masters import SECONDS, master_of, replace_master, replaceable, worker_pids
+from tests.e2e.masters import reload_workers, replace_master, replaceable
 from tests.e2e.nginx import SHIPPED, Nginx, nginx
 from tests.harness import JSON, Hearth, chat_body, endless, until
 
@@ -115,9 +113,7 @@ def test_tls(hearth: Hearth, tmp_path: Path) -> None:
 def test_hup(hearth: Hearth, proxy: Nginx) -> None:
     with Load(proxy.url) as load:
         for _ in range(3):
-            before = worker_pids(hearth)
-            os.kill(master_of(hearth), signal.SIGHUP)
-            until(lambda: not before & worker_pids(hearth), SECONDS, "the old workers are gone")  # noqa: B023
+            reload_workers(hearth)
             load.goes_on()
     load.check()
 

@@ -1,13 +1,11 @@
 """Under load, a reload and a new master fail no request; a killed worker fails those alone that it had."""
 
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.load import Load
-from tests.e2e.masters import SECONDS, master_of, replace_master, replaceable, worker_pids
+from tests.e2e.masters import SECONDS, master_of, reload_workers, replace_master, replaceable, worker_pids
 from tests.harness import Hearth, until
 
 CLIENTS = 8
@@ -21,9 +19,7 @@ def load(hearth: Hearth) -> Iterator[Load]:
 
 def test_hup(hearth: Hearth, load: Load) -> None:
     for _ in range(3):
-        before = worker_pids(hearth)
-        os.kill(master_of(hearth), signal.SIGHUP)
-        until(lambda: not before & worker_pids(hearth), SECONDS, "the old workers are gone")  # noqa: B023
+        reload_workers(hearth)
         load.goes_on()
     load.check()
 

@@ -2,14 +2,15 @@
 
 import pytest
 
-from engine_proc.figures import Figures, StepTimes, empty, observe, quantile
+from engine_proc.figures import StepTimes, empty, observe, quantile
+from schemas.wire import Stats
 
 BOUNDS = [0.1, 1.0, 10.0]
 
 
 @pytest.fixture
-def figures() -> Figures:
-    return Figures(empty(BOUNDS), empty(BOUNDS))
+def figures() -> Stats:
+    return Stats(ttft=empty(BOUNDS), itl=empty(BOUNDS))
 
 
 def test_a_value_counts_at_the_first_bound_that_holds_it() -> None:
@@ -32,7 +33,7 @@ def test_nothing_has_no_quantile() -> None:
     assert quantile(empty(BOUNDS), 0.5) is None
 
 
-def test_first_tokens_and_those_that_follow(figures: Figures) -> None:
+def test_first_tokens_and_those_that_follow(figures: Stats) -> None:
     times = StepTimes(figures)
     times.begin(100.0)
     early = times.tokens(99.5, 0.0, 1)
