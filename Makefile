@@ -10,7 +10,7 @@ AUDIT := $(VENV)/audit
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test test-recovery lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status install test lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,9 +31,6 @@ install: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda
 
 test: lint ## every check and every test
 	$(BIN)/pytest
-
-test-recovery: $(VENV)/installed-dev ## lose the engine in every way under load; not yet part of `make test` (docs/roadmap.md)
-	$(BIN)/pytest -m recovery
 
 lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
 	$(BIN)/ruff check

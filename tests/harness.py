@@ -101,7 +101,8 @@ class Hearth:
 
     def wait_ready(self) -> None:
         self.engine("wait", "--seconds", str(LOAD_SECONDS))
-        until(lambda: self.get("/ready").status_code == 200, 10, "/ready is 200")
+        # Each request is a connection of its own, so that every web worker is asked.
+        until(lambda: all(self.get("/ready").status_code == 200 for _ in range(8)), 60, "/ready is 200")
 
     def shut_down(self) -> None:
         """End everything, whatever state it is in."""

@@ -11,7 +11,6 @@ from tests.chaos.run import Run
 from tests.harness import Hearth, processes_of
 
 
-@pytest.mark.recovery
 @pytest.mark.timeout(900)
 def test_a_minute_of_chaos_loses_nothing(tmp_path: Path) -> None:
     hearth = Hearth(tmp_path / "run", **ENVIRONMENT)
