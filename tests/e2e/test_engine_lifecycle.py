@@ -6,6 +6,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from typing import Any
 
 import psutil
 import pytest
@@ -82,10 +84,20 @@ def mixture(stack: Hearth) -> Mixture:
     return Mixture(stack)
 
 
+def start_and_stay(stack: Hearth, mixture: Mixture) -> dict[str, "Future[dict[str, Any]]"]:
+    """Again where the streams' first texts reached this process only when the engine was done: then nothing is lost."""
+    for _ in range(10):
+        running = mixture.start()
+        if stack.live():
+            return running
+        mixture.finish(running)
+    raise AssertionError("no request lived long enough to lose its engine")
+
+
 def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcome], None]) -> None:
     """Every request that is under way when the engine is lost gets the answer that it would have got anyway."""
     before = stack.welcome()
-    running = mixture.start()
+    running = start_and_stay(stack, mixture)
     lose(before)
     until(lambda: not any(future.running() for future in running.values()), LOAD_SECONDS, "all are answered")
     assert mixture.finish(running) == mixture.expected
@@ -132,7 +144,7 @@ def test_an_engine_replaced_by_hand_loses_no_request(stack: Hearth, mixture: Mix
 
 
 def test_a_drain_lets_what_is_live_end(stack: Hearth, mixture: Mixture) -> None:
-    running = mixture.start()
+    running = start_and_stay(stack, mixture)
     draining = subprocess.Popen(
         [sys.executable, "-m", "engine_proc", "drain", "--seconds", "120"], cwd=PROJECT_ROOT, env=stack.env
     )
