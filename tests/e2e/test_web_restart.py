@@ -71,6 +71,15 @@ def test_a_killed_worker_is_replaced_and_its_requests_are_aborted(hearth: Hearth
     assert "Hearth" in hearth.chat("Who are you?")
 
 
+def test_workers_that_are_still_starting_stop_too(hearth: Hearth) -> None:
+    assert hearth.web is not None
+    before = {worker.pid for worker in hearth.workers()}
+    os.kill(hearth.web.pid, signal.SIGHUP)
+    until(lambda: {worker.pid for worker in hearth.workers()} - before, 60, "new workers are forked")
+    assert hearth.stop_web() == 0
+    hearth.start_web()
+
+
 def test_stop_and_start_finds_the_engine_again(hearth: Hearth) -> None:
     assert hearth.stop_web() == 0
     began = time.monotonic()
