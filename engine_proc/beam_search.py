@@ -162,7 +162,7 @@ class BeamSearch:
         return ended, running[:width]
 
     def _candidates(self, beam: Beam, row: Distribution) -> tuple[npt.NDArray[np.int32], Logprobs]:
-        # The first is the sampled token, again; and a row may be wider than it was asked to be (see `_narrow`).
+        # The first is the sampled token, again; and a row may be wider than it was asked to be (see `logprobs.narrow`).
         wanted = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
         token_ids, logprobs = row[0][1 : wanted + 1], row[1][1 : wanted + 1].astype(np.float64)
         if self._rules.adjusts:

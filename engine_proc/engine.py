@@ -44,6 +44,7 @@ from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
 from engine_proc.figures import StepTimes, empty
+from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.resuming import counted_once, rest_of
 from schemas import wire
@@ -86,9 +87,9 @@ class _Sequence:
     detokenizer: IncrementalDetokenizer | None
     """None: raw."""
     logprobs: LogprobsProcessor | None
-    pieces: "_Pieces | None"
+    pieces: Pieces | None
     """With `logprobs`: which part of the text each token is."""
-    prompt_pieces: "_Pieces | None"
+    prompt_pieces: Pieces | None
     """Where the prompt's log probabilities are wanted."""
     prompt_token_ids: list[int]
     silent_ids: frozenset[int]
@@ -256,8 +257,8 @@ class Engine:
             stream=stream,
             detokenizer=None if raw else self._detokenizer(prepared),
             logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
-            pieces=_Pieces(tokenizer, prepared) if scored else None,
-            prompt_pieces=_Pieces(tokenizer, self.again(prepared, []))
+            pieces=self._pieces(prepared) if scored else None,
+            prompt_pieces=self._pieces(self.again(prepared, []))
             if scored and params.prompt_logprobs is not None
             else None,
             prompt_token_ids=prepared.prompt_token_ids or [],
@@ -271,6 +272,9 @@ class Engine:
         if spaced and uses_fast_detokenizer(tokenizer):
             return _SpacedDetokenizer(tokenizer, prepared)
         return IncrementalDetokenizer.from_new_request(tokenizer, prepared)
+
+    def _pieces(self, prepared: EngineCoreRequest) -> Pieces:
+        return Pieces(IncrementalDetokenizer.from_new_request(self.renderer.tokenizer, prepared))
 
     def retell(
         self,
@@ -375,7 +379,7 @@ class Engine:
         if looped:
             finish_reason = FinishReason.REPETITION
         if sequence.logprobs is not None:
-            _narrow(raw, sequence.logprobs.num_logprobs)
+            raw.new_logprobs = narrow(raw.new_logprobs, sequence.logprobs.num_logprobs)
             sequence.logprobs.update_from_output(raw)
         finished = finish_reason is not None
         if not finished and not sequence.stream:
@@ -410,13 +414,13 @@ class Engine:
         if processor.logprobs is not None and sequence.pieces is not None:
             first = sequence.sent - (sequence.resumed.tokens if sequence.resumed is not None else 0)
             new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
-            output.logprobs = [_entry(position, processor.num_logprobs, silent) for position in new]
+            output.logprobs = [entry(position, processor.num_logprobs, silent) for position in new]
             sequence.pieces.name(output.logprobs)
             output.cumulative_logprob = processor.cumulative_logprob
         if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_pieces is not None:
             tokenizer, ids = self.renderer.get_tokenizer(), sequence.prompt_token_ids
             wanted = processor.num_prompt_logprobs
-            rest = [_entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
+            rest = [entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
             beginning = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
             output.prompt_logprobs = [beginning, *rest]
             text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
@@ -433,59 +437,9 @@ def _special_ids(tokenizer: Any) -> frozenset[int]:
     return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
 
 
-class _Pieces:
-    """Says of each token which piece of the text it is, so that the pieces, put together, are the text.
-
-    vLLM names a token by what it is alone, and mends what is part of a character: not where the prompt begins with
-    one, nor where none comes of the parts.
-    """
-
-    def __init__(self, tokenizer: Any, prepared: EngineCoreRequest) -> None:
-        self._detokenizer: Any = IncrementalDetokenizer.from_new_request(tokenizer, prepared)
-        self._detokenizer.stop = []
-
-    def skip(self, token_ids: list[int]) -> None:
-        """These have been named elsewhere."""
-        self._detokenizer.update(token_ids, False)
-
-    def name(self, entries: list[TokenLogprob], whole: str | None = None) -> None:
-        """`whole`: the text of them all, where nothing follows that could complete a character."""
-        for entry in entries:
-            before = len(self._detokenizer.output_text)
-            self._detokenizer.update([entry.id], False)
-            if not entry.silent:
-                entry.text = self._detokenizer.output_text[before:]
-        if whole is not None and not entries[-1].silent:
-            entries[-1].text += whole[len(self._detokenizer.output_text) :]
-
-
 def _stack(rows: list[Row]) -> LogprobsLists:
     ids, logprobs, ranks = zip(*rows, strict=True)
     return LogprobsLists(np.stack(ids), np.stack(logprobs), np.array(ranks, dtype=np.int32))
-
-
-def _narrow(raw: EngineCoreOutput, wanted: int | None) -> None:
-    """Drop what other requests of the batch wanted: vLLM's rows are as wide as the widest wish among them."""
-    rows = raw.new_logprobs
-    if rows is not None and wanted is not None and rows.logprobs.shape[1] > wanted + 1:
-        raw.new_logprobs = rows._replace(
-            logprob_token_ids=rows.logprob_token_ids[:, : wanted + 1], logprobs=rows.logprobs[:, : wanted + 1]
-        )
-
-
-def _entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int]) -> TokenLogprob:
-    """One position of vLLM's: a dict with the chosen token first, then the likeliest."""
-    token_id, chosen = next(iter(position.items()))
-    ranked = sorted(
-        (entry for entry in position.items() if entry[1].rank <= (wanted or 0)), key=lambda entry: entry[1].rank
-    )
-    top = [(entry.decoded_token or "", other_id, _finite(entry.logprob)) for other_id, entry in ranked]
-    return TokenLogprob(chosen.decoded_token or "", token_id, _finite(chosen.logprob), top, token_id in silent)
-
-
-def _finite(logprob: float) -> float:
-    """JSON has no infinity; vLLM's own server says -9999 too."""
-    return max(logprob, -9999.0)
 
 
 def has_looped(token_ids: list[int], detection: RepetitionDetectionParams) -> bool:

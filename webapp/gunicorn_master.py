@@ -1,9 +1,11 @@
 """gunicorn's master, with two things changed.
 
-It does not wait for the workers that a reload has retired: gunicorn's own stands still in a reload until the last old worker has finished its last request. With answers that
-take minutes, that long it would replace no worker that dies, and obey neither TERM nor another HUP. And what it asks of its workers
-it asks again until they are gone, for a worker that is still starting hears nothing: gunicorn's own asks once, and
-then waits for all of `graceful_timeout`.
+It does not wait for the workers that a reload has retired: gunicorn's own stands still until the last old worker has
+finished its last request. With answers that take minutes, that long it would replace no worker that dies, and obey
+neither TERM nor another HUP.
+
+And what it asks of its workers it asks again until they are gone, for a worker that is still starting hears nothing:
+gunicorn's own asks once, and then waits for all of `graceful_timeout`.
 """
 
 import contextlib
