@@ -60,7 +60,7 @@ logconfig_dict = {
 
 
 def _find_or_start_engine() -> "subprocess.Popen[bytes]":
-    """Detached, in a session of its own, so that it outlives this process."""
+    """Detached, so that it outlives this process."""
     return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT)
 
 

@@ -112,7 +112,7 @@ def start(settings: Settings, extra: list[str]) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            start_new_session=True,
+            process_group=0,  # not a session of its own: the kernel would share the cores out between the two tiers
         )
     print(f"engine started (pid {process.pid}), log in {settings.log_file}")
     return 0

@@ -46,6 +46,7 @@ from vllm.v1.outputs import LogprobsLists
 from engine_proc.figures import StepTimes, empty
 from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.outputs import EngineGone, Output, Row, Stats
+from engine_proc.processes import YIELD_VARIABLE
 from engine_proc.resuming import counted_once, rest_of
 from schemas import wire
 from schemas.errors import invalid
@@ -464,6 +465,8 @@ def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
         # vLLM compiles some small operations (logprobs) even so, at the first request that needs them: tens of
         # seconds, and a C++ compiler that the host may not have. The processes it starts inherit this.
         os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
+    if current_platform.is_cpu():  # its workers take the cores that the web tier needs too
+        os.environ.setdefault(YIELD_VARIABLE, "0.00005")
     engine_args = AsyncEngineArgs.from_cli_args(args)
     engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
     config = engine_args.create_engine_config(UsageContext.API_SERVER)

@@ -1,7 +1,7 @@
 """The process that owns vLLM: run by the supervisor as `python -m engine_proc.model_process`.
 
 vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
-under the name `__mp_main__`. That is how all of them, however deep, die with their parent.
+under the name `__mp_main__`. That is how all of them, however deep, die with their parent, and leave cores to others.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from engine_proc.admission import Admission
 from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.loading import LoadClock
 from engine_proc.model import load_and_attach, missing_model, set_vllm_environment
-from engine_proc.processes import die_with_parent
+from engine_proc.processes import die_with_parent, yield_by_sleeping
 from engine_proc.pulse import Pulse
 from engine_proc.router import Router
 from engine_proc.server import STOPPING, Server
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 if __name__ in {"__main__", "__mp_main__"}:
     die_with_parent()
+if __name__ == "__mp_main__":
+    yield_by_sleeping()
 
 SHUTDOWN_SECONDS = 5.0
 """What vLLM's processes get to end in; the supervisor kills after `STOP_GRACE`, which is longer."""

@@ -4,10 +4,13 @@ import ctypes
 import fcntl
 import os
 import signal
+import time
 from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
+YIELD_VARIABLE = "HEARTH_YIELD_SECONDS"
+"""Set for vLLM's processes where they should not spin: see `yield_by_sleeping`."""
 
 
 def die_with_parent() -> None:
@@ -20,6 +23,17 @@ def die_with_parent() -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)  # the parent died before the call
+
+
+def yield_by_sleeping() -> None:
+    """Have `os.sched_yield` sleep for as long as `YIELD_VARIABLE` says; without it all stays as it is.
+
+    vLLM's EngineCore and workers wait for each other by yielding in a loop. The kernel lets a yield give way within the
+    session (its autogroup) or the cgroup alone, so on a host with few cores the web tier, which is in another, stood
+    still for a second and more (docs/architecture.md).
+    """
+    if (seconds := float(os.environ.get(YIELD_VARIABLE, "0"))) > 0:
+        os.sched_yield = lambda: time.sleep(seconds)
 
 
 def take_lock(path: Path) -> IO[str] | None:

@@ -1,6 +1,7 @@
 """What cannot start says why in one sentence, with a status that is not 0, and leaves nothing running."""
 
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -9,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from engine_proc.control import ask
+from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
-from tests.harness import free_port, processes_of
+from tests.harness import free_port, processes_of, until
 
 SERVE = [sys.executable, "-m", "engine_proc", "serve"]
 START = [sys.executable, "-m", "engine_proc", "start"]
@@ -93,3 +96,32 @@ def test_an_open_endpoint_without_keys(tmp_path: Path) -> None:
         failed, line = fail(command, tmp_path, ENGINE_ENDPOINT="tcp://0.0.0.0:5555")
         assert failed == status
         assert line.endswith("or set HEARTH_CURVE_KEYS")
+
+
+def test_an_engine_outlives_the_terminal_that_it_was_started_from(tmp_path: Path) -> None:
+    environment = {**os.environ, "HEARTH_RUN_DIR": str(tmp_path)}
+    shell = f"{shlex.join(START)}; echo started; sleep 600"
+    terminal = subprocess.Popen(
+        ["script", "--quiet", "--command", shell, "/dev/null"],
+        cwd=PROJECT_ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert terminal.stdout is not None
+        for line in terminal.stdout:
+            if line.strip() == "started":
+                break
+        terminal.kill()  # the pseudo-terminal hangs up
+        terminal.wait()
+        until(
+            lambda: "sleep" not in {process.name() for process in processes_of(str(tmp_path))},
+            10,
+            "the shell has heard it",
+        )
+        until(lambda: ask(f"ipc://{tmp_path}/engine.sock", wire.Ping()) is not None, 60, "the engine answers")
+    finally:
+        terminal.kill()
+        subprocess.run([sys.executable, "-m", "engine_proc", "stop"], cwd=PROJECT_ROOT, env=environment, check=True)

@@ -4,13 +4,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from engine_proc.processes import lock_holder, take_lock
+from engine_proc.processes import YIELD_VARIABLE, lock_holder, take_lock, yield_by_sleeping
 from schemas.endpoint import PROJECT_ROOT
 from tests.engine_proc.helpers import gone
 from tests.harness import until
@@ -122,3 +123,19 @@ def test_a_grandchild_dies_when_its_own_parent_is_killed() -> None:
         until(lambda: gone(pids[2]), 5, "the grandchild is gone")
         assert not gone(head.pid)
         head.kill()
+
+
+def test_vllms_processes_sleep_where_they_would_spin(monkeypatch: pytest.MonkeyPatch) -> None:
+    from vllm.distributed.utils import sched_yield
+
+    slept: list[float] = []
+    monkeypatch.setattr(os, "sched_yield", os.sched_yield)  # puts it back
+    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setenv(YIELD_VARIABLE, "0")
+    yield_by_sleeping()
+    sched_yield()
+    assert not slept
+    monkeypatch.setenv(YIELD_VARIABLE, "0.5")
+    yield_by_sleeping()
+    sched_yield()
+    assert slept == [0.5]
