@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.log_lines import LogLines  # noqa: E402
+from webapp.gunicorn_logger import HearthLogger  # noqa: E402
 from webapp.gunicorn_master import HearthArbiter  # noqa: E402
 from webapp.gunicorn_worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
@@ -39,6 +40,7 @@ gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for it
 bind = settings.bind
 chdir = str(ROOT)
 worker_class = HearthWorker
+logger_class = HearthLogger
 workers = int(os.environ.get("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4)))
 worker_connections = 4096
 keepalive = 75  # longer than any proxy keeps an idle connection, so that none meets a closed one

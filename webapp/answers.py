@@ -13,6 +13,7 @@ from schemas.replies import Shape
 from schemas.wire import Welcome
 from webapp import sse
 from webapp.auth import caller
+from webapp.direct import direct_writer
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch, cut_off_when_stuck
 from webapp.reply import HungUp, Reply
@@ -68,7 +69,14 @@ def _stream(
     reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: OnComplete | None
 ) -> Response:
     record.status = "200"
-    events = sse.events(reply, shape, include_usage=wanted.include_usage, on_text=record.text, on_complete=on_complete)
+    events = sse.events(
+        reply,
+        shape,
+        include_usage=wanted.include_usage,
+        on_text=record.text,
+        on_complete=on_complete,
+        direct=direct_writer(request.environ, shape, reply.wake) if on_complete is None else None,
+    )
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
 

@@ -24,6 +24,8 @@ ENGINE_SILENCE_LIMIT = 10.0
 FIRST_ANSWER_SECONDS = 2.0
 """How long a worker's first request waits to hear from the engine."""
 SEND_QUEUE = 10_000
+READ_AT_ONCE = 64
+"""Messages that are read before what they brought is written."""
 
 
 class EngineClient:
@@ -38,6 +40,8 @@ class EngineClient:
         self.load = wire.Load()
         self.refusal: str | None = None
         self.live: dict[int, Reply] = {}
+        self._touched: set[Reply] = set()
+        """Those that the last messages have brought something for."""
         self._ids = itertools.count(1)
         self._given_up: list[int] = []
         """Ids that a silent engine may still work on, should it come back."""
@@ -131,21 +135,35 @@ class EngineClient:
     def _receive(self) -> None:
         assert self._socket is not None
         while True:
-            payload = self._socket.recv()
-            try:
-                message = wire.decode_to_web(payload)
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                log.warning("ignored a message that is not of this protocol: %s", error)
-                continue
-            self._heard_at = time.monotonic()
-            if isinstance(message, wire.Deltas):
-                live = self.live
-                for delta in message.batch:
-                    reply = live.get(delta.id)
-                    if reply is not None:
-                        reply.put(delta)
+            self._on_payload(self._socket.recv())
+            for _ in range(READ_AT_ONCE):  # where steps have piled up, a stream's deltas leave in one write
+                try:
+                    payload = self._socket.recv(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                self._on_payload(payload)
             else:
-                self._on_message(message)
+                gevent.sleep(0)  # more may have piled up than is ever read: others must have their turn
+            touched, self._touched = self._touched, set()
+            for reply in touched:
+                reply.deliver()
+
+    def _on_payload(self, payload: bytes) -> None:
+        try:
+            message = wire.decode_to_web(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            log.warning("ignored a message that is not of this protocol: %s", error)
+            return
+        self._heard_at = time.monotonic()
+        if isinstance(message, wire.Deltas):
+            live, touched = self.live, self._touched
+            for delta in message.batch:
+                reply = live.get(delta.id)
+                if reply is not None:
+                    reply.put(delta)
+                    touched.add(reply)
+        else:
+            self._on_message(message)
 
     def _on_message(self, message: wire.ToWeb) -> None:
         match message:

@@ -1,5 +1,6 @@
 """One live request in a web worker: what the engine has sent of it, until its own greenlet takes it."""
 
+import logging
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
@@ -9,6 +10,8 @@ from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError
+
+log = logging.getLogger("hearth.reply")
 
 MAX_WAITING = 8192
 """Items that may wait for one slow client; past that the request ends, so that memory has a bound."""
@@ -38,6 +41,10 @@ class Reply:
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
+        self._asleep = False
+        """The request's greenlet waits for more."""
+        self.direct: Callable[[list[wire.Delta]], bool] | None = None
+        """May write deltas while the request's greenlet sleeps; False where they are to be queued after all."""
         self._open_choices = generate.choices
         self._hung_up = False
         self._accepted = False
@@ -121,6 +128,7 @@ class Reply:
             self._put(accepted)
 
     def put(self, delta: wire.Delta) -> None:
+        """Queue it. `deliver` follows, when all that has come for this request is queued."""
         if len(self._waiting) >= MAX_WAITING:
             self.close()
             self.fail(ApiError(503, "The client reads too slowly.", type="server_error", code="slow_reader"))
@@ -129,7 +137,23 @@ class Reply:
             self._ended.append(delta.index)
         elif self.generate.stream:
             self._sent[delta.index].extend(delta.token_ids)
-        self._put(delta)
+        self._waiting.append(delta)
+
+    def deliver(self) -> None:
+        """Have what waits written, or wake who writes it."""
+        if self._asleep and self.direct is not None and all(map(_is_text, self._waiting)):
+            try:
+                written = self.direct(self._waiting)  # type: ignore[arg-type]
+            except Exception:  # whatever it is, it is raised again where it ends this request alone
+                log.exception("%s cannot be written", self.generate.name)
+                self.direct, written = None, False
+            if written:
+                self._waiting = []
+                return
+        self._event.set()
+
+    def wake(self) -> None:
+        self._event.set()
 
     def fail(self, error: ApiError) -> None:
         self._put(error)
@@ -141,6 +165,15 @@ class Reply:
     def _sleep(self, timeout: float | None) -> None:
         if not self._hung_up:
             self._event.clear()  # set by what has been taken since without waiting
-            self._event.wait(timeout)
+            self._asleep = True
+            try:
+                self._event.wait(timeout)
+            finally:
+                self._asleep = False
         if self._hung_up:
             raise HungUp
+
+
+def _is_text(item: Item) -> bool:
+    """It ends nothing, and so nothing but its text follows from it."""
+    return isinstance(item, wire.Delta) and item.finish_reason is None

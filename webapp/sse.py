@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
 from schemas.replies import Shape, encode_json
+from webapp.direct import DirectWriter
 from webapp.reply import HungUp, Reply
 
 OnComplete = Callable[[str], str | None]
@@ -22,19 +23,24 @@ def events(
     include_usage: bool,
     on_text: Callable[[], None],
     on_complete: OnComplete | None = None,
+    direct: DirectWriter | None = None,
 ) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called at each text.
 
     `on_complete` gets the first choice's text before the last write, and may return a warning for the client. An error
-    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
+    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`. After the first write,
+    `direct` may write what comes between two items.
     """
     opening = shape.opening_chunks()
     first_choice: list[str] = []
     try:
         while not reply.finished:
             deltas = reply.deltas(PING_SECONDS)
+            if direct is not None:
+                direct.flush()
             if not deltas:
-                yield PING
+                if direct is None or direct.silent_for(PING_SECONDS):
+                    yield PING
                 continue
             on_text()
             chunks = b"".join([shape.chunk(delta) for delta in deltas])
@@ -46,7 +52,11 @@ def events(
                 chunks += shape.warning_chunk() + (shape.usage_chunk() if include_usage else b"") + DONE
             yield opening + chunks
             opening = b""
+            if direct is not None:
+                reply.direct = direct.take
     except ApiError as error:
+        if direct is not None:
+            direct.flush()
         yield b"data: " + encode_json(error.body()) + b"\n\n"
     except HungUp:
         pass

@@ -53,6 +53,7 @@ def test_the_first_delta_is_waited_for(reply: Reply) -> None:
     assert not waiting.ready()
 
     reply.put(delta("a"))
+    reply.deliver()
     assert [item.text for item in waiting.get(timeout=5)] == ["a"]
 
 
