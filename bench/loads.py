@@ -11,8 +11,9 @@ CONNECTIONS = (1, 16, 64, 256, 1000)
 REQUESTS = {1: 8, 16: 64, 64: 512, 256: 768, 1000: 1000}
 """In all, by connections: enough for some seconds, and the same for every contender."""
 LONG_PROMPT_TOKENS = 1500
+LONG_PROMPT_SENTENCE = "Hearth and the rest of the day, "
 LONG_PROMPT_REPEATS = 185
-"""Of a sentence, so that the demo model's tokenizer makes about that many tokens of them."""
+"""The demo model's tokenizer makes about so many tokens of them."""
 ENGINE_TOKENS_PER_SECOND = 7000
 """A guess, for the progress line alone."""
 
@@ -55,7 +56,7 @@ class Load:
         subject = SUBJECTS[number % len(SUBJECTS)]
         text = f"Tell me about {subject}."
         if self.long_prompt:  # the number comes first, so that no prompt begins as another does and is found cached
-            text = f"Story {number}. " + f"{subject} and the rest of the day, ".capitalize() * LONG_PROMPT_REPEATS
+            text = f"Story {number}. " + LONG_PROMPT_SENTENCE * LONG_PROMPT_REPEATS
         return [{"role": "user", "content": text}]
 
     def _body(self, number: int) -> dict[str, Any]:
