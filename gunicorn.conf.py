@@ -19,6 +19,7 @@ TRY_THIS = """\
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
+from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.log_lines import LogLines  # noqa: E402
 from webapp.gunicorn_logger import HearthLogger  # noqa: E402
@@ -33,7 +34,7 @@ except (EndpointError, ValueError, OSError) as error:
     sys.exit(f"hearth: {error}")
 
 # Workers are forked from the master: what it has imported of ours they would run for ever, reload or not.
-for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas"}]:
+for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas", "engine_proc"}]:
     del sys.modules[name]
 
 gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for it
@@ -72,8 +73,8 @@ def on_starting(server: Any) -> None:
 
 
 def on_reload(server: Any) -> None:
-    """Not waited for: the new workers must answer at once. The master reaps it as it does its workers."""
-    if settings.engine_spawn:
+    """No process is spent on it while an engine runs, and none waited for: the new workers must answer at once."""
+    if settings.engine_spawn and lock_holder(settings.run_dir / LOCK_FILE) is None:
         _find_or_start_engine()
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import IO
 
 _PR_SET_PDEATHSIG = 1
+LOCK_FILE = "engine.lock"
+"""In the run directory: held by the engine that runs."""
 YIELD_VARIABLE = "HEARTH_YIELD_SECONDS"
 """Set for vLLM's processes where they should not spin: see `yield_by_sleeping`."""
 

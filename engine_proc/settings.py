@@ -8,6 +8,7 @@ from pathlib import Path
 from environs import Env, validate
 
 from engine_proc.exits import EXIT_USAGE
+from engine_proc.processes import LOCK_FILE
 from schemas.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
 
@@ -40,7 +41,7 @@ class Settings:
 
     @property
     def lock_file(self) -> Path:
-        return self.run_dir / "engine.lock"
+        return self.run_dir / LOCK_FILE
 
     @property
     def log_file(self) -> Path:
