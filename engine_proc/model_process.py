@@ -109,6 +109,9 @@ async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str],
         return loading.result()
     except SystemExit as error:  # argparse
         return EXIT_USAGE if error.code else 0
+    except OSError as error:  # a file or a hub that is not there: the sentence says which
+        log.error("the model could not be loaded: %s", " ".join(str(error).split()))
+        return EXIT_LOAD_FAILED
     except Exception:
         log.exception("the model could not be loaded")
         return EXIT_LOAD_FAILED

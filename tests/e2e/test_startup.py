@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from engine_proc.control import ask
+from engine_proc.exits import EXIT_LOAD_FAILED
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 from tests.harness import free_port, processes_of, until
@@ -96,6 +97,14 @@ def test_an_open_endpoint_without_keys(tmp_path: Path) -> None:
         failed, line = fail(command, tmp_path, ENGINE_ENDPOINT="tcp://0.0.0.0:5555")
         assert failed == status
         assert line.endswith("or set HEARTH_CURVE_KEYS")
+
+
+def test_a_model_that_no_hub_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    load = [sys.executable, "-m", "engine_proc.model_process", "--model", "no/such-model"]
+    status, sentence = fail(load, tmp_path, MODEL="no/such-model")
+    assert status == EXIT_LOAD_FAILED
+    assert "hearth.model_process the model could not be loaded: " in sentence
 
 
 def test_an_engine_outlives_the_terminal_that_it_was_started_from(tmp_path: Path) -> None:
