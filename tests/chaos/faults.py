@@ -29,11 +29,12 @@ def kill_the_model_process(hearth: Hearth, dice: random.Random) -> None:
 
 
 def kill_one_of_vllms_processes(hearth: Hearth, dice: random.Random) -> None:
-    dice.choice(psutil.Process(hearth.welcome().pid).children(recursive=True)).kill()
+    for process in dice.sample(processes := _vllms_processes(hearth), min(1, len(processes))):
+        process.kill()
 
 
 def hang_a_step(hearth: Hearth, dice: random.Random) -> None:
-    for process in psutil.Process(hearth.welcome().pid).children(recursive=True):
+    for process in _vllms_processes(hearth):
         process.suspend()
 
 
@@ -44,6 +45,12 @@ def freeze_the_model_process(hearth: Hearth, dice: random.Random) -> None:
 def replace_the_engine(hearth: Hearth, dice: random.Random) -> None:
     hearth.engine("stop")
     hearth.engine("start")
+
+
+def _vllms_processes(hearth: Hearth) -> list[psutil.Process]:
+    """None where the engine has been lost anyway, a moment ago, and the next begins to load."""
+    processes: list[psutil.Process] = psutil.Process(hearth.welcome().pid).children(recursive=True)
+    return processes
 
 
 WEB_FAULTS: list[Fault] = [kill_a_web_worker, reload_the_web_tier]
