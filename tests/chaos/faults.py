@@ -29,8 +29,8 @@ def kill_the_model_process(hearth: Hearth, dice: random.Random) -> None:
 
 
 def kill_one_of_vllms_processes(hearth: Hearth, dice: random.Random) -> None:
-    for process in dice.sample(processes := _vllms_processes(hearth), min(1, len(processes))):
-        process.kill()
+    if processes := _vllms_processes(hearth):
+        dice.choice(processes).kill()
 
 
 def hang_a_step(hearth: Hearth, dice: random.Random) -> None:
