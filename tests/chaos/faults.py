@@ -81,9 +81,9 @@ class Faults:
     async def _hit_web(self, every: float) -> None:
         while await self._calm(every * self._dice.uniform(0.5, 1.5)):
             fault = self._dice.choice(WEB_FAULTS)
-            await self._do(fault)
-            if fault is kill_a_web_worker:
+            if fault is kill_a_web_worker:  # noted before: whom it hits may be told before this task goes on
                 self.workers_killed_at.append(time.monotonic())
+            await self._do(fault)
 
     async def _hit_engine(self, after: float) -> None:
         while await self._calm(0.5):
