@@ -1,6 +1,7 @@
 """gunicorn's gevent worker, with two things changed: its errors are JSON, and it does not wait for idle connections."""
 
 import contextlib
+import gc
 import signal
 import socket
 import time
@@ -20,6 +21,8 @@ IDLE_BEFORE_CLOSE = 6.0
 Whoever uses a connection again while it is being closed loses that request. httpx, and so OpenAI's SDK, uses none that
 has been idle for 5 s, nor does nginx with deploy/nginx/hearth.conf: they meet no such moment.
 """
+GARBAGE_AT_ONCE = 10_000
+"""Objects between two looks for garbage in cycles. Tokens make none; with Python's 700, looking was a tenth of them."""
 LOOK_EVERY = 0.25
 """Seconds between two looks of a stopping worker at its idle connections."""
 
@@ -64,6 +67,9 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         return _KeepAlive(self)
 
     def run(self) -> None:
+        gc.collect()
+        gc.freeze()  # nothing of the application is garbage
+        gc.set_threshold(GARBAGE_AT_ONCE)
         gevent.spawn(self._close_idle_when_stopping)
         super().run()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the master repeats it, and must not cut the last messages off
