@@ -5,6 +5,7 @@ back, a timer, and four layers of generators, which is most of what a token cost
 more, the receiving greenlet writes for it; as soon as the client's socket takes no more, it is woken and writes itself.
 """
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,7 @@ class DirectWriter:
         self._shape = shape
         self._wake = wake
         self._rest = b""
-        self._wrote_at = 0.0
+        self._wrote_at = -math.inf
 
     def take(self, deltas: list[Delta]) -> bool:
         """Write these in one piece, without waiting. False: not now, they are for the request's own greenlet."""
@@ -52,8 +53,9 @@ class DirectWriter:
             rest, self._rest = self._rest, b""
             self._connection.sendall(rest)
 
-    def silent_for(self, seconds: float) -> bool:
-        return time.monotonic() - self._wrote_at >= seconds
+    def silence(self) -> float:
+        """Seconds since it has last written."""
+        return time.monotonic() - self._wrote_at
 
 
 def direct_writer(environ: dict[str, Any], shape: Shape, wake: Callable[[], None]) -> DirectWriter | None:

@@ -33,13 +33,17 @@ def events(
     """
     opening = shape.opening_chunks()
     first_choice: list[str] = []
+    patience = PING_SECONDS
     try:
         while not reply.finished:
-            deltas = reply.deltas(PING_SECONDS)
+            deltas = reply.deltas(patience)
+            patience = PING_SECONDS
             if direct is not None:
                 direct.flush()
             if not deltas:
-                if direct is None or direct.silent_for(PING_SECONDS):
+                if direct is not None and direct.silence() < PING_SECONDS:
+                    patience = PING_SECONDS - direct.silence()
+                else:
                     yield PING
                 continue
             on_text()

@@ -120,10 +120,16 @@ def test_what_cannot_be_shaped_ends_its_own_request_alone(stream: Stream, caplog
     assert "one cannot be written" in caplog.text
 
 
-def test_silence_is_what_neither_has_written_into(stream: Stream) -> None:
-    assert stream.direct.silent_for(15)
-    stream.direct.take([wire.Delta(1, 0, "a", [1])])
-    assert not stream.direct.silent_for(15)
+def test_a_ping_comes_after_a_silence_of_both(stream: Stream, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sse, "PING_SECONDS", 1.0)
+    stream.put("a")
+    for _ in range(8):  # longer than a ping's time, in shorter steps
+        gevent.sleep(0.2)
+        stream.put("b")
+        stream.client.recv(65536)
+    assert sse.PING not in stream.items
+    gevent.sleep(1.5)
+    assert sse.PING in stream.items
 
 
 @pytest.mark.parametrize(
