@@ -13,7 +13,7 @@ from schemas.replies import Shape
 from schemas.wire import Welcome
 from webapp import sse
 from webapp.auth import caller
-from webapp.direct import direct_writer
+from webapp.direct import DirectWriter, chunked_connection
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch, cut_off_when_stuck
 from webapp.reply import HungUp, Reply
@@ -74,8 +74,8 @@ def _stream(
         shape,
         include_usage=wanted.include_usage,
         on_text=record.text,
+        direct=DirectWriter(chunked_connection(request.environ) if on_complete is None else None, shape),
         on_complete=on_complete,
-        direct=direct_writer(request.environ, shape, reply.wake) if on_complete is None else None,
     )
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 

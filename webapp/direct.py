@@ -7,7 +7,6 @@ more, the receiving greenlet writes for it; as soon as the client's socket takes
 
 import math
 import time
-from collections.abc import Callable
 from typing import Any
 
 from gevent.socket import socket as GeventSocket
@@ -19,48 +18,45 @@ AT_ONCE = 0.0
 """gevent's word for a send that does not wait."""
 
 
-class DirectWriter:
-    """Writes chunks of an HTTP/1.1 body whose headers have left."""
+def chunked_connection(environ: dict[str, Any]) -> GeventSocket | None:
+    """The client's socket, where the body is sent as plain chunks: not in HTTP/1.0, nor over gunicorn's TLS."""
+    connection = environ.get("gunicorn.socket")
+    return connection if type(connection) is GeventSocket and environ.get("SERVER_PROTOCOL") == "HTTP/1.1" else None
 
-    def __init__(self, connection: GeventSocket, shape: Shape, wake: Callable[[], None]) -> None:
-        """`wake`: the request's greenlet is to `flush`."""
+
+class DirectWriter:
+    """Writes chunks of a body whose headers have left. Without a connection it is never ready."""
+
+    def __init__(self, connection: GeventSocket | None, shape: Shape) -> None:
         self._connection = connection
         self._shape = shape
-        self._wake = wake
         self._rest = b""
         self._wrote_at = -math.inf
 
-    def take(self, deltas: list[Delta]) -> bool:
-        """Write these in one piece, without waiting. False: not now, they are for the request's own greenlet."""
-        if self._rest:
-            return False
+    @property
+    def ready(self) -> bool:
+        """All that it was given has left."""
+        return self._connection is not None and not self._rest
+
+    def write(self, deltas: list[Delta]) -> None:
+        """In one piece, without waiting; where it is not `ready` afterwards, `flush` writes the rest."""
+        assert self._connection is not None
         events = b"".join([self._shape.chunk(delta) for delta in deltas])
-        if events:
-            self._wrote_at = time.monotonic()
-            chunk = b"%x\r\n%b\r\n" % (len(events), events)
-            try:
-                sent = self._connection.send(chunk, 0, AT_ONCE)
-            except OSError:  # it takes nothing now, or is gone: `flush` finds out which
-                sent = 0
-            if sent < len(chunk):
-                self._rest = chunk[sent:]
-                self._wake()
-        return True
+        if not events:
+            return
+        self._wrote_at = time.monotonic()
+        chunk = b"%x\r\n%b\r\n" % (len(events), events)
+        try:
+            self._rest = chunk[self._connection.send(chunk, 0, AT_ONCE) :]
+        except OSError:  # it takes nothing now, or is gone: `flush` finds out which
+            self._rest = chunk
 
     def flush(self) -> None:
         """Write what is left over, and wait for it. Raises `OSError` where the client has gone."""
-        if self._rest:
+        if self._connection is not None and self._rest:
             rest, self._rest = self._rest, b""
             self._connection.sendall(rest)
 
     def silence(self) -> float:
         """Seconds since it has last written."""
         return time.monotonic() - self._wrote_at
-
-
-def direct_writer(environ: dict[str, Any], shape: Shape, wake: Callable[[], None]) -> DirectWriter | None:
-    """None where the body is not sent as plain HTTP/1.1 chunks: HTTP/1.0, TLS in gunicorn, another server."""
-    connection = environ.get("gunicorn.socket")
-    if type(connection) is not GeventSocket or environ.get("SERVER_PROTOCOL") != "HTTP/1.1":
-        return None
-    return DirectWriter(connection, shape, wake)

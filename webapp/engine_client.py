@@ -40,8 +40,6 @@ class EngineClient:
         self.load = wire.Load()
         self.refusal: str | None = None
         self.live: dict[int, Reply] = {}
-        self._touched: set[Reply] = set()
-        """Those that the last messages have brought something for."""
         self._ids = itertools.count(1)
         self._given_up: list[int] = []
         """Ids that a silent engine may still work on, should it come back."""
@@ -135,20 +133,21 @@ class EngineClient:
     def _receive(self) -> None:
         assert self._socket is not None
         while True:
-            self._on_payload(self._socket.recv())
+            touched: set[Reply] = set()
+            self._on_payload(self._socket.recv(), touched)
             for _ in range(READ_AT_ONCE):  # where steps have piled up, a stream's deltas leave in one write
                 try:
                     payload = self._socket.recv(zmq.NOBLOCK)
                 except zmq.Again:
                     break
-                self._on_payload(payload)
+                self._on_payload(payload, touched)
             else:
                 gevent.sleep(0)  # more may have piled up than is ever read: others must have their turn
-            touched, self._touched = self._touched, set()
             for reply in touched:
                 reply.deliver()
 
-    def _on_payload(self, payload: bytes) -> None:
+    def _on_payload(self, payload: bytes, touched: set[Reply]) -> None:
+        """`touched` gets those that it brings deltas for."""
         try:
             message = wire.decode_to_web(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -156,7 +155,7 @@ class EngineClient:
             return
         self._heard_at = time.monotonic()
         if isinstance(message, wire.Deltas):
-            live, touched = self.live, self._touched
+            live = self.live
             for delta in message.batch:
                 reply = live.get(delta.id)
                 if reply is not None:

@@ -10,6 +10,7 @@ from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError
+from webapp.direct import DirectWriter
 
 log = logging.getLogger("hearth.reply")
 
@@ -43,8 +44,8 @@ class Reply:
         self._event = Event()
         self._asleep = False
         """The request's greenlet waits for more."""
-        self.direct: Callable[[list[wire.Delta]], bool] | None = None
-        """May write deltas while the request's greenlet sleeps; False where they are to be queued after all."""
+        self.direct: DirectWriter | None = None
+        """Writes deltas, if it can, while the request's greenlet sleeps."""
         self._open_choices = generate.choices
         self._hung_up = False
         self._accepted = False
@@ -141,18 +142,17 @@ class Reply:
 
     def deliver(self) -> None:
         """Have what waits written, or wake who writes it."""
-        if self._asleep and self.direct is not None and all(map(_is_text, self._waiting)):
+        direct = self.direct
+        if self._asleep and direct is not None and direct.ready and all(map(_is_text, self._waiting)):
             try:
-                written = self.direct(self._waiting)  # type: ignore[arg-type]
+                direct.write(self._waiting)  # type: ignore[arg-type]
             except Exception:  # whatever it is, it is raised again where it ends this request alone
                 log.exception("%s cannot be written", self.generate.name)
-                self.direct, written = None, False
-            if written:
+                self.direct = None
+            else:
                 self._waiting = []
-                return
-        self._event.set()
-
-    def wake(self) -> None:
+                if direct.ready:
+                    return
         self._event.set()
 
     def fail(self, error: ApiError) -> None:

@@ -22,14 +22,14 @@ def events(
     *,
     include_usage: bool,
     on_text: Callable[[], None],
+    direct: DirectWriter,
     on_complete: OnComplete | None = None,
-    direct: DirectWriter | None = None,
 ) -> Iterator[bytes]:
-    """One item per write: all deltas that are waiting leave together. `on_text` is called at each text.
+    """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
 
     `on_complete` gets the first choice's text before the last write, and may return a warning for the client. An error
-    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`. After the first write,
-    `direct` may write what comes between two items.
+    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`. After the first item,
+    `direct` writes what it can in between.
     """
     opening = shape.opening_chunks()
     first_choice: list[str] = []
@@ -38,10 +38,9 @@ def events(
         while not reply.finished:
             deltas = reply.deltas(patience)
             patience = PING_SECONDS
-            if direct is not None:
-                direct.flush()
+            direct.flush()
             if not deltas:
-                if direct is not None and direct.silence() < PING_SECONDS:
+                if direct.silence() < PING_SECONDS:
                     patience = PING_SECONDS - direct.silence()
                 else:
                     yield PING
@@ -56,11 +55,9 @@ def events(
                 chunks += shape.warning_chunk() + (shape.usage_chunk() if include_usage else b"") + DONE
             yield opening + chunks
             opening = b""
-            if direct is not None:
-                reply.direct = direct.take
+            reply.direct = direct
     except ApiError as error:
-        if direct is not None:
-            direct.flush()
+        direct.flush()
         yield b"data: " + encode_json(error.body()) + b"\n\n"
     except HungUp:
         pass

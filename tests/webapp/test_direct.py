@@ -1,5 +1,6 @@
 """Streams written by the receiving greenlet: what leaves, in which order, and what happens where a client is slow."""
 
+import contextlib
 import socket as plain
 from collections.abc import Iterator
 
@@ -10,7 +11,7 @@ from gevent import socket as gsocket
 from schemas import wire
 from schemas.replies import CompletionShape
 from webapp import sse
-from webapp.direct import DirectWriter, direct_writer
+from webapp.direct import DirectWriter, chunked_connection
 from webapp.reply import Reply
 
 
@@ -24,7 +25,7 @@ class Stream:
         self.server = gsocket.socket(fileno=server.detach())
         self.reply = Reply(wire.Generate(id=1, name="one", messages=[], stream=True), lambda _: None)
         self.shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
-        self.direct = DirectWriter(self.server, self.shape, self.reply.wake)
+        self.direct = DirectWriter(self.server, self.shape)
         self.items: list[bytes] = []
         self.greenlet = gevent.spawn(self._write)
 
@@ -38,10 +39,10 @@ class Stream:
         self.reply.put(wire.Delta(1, 0, text, [1], finish))
         self.reply.deliver()
 
-    def read(self) -> bytes:
-        """The body without its framing."""
+    def read(self, begun: bytes = b"") -> bytes:
+        """The body without its framing. `begun`: what has been read of it."""
         gevent.sleep(0)
-        data = b"".join(iter(lambda: gevent.get_hub().threadpool.apply(self.client.recv, (65536,)), b""))
+        data = begun + b"".join(iter(lambda: gevent.get_hub().threadpool.apply(self.client.recv, (65536,)), b""))
         body = b""
         while data:
             size, _, data = data.partition(b"\r\n")
@@ -98,7 +99,33 @@ def test_a_client_that_reads_late_gets_all_in_order(stream: Stream) -> None:
     stream.put("", "stop")
     assert texts(stream.read()) == [*written, ""]
     assert stream.shape.completion_tokens == 502, "each token is counted once"
-    assert len(stream.items) < 250, "some was written directly"
+
+
+def test_the_rest_of_what_was_cut_off_does_not_wait_for_more(stream: Stream) -> None:
+    stream.put("a")
+    gevent.sleep(0.01)
+    stream.put("x" * 100_000)
+    received = b""
+    while not received.endswith(b"}\n\n\r\n") or b"x" not in received:
+        received += gevent.get_hub().threadpool.apply(stream.client.recv, (65536,))
+    stream.put("", "stop")
+    assert texts(stream.read(received)) == ["a", "x" * 100_000, ""]
+
+
+def test_nothing_comes_between_while_the_requests_own_greenlet_writes(stream: Stream) -> None:
+    stream.put("a")
+    gevent.sleep(0.01)
+    stream.put("x" * 100_000)
+    gevent.sleep(0.01)  # it waits for the client to take the rest
+    received = stream.client.recv(2048)
+    stream.client.setblocking(False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            received += stream.client.recv(65536)
+    stream.client.settimeout(30)
+    stream.put("b")  # there is room again, and it has not heard of that
+    stream.put("", "stop")
+    assert texts(stream.read(received)) == ["a", "x" * 100_000, "b", ""]
 
 
 def test_a_client_that_has_gone_ends_its_own_greenlet_alone(stream: Stream) -> None:
@@ -137,10 +164,9 @@ def test_a_ping_comes_after_a_silence_of_both(stream: Stream, monkeypatch: pytes
 )
 def test_only_chunks_of_http_1_1_are_written_directly(stream: Stream, protocol: str | None, direct: bool) -> None:
     environ = {"gunicorn.socket": stream.server, "SERVER_PROTOCOL": protocol}
-    assert (direct_writer(environ, stream.shape, stream.reply.wake) is not None) is direct
+    assert (chunked_connection(environ) is stream.server) is direct
 
 
 def test_other_sockets_are_left_to_their_server(stream: Stream) -> None:
-    environ = {"gunicorn.socket": stream.client, "SERVER_PROTOCOL": "HTTP/1.1"}
-    assert direct_writer(environ, stream.shape, stream.reply.wake) is None
-    assert direct_writer({"SERVER_PROTOCOL": "HTTP/1.1"}, stream.shape, stream.reply.wake) is None
+    assert chunked_connection({"gunicorn.socket": stream.client, "SERVER_PROTOCOL": "HTTP/1.1"}) is None
+    assert chunked_connection({"SERVER_PROTOCOL": "HTTP/1.1"}) is None

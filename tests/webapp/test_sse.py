@@ -11,6 +11,7 @@ from schemas import wire
 from schemas.errors import ApiError
 from schemas.replies import ChatShape, CompletionShape, Shape
 from webapp import sse
+from webapp.direct import DirectWriter
 from webapp.reply import Reply
 
 
@@ -25,7 +26,7 @@ def reply() -> Reply:
 
 def stream(reply: Reply, kind: type[Shape] = CompletionShape, *, usage: bool = False) -> Iterator[bytes]:
     shape = kind("fake", reply.generate.choices, with_logprobs=False, include_usage=usage)
-    return sse.events(reply, shape, include_usage=usage, on_text=lambda: None)
+    return sse.events(reply, shape, include_usage=usage, on_text=lambda: None, direct=DirectWriter(None, shape))
 
 
 def parse(writes: list[bytes]) -> list[Any]:
@@ -133,7 +134,8 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
     reply = Reply(wire.Generate(id=1, name="", messages=[], n=2, stream=True), lambda _: None)
     told: list[str] = []
     shape = ChatShape("fake", 2, with_logprobs=False, include_usage=False)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, on_complete=told.append)
+    direct = DirectWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)
     for item in (delta("one "), delta("x", "stop", index=1)):
         reply.put(item)
     if writes == 2:
@@ -148,7 +150,8 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
 def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
     told: list[str] = []
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, on_complete=told.append)
+    direct = DirectWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)
     reply.put(delta("one "))
     reply.fail(ApiError(503, "Gone."))
 
@@ -159,7 +162,8 @@ def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
 def test_each_text_is_told_to_the_log(reply: Reply) -> None:
     told: list[None] = []
     shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: told.append(None))
+    direct = DirectWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: told.append(None), direct=direct)
     reply.put(delta("one "))
     next(events)
     assert len(told) == 1
