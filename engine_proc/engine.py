@@ -47,7 +47,7 @@ from engine_proc.figures import StepTimes, empty
 from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.processes import YIELD_VARIABLE
-from engine_proc.resuming import counted_once, rest_of
+from engine_proc.resuming import Resumed
 from schemas import wire
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
@@ -100,23 +100,7 @@ class _Sequence:
     last: float = 0.0
     sent: int = field(default=0)
     """Tokens already reported."""
-    resumed: "_Resumed | None" = None
-
-
-@dataclass(slots=True)
-class _Resumed:
-    """Of a sequence that another engine has begun: vLLM takes what that one has sent for a part of the prompt."""
-
-    prepared: EngineCoreRequest
-    """As it was before it was begun at all."""
-    tokens: int
-    """That other engines have sent."""
-    counted: frozenset[int]
-    """See `resuming.counted_once`."""
-    request_id: str
-    """vLLM's name of it now: another one each time that it is begun anew."""
-    stale: bool = False
-    """One of `counted` has come."""
+    resumed: Resumed | None = None
 
 
 class Engine:
@@ -225,28 +209,18 @@ class Engine:
         if sequence.pieces is not None:
             sequence.pieces.skip(sent)
         sequence.sent = len(sent)
-        sequence.resumed = _Resumed(prepared, len(sent), frozenset(), prepared.request_id)
-        return self._rest(sequence.resumed, sent)
+        sequence.resumed = Resumed(prepared, len(sent), prepared.request_id)
+        request: EngineCoreRequest = sequence.resumed.rest(sent)
+        return request
 
-    def _rest(self, resumed: _Resumed, sent: list[int]) -> EngineCoreRequest:
-        prepared, params = resumed.prepared, resumed.prepared.sampling_params
-        assert params is not None
-        resumed.counted, resumed.stale = counted_once(params, sent), False
-        return msgspec.structs.replace(
-            prepared,
-            request_id=resumed.request_id,
-            prompt_token_ids=[*(prepared.prompt_token_ids or ()), *sent],
-            sampling_params=rest_of(params, sent),
-        )
-
-    async def _begin_anew(self, key: str, sequence: _Sequence, resumed: _Resumed) -> None:
+    async def _begin_anew(self, key: str, sequence: _Sequence, resumed: Resumed) -> None:
         """So that the presence penalty of a token that has come again is not charged twice."""
         assert sequence.detokenizer is not None
         await self._core.abort_requests_async([resumed.request_id])
         self._renamed.pop(resumed.request_id, None)
         resumed.request_id = str(next(self._keys))
         self._renamed[resumed.request_id] = key
-        await self._core.add_request_async(self._rest(resumed, list(sequence.detokenizer.output_token_ids)))
+        await self._core.add_request_async(resumed.rest(list(sequence.detokenizer.output_token_ids)))
 
     def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
         params = prepared.sampling_params
@@ -405,7 +379,7 @@ class Engine:
         """Whether the sequence has fallen into a loop, of which vLLM sees only the end."""
         resumed, detokenizer = sequence.resumed, sequence.detokenizer
         assert resumed is not None and detokenizer is not None
-        resumed.stale = not resumed.counted.isdisjoint(raw.new_token_ids)
+        resumed.note(raw.new_token_ids)
         params = resumed.prepared.sampling_params
         detection = None if params is None else params.repetition_detection
         return detection is not None and has_looped(detokenizer.output_token_ids, detection)

@@ -2,10 +2,44 @@
 
 import copy
 from collections import Counter
+from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 from vllm.sampling_params import SamplingParams
 
 HIGHEST_SEED = 2**63
+
+
+@dataclass(slots=True)
+class Resumed:
+    """A sequence that another engine has begun: vLLM takes what that one has sent for a part of the prompt."""
+
+    prepared: Any
+    """vLLM's request, as it was before it was begun at all."""
+    tokens: int
+    """That other engines have sent."""
+    request_id: str
+    """vLLM's name of it now: another one each time that it is begun anew."""
+    stale: bool = False
+    """One of `_counted` has come."""
+    _counted: frozenset[int] = frozenset()
+    """See `counted_once`."""
+
+    def rest(self, sent: list[int]) -> Any:
+        """vLLM's request for what comes after `sent`."""
+        params = self.prepared.sampling_params
+        self._counted, self.stale = counted_once(params, sent), False
+        return msgspec.structs.replace(
+            self.prepared,
+            request_id=self.request_id,
+            prompt_token_ids=[*(self.prepared.prompt_token_ids or ()), *sent],
+            sampling_params=rest_of(params, sent),
+        )
+
+    def note(self, token_ids: list[int]) -> None:
+        """These have come."""
+        self.stale = not self._counted.isdisjoint(token_ids)
 
 
 def rest_of(params: SamplingParams, sent: list[int]) -> SamplingParams:

@@ -20,6 +20,7 @@ from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, Stru
 from engine_proc import engine as adapter
 from engine_proc.engine import Engine
 from engine_proc.outputs import EngineGone, Output
+from engine_proc.processes import YIELD_VARIABLE
 from engine_proc.rendering import Rendering
 from schemas.errors import ApiError
 from schemas.wire import Generate
@@ -470,6 +471,10 @@ def test_tokens_latencies_and_the_prefix_cache_are_counted(loaded: Loaded) -> No
     assert figures.prefix_cache_hits - before.prefix_cache_hits == BLOCK
 
 
+def test_what_it_starts_on_a_cpu_leaves_the_cores_to_others(loaded: Loaded) -> None:
+    assert float(os.environ[YIELD_VARIABLE]) > 0, "EngineCore and its workers inherit it"
+
+
 # ---- going on where another engine was lost ---------------------------------------------------------------------
 
 DRY = {"text": None, "max_tokens": 60, "ignore_eos": True}
@@ -481,6 +486,7 @@ RESUMED: dict[str, dict[str, Any]] = {
     "repetition": {"repetition_penalty": 1.3},
     "all three": {"presence_penalty": 0.6, "frequency_penalty": 0.4, "repetition_penalty": 1.2},
     "biased": {"presence_penalty": 1.0, "logit_bias": {300: 4.0, 301: 3.0}},
+    "few tokens, again and again": {"presence_penalty": 2.0, "logit_bias": dict.fromkeys(range(260, 300), 60.0)},
     "scored": {"logprobs": 2},
     "a stop string": {"stop": ["no such text at all"]},
     "a stop string that comes": {"stop": ["stone bridge"], "max_tokens": 120},

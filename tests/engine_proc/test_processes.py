@@ -139,3 +139,22 @@ def test_vllms_processes_sleep_where_they_would_spin(monkeypatch: pytest.MonkeyP
     yield_by_sleeping()
     sched_yield()
     assert slept == [0.5]
+
+
+def test_the_process_that_vllm_spawns_does_so_before_anything_else() -> None:
+    """spawn runs the main module again, under this name."""
+    script = (
+        "import os, runpy; runpy.run_module('engine_proc.model_process', run_name='__mp_main__');"
+        "print(os.sched_yield.__module__)"
+    )
+    for seconds, module in (("0", "posix"), ("0.00005", "engine_proc.processes")):
+        environment = {**os.environ, YIELD_VARIABLE: seconds}
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.stdout.strip() == module, done.stderr
