@@ -114,7 +114,6 @@ def test_a_document_gets_the_tables_that_it_asks_for(measured: Results) -> None:
         filled("<!-- bench: nothing -->\n<!-- end -->", measured)
 
 
-@pytest.mark.skipif(not (results.RESULTS / results.FILE).exists(), reason="`make bench` has not been run")
 def test_the_performance_document_is_that_of_the_results() -> None:
     text = DOCUMENT.read_text()
     assert filled(text, results.load(results.RESULTS / results.FILE)) == text, "run `python -m bench.document`"

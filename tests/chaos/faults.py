@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import signal
@@ -12,11 +13,16 @@ import psutil
 
 from tests.harness import Hearth
 
+GONE_SECONDS = 30.0
+"""What the kernel may take to end a killed process on a busy machine."""
+
 Fault = Callable[[Hearth, random.Random], None]
 
 
 def kill_a_web_worker(hearth: Hearth, dice: random.Random) -> None:
-    dice.choice(hearth.workers()).kill()
+    worker = dice.choice(hearth.workers())
+    worker.kill()
+    worker.wait(GONE_SECONDS)  # until then its connections may still look good
 
 
 def reload_the_web_tier(hearth: Hearth, dice: random.Random) -> None:
@@ -81,9 +87,12 @@ class Faults:
     async def _hit_web(self, every: float) -> None:
         while await self._calm(every * self._dice.uniform(0.5, 1.5)):
             fault = self._dice.choice(WEB_FAULTS)
-            if fault is kill_a_web_worker:  # noted before: whom it hits may be told before this task goes on
-                self.workers_killed_at.append(time.monotonic())
+            if fault is not kill_a_web_worker:
+                await self._do(fault)
+                continue
+            self.workers_killed_at.append(math.inf)  # whom it hits may hear of it before this task goes on
             await self._do(fault)
+            self.workers_killed_at[-1] = time.monotonic()
 
     async def _hit_engine(self, after: float) -> None:
         while await self._calm(0.5):

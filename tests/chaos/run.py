@@ -62,10 +62,6 @@ class Account:
         ]
 
 
-UNSEEN_SECONDS = 1.0
-"""How long after its worker's death a kept-alive connection may still be taken for a good one."""
-
-
 class Run:
     def __init__(self, hearth: Hearth, seed: int, say: Callable[[str], None]) -> None:
         self._hearth = hearth
@@ -105,7 +101,7 @@ class Run:
                 self.account.refused[str(refusal)] += 1
                 await asyncio.sleep(client.dice.uniform(0.5, 1.5))
             except (httpx.TransportError, Cut) as error:
-                if any(began <= killed + UNSEEN_SECONDS for killed in faults.workers_killed_at):
+                if any(began <= killed for killed in faults.workers_killed_at):
                     self.account.cut += 1
                 else:
                     self.account.lost.append(f"{name}: {error!r} after {time.monotonic() - began:.1f} s")

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import signal
 import socket
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 
 from engine_proc.control import ask
 from engine_proc.exits import EXIT_LOAD_FAILED
+from engine_proc.processes import LOCK_FILE, lock_holder, take_lock
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
-from tests.harness import free_port, processes_of, until
+from tests.harness import Hearth, free_port, processes_of, until
 
 SERVE = [sys.executable, "-m", "engine_proc", "serve"]
 START = [sys.executable, "-m", "engine_proc", "start"]
@@ -105,6 +107,36 @@ def test_a_model_that_no_hub_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     status, sentence = fail(load, tmp_path, MODEL="no/such-model")
     assert status == EXIT_LOAD_FAILED
     assert "hearth.model_process the model could not be loaded: " in sentence
+
+
+def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:
+    hearth = Hearth(tmp_path / "run", HEARTH_MODEL="/no/such")  # so that each start says its sentence, and ends
+
+    def starts() -> int:
+        return (hearth.run_dir / "engine.log").read_text().count("there is no directory /no/such")
+
+    def reload_and_wait(web: subprocess.Popen[bytes]) -> None:
+        before = {worker.pid for worker in hearth.workers()}
+        web.send_signal(signal.SIGHUP)
+        until(lambda: not before & {worker.pid for worker in hearth.workers()}, 60, "the old workers are gone")
+
+    hearth.start_web()
+    assert hearth.web is not None
+    try:
+        until(lambda: starts() == 1, 30, "the first start has started one")
+        until(lambda: lock_holder(hearth.run_dir / LOCK_FILE) is None, 30, "it has ended")
+        reload_and_wait(hearth.web)
+        until(lambda: starts() == 2, 30, "a reload has started another")
+        until(lambda: lock_holder(hearth.run_dir / LOCK_FILE) is None, 30, "it has ended")
+        lock = take_lock(hearth.run_dir / LOCK_FILE)
+        assert lock is not None
+        with lock:  # as an engine that runs holds it
+            log = hearth.web_log.read_text().count("an engine already runs")
+            reload_and_wait(hearth.web)
+            assert hearth.web_log.read_text().count("an engine already runs") == log, "no process was spent on it"
+            assert starts() == 2
+    finally:
+        hearth.stop_web()
 
 
 def test_an_engine_outlives_the_terminal_that_it_was_started_from(tmp_path: Path) -> None:
