@@ -90,9 +90,9 @@ def pre_exec(server: Any) -> None:
 def when_ready(server: Any) -> None:
     if server.master_pid:  # started by USR2: systemd is to watch this process, no longer the old one
         sd_notify(f"MAINPID={server.pid}", server.log)
-    server.log.info(
-        "Hearth answers at http://%s. Try this:\n\n%s\n", settings.bind, TRY_THIS.format(bind=settings.bind)
-    )
+    server.log.info("Hearth answers at http://%s. Try this:", settings.bind)
+    sys.stderr.write(f"\n{TRY_THIS.format(bind=settings.bind)}\n\n")  # a log line would escape its newline
+    sys.stderr.flush()
 
 
 def on_exit(server: Any) -> None:

@@ -73,8 +73,9 @@ def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: 
         ["make", "run"], cwd=PROJECT_ROOT, env=hearth.env, stdout=write, stderr=write, start_new_session=True
     )
     try:
-        until(lambda: b"Try this" in b"".join(output), 60, "make run says what to try")
-        assert "Hearth" in run(hearth, "bash", "-c", here(hearth, shown("curl")))
+        until(lambda: b"}'" in b"".join(output).partition(b"Try this:")[2], 60, "make run says what to try")
+        printed = b"".join(output).partition(b"Try this:")[2].decode().replace("\r\n", "\n")
+        assert "Hearth" in run(hearth, "bash", "-c", printed[: printed.index("}'") + 2])
     finally:
         os.killpg(make.pid, signal.SIGINT)  # as Ctrl-C does
         make.wait(30)
