@@ -26,8 +26,8 @@ class MockEngine:
     """Requests by web worker, and how many tokens each of their choices still gets."""
 
     def __init__(self, endpoint: str) -> None:
-        self._router = Router(endpoint, self._on_message)
         self._left: dict[bytes, dict[int, list[int]]] = defaultdict(dict)
+        self._router = Router(endpoint, self._on_message, self._on_gone)
         self._work = asyncio.Event()
         self._words = itertools.cycle(WORDS)
         self._welcome = wire.Welcome(
@@ -40,6 +40,7 @@ class MockEngine:
             served_names=["mock"],
             fingerprint="mock",
             max_model_len=1 << 20,
+            features=[wire.FRAMES],
         )
 
     async def run(self, steps_per_second: float) -> None:
@@ -77,6 +78,9 @@ class MockEngine:
                 for request_id in abort.ids:
                     self._left[client].pop(request_id, None)
 
+    def _on_gone(self, client: bytes) -> None:
+        self._left.pop(client, None)
+
     def _answer(self, client: bytes, generate: wire.Generate) -> None:
         tokens = generate.sampling.max_tokens or DEFAULT_TOKENS
         text = "".join(itertools.islice(self._words, tokens))
@@ -96,8 +100,10 @@ class MockEngine:
                         batch.append(wire.Delta(request_id, index, word, [7], "length" if left == 1 else None))
                 if not any(choices):
                     del requests[request_id]
-            if not batch or not self._router.send(client, wire.encode(wire.Deltas(batch=batch))):
-                del self._left[client]  # it has nothing to do, or it is gone
+            if batch:
+                self._router.send(client, wire.encode(wire.Deltas(batch=batch)))
+            else:
+                del self._left[client]  # it has nothing to do
         if not self._left:
             self._work.clear()
 

@@ -75,7 +75,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
     server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
-    router = Router(settings.endpoint, server.on_message, settings.server_keys())
+    router = Router(settings.endpoint, server.on_message, server.on_gone, settings.server_keys())
     server.send = router.send
     housekeeping = asyncio.create_task(_keep_house(server, router, settings.stall_seconds))
     # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.

@@ -30,10 +30,19 @@ class Router:
     """
 
     def __init__(
-        self, endpoint: str, on_message: Callable[[bytes, bytes], None], keys: ServerKeys | None = None
+        self,
+        endpoint: str,
+        on_message: Callable[[bytes, bytes], None],
+        on_gone: Callable[[bytes], None],
+        keys: ServerKeys | None = None,
     ) -> None:
-        """With `keys`, only who has one of them is heard. Raises `EndpointError` where it cannot be bound."""
+        """`on_gone` hears of who could not be sent to. With `keys`, only who has one of them is heard.
+
+        Raises `EndpointError` where it cannot be bound.
+        """
         self._on_message = on_message
+        self._on_gone = on_gone
+        self._outbox: dict[bytes, list[bytes]] = {}
         self._context = zmq.Context()
         self._doorkeeper = Doorkeeper(self._context, keys) if keys else None
         self._socket = self._context.socket(zmq.ROUTER)
@@ -53,24 +62,36 @@ class Router:
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._loop.call_soon(self._drain)
 
-    def send(self, identity: bytes, payload: bytes) -> bool:
-        """False: that web worker is gone, or has not read for so long that its queue is full."""
-        socket = self._socket
-        try:
-            socket.send(identity, _MORE)
-            socket.send(payload, _AT_ONCE)
-        except zmq.ZMQError:
-            return False
-        finally:
-            if socket.get(zmq.EVENTS) & _READABLE:  # type: ignore[operator]
-                self._loop.call_soon(self._drain)
-        return True
+    def send(self, identity: bytes, payload: bytes) -> None:
+        """Have it leave when the loop has done what it is at.
+
+        Each message wakes a thread of zmq's here and another one in the web worker, so those of a moment share one.
+        """
+        if not self._outbox:
+            self._loop.call_soon(self._flush)
+        self._outbox.setdefault(identity, []).append(payload)
+
+    def _flush(self) -> None:
+        if self._socket.closed:
+            return
+        outbox, self._outbox = self._outbox, {}
+        for identity, payloads in outbox.items():
+            try:
+                self._socket.send(identity, _MORE)
+                for payload in payloads[:-1]:
+                    self._socket.send(payload, _MORE)
+                self._socket.send(payloads[-1], _AT_ONCE)
+            except zmq.ZMQError:  # it has left, or has not read for so long that its queue is full
+                self._on_gone(identity)
+        if self._socket.get(zmq.EVENTS) & _READABLE:  # type: ignore[operator]
+            self._loop.call_soon(self._drain)
 
     def look(self) -> None:
         """Take what has come, should its notice have been missed. Call it every second or so."""
         self._drain()
 
     def close(self) -> None:
+        self._flush()
         self._loop.remove_reader(self._socket.fileno())
         self._end()
 
@@ -88,8 +109,6 @@ class Router:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            if len(frames) != 2:
-                log.warning("ignored a message of %d frames", len(frames))
-                continue
-            self._on_message(frames[0], frames[1])
+            for payload in frames[1:]:
+                self._on_message(frames[0], payload)
         self._loop.call_soon(self._drain)

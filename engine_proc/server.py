@@ -32,14 +32,14 @@ CONTACT_LOST = unavailable("The engine had lost contact with the web tier.", "co
 VLLM_ERROR = ApiError(
     500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
 )
-Send = Callable[[bytes, bytes], bool]
+Send = Callable[[bytes, bytes], None]
 
 
 class Server:
     """Answers web workers from the first moment; generates once `attach` has given it a loaded engine."""
 
     def __init__(self, clock: LoadClock, load_count: int, admission: Admission) -> None:
-        self.send: Send = lambda identity, payload: False
+        self.send: Send = lambda identity, payload: None
         self.clock = clock
         self.live = LiveTable()
         self.admission = admission
@@ -54,7 +54,7 @@ class Server:
             load_count=load_count,
             started=int(time.time()),
             max_queue=admission.max_queue,
-            features=[wire.RESUMES],
+            features=[wire.RESUMES, wire.FRAMES],
         )
         self.last_heard: dict[bytes, float] = {}
         self._looked_at = time.monotonic()
@@ -189,8 +189,8 @@ class Server:
 
     def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:
         for client, batch in batches.items():
-            if batch and not self.send(client, wire.encode(wire.Deltas(batch=batch))):
-                self.forget(client, "it cannot be reached")
+            if batch:
+                self.send(client, wire.encode(wire.Deltas(batch=batch)))
 
     def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
         """Note which choices end with `deltas`, and the request with its last choice."""
@@ -228,8 +228,7 @@ class Server:
         )
 
     def _reply(self, client: bytes, message: wire.Message) -> None:
-        if not self.send(client, wire.encode(message)):
-            self.forget(client, "it cannot be reached")
+        self.send(client, wire.encode(message))
 
     # ---- endings -----------------------------------------------------------------------------------------------
 
@@ -242,6 +241,10 @@ class Server:
         limit = now - wire.CLIENT_SILENCE_LIMIT
         for client in [client for client, heard in self.last_heard.items() if heard < limit]:
             self.forget(client, "it has fallen silent")
+
+    def on_gone(self, client: bytes) -> None:
+        """Called by the ROUTER where something could not be sent."""
+        self.forget(client, "it cannot be reached")
 
     def forget(self, client: bytes, why: str) -> None:
         """Abort all requests of a web worker."""

@@ -1,6 +1,7 @@
 """The messages between the web tier and the engine, and nothing about how they travel.
 
-One ZeroMQ frame holds one message: a msgpack map with the tag field `t`. Unknown fields are ignored and
+One ZeroMQ frame holds one message, and several frames may travel as one of ZeroMQ's messages (to an engine: where it
+has the feature `FRAMES`). A message is a msgpack map with the tag field `t`. Unknown fields are ignored and
 missing ones take their defaults, so either side may be newer than the other within one MAJOR version.
 `Delta` and `TokenLogprob` are arrays, for they are the hot path: new fields go at the END, with a default.
 """
@@ -11,11 +12,13 @@ import msgspec
 
 MAJOR = 1
 """Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
-MINOR = 1
+MINOR = 2
 """Raised when something was added that an older peer may ignore."""
 
 RESUMES = "resume"
 """Among `Welcome.features`: this engine continues choices whose beginning another engine has sent."""
+FRAMES = "frames"
+"""Likewise: it takes several frames at once."""
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import gevent
 from flask import Response, current_app, request
+from gevent import get_hub
 
 from schemas.errors import ApiError, invalid
 from schemas.fields import Request
@@ -23,7 +23,7 @@ from webapp.sse import OnComplete
 
 
 def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
-    """Headers leave only once the engine has accepted the request.
+    """A stream's headers leave with its first text, or after `sse.PING_SECONDS` where the engine has accepted it.
 
     `on_complete` gets the first choice's text when every choice has ended, before the client sees the end, and may
     return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
@@ -47,10 +47,12 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     record.shape = shape
     reply = engine.submit(generate)
     unwatch = _watch_for_hangup(reply)
-    deadline = gevent.spawn_later(seconds, reply.time_out, seconds)
+    deadline = get_hub().loop.timer(seconds)
+    deadline.start(reply.time_out, seconds)
     try:
-        shape.prompt_tokens = reply.accepted().prompt_tokens
         if generate.stream:
+            reply.wait(sse.PING_SECONDS)
+            shape.prompt_tokens = reply.prompt_tokens or 0
             response = _stream(reply, shape, record, wanted, on_complete)
         else:
             response = _whole(reply, shape, record, on_complete)
@@ -85,16 +87,18 @@ def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComple
         for delta in reply.deltas():
             record.text()
             shape.choices[delta.index].add(delta)
+    shape.prompt_tokens = reply.prompt_tokens or 0
     if on_complete is not None:
         shape.warning = on_complete("".join(shape.choices[0].text))
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
 
 
-def _close(reply: Reply, record: RequestLog, unwatch: Any, deadline: gevent.Greenlet) -> None:
-    deadline.kill(block=False)
+def _close(reply: Reply, record: RequestLog, unwatch: Any, deadline: Any) -> None:
+    deadline.close()
     unwatch()
     reply.close()
+    record.prompt_tokens = reply.prompt_tokens or 0
     record.write()
 
 

@@ -7,13 +7,12 @@ import time
 
 import gevent
 import msgspec
-import zmq.green as zmq
 from gevent.event import Event
 
 from schemas import wire
 from schemas.curve import ClientKeys
-from schemas.endpoint import local_endpoint
 from schemas.errors import ApiError, invalid, unavailable
+from webapp.dealer import READ_AT_ONCE, Dealer
 from webapp.recovery import Recovery
 from webapp.reply import Reply
 
@@ -23,9 +22,6 @@ ENGINE_SILENCE_LIMIT = 10.0
 """Seconds without a word after which the engine is taken for gone."""
 FIRST_ANSWER_SECONDS = 2.0
 """How long a worker's first request waits to hear from the engine."""
-SEND_QUEUE = 10_000
-READ_AT_ONCE = 64
-"""Messages that are read before what they brought is written."""
 
 
 class EngineClient:
@@ -47,7 +43,7 @@ class EngineClient:
         self._connected_at = 0.0
         self._heard_at = 0.0
         self._heard = Event()
-        self._socket: zmq.Socket | None = None
+        self._dealer: Dealer | None = None
 
     # ---- state -------------------------------------------------------------------------------------------------
 
@@ -103,19 +99,8 @@ class EngineClient:
     # ---- the socket --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        if self._socket is None:
-            socket = zmq.Context.instance().socket(zmq.DEALER)
-            socket.setsockopt(zmq.IDENTITY, os.urandom(8))
-            socket.setsockopt(zmq.IMMEDIATE, 1)  # never queue for an engine that is not there
-            socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
-            socket.setsockopt(zmq.RCVHWM, 0)  # read at once; each Reply has its own bound
-            socket.setsockopt(zmq.LINGER, 200)
-            socket.setsockopt(zmq.RECONNECT_IVL, 100)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
-            if self.curve_keys:
-                self.curve_keys.set_on(socket)
-            socket.connect(local_endpoint(self.endpoint))
-            self._socket = socket
+        if self._dealer is None:
+            self._dealer = Dealer(self.endpoint, self.curve_keys)
             gevent.spawn(self._receive)
             gevent.spawn(self._beat)
             self._connected_at = time.monotonic()
@@ -123,28 +108,20 @@ class EngineClient:
             self._heard.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
 
     def _send(self, payload: bytes) -> bool:
-        assert self._socket is not None
-        try:
-            self._socket.send(payload, zmq.NOBLOCK)
-        except zmq.ZMQError:
-            return False
-        return True
+        assert self._dealer is not None
+        return self._dealer.send(payload)
 
     def _receive(self) -> None:
-        assert self._socket is not None
+        assert self._dealer is not None
         while True:
             touched: set[Reply] = set()
-            self._on_payload(self._socket.recv(), touched)
-            for _ in range(READ_AT_ONCE):  # where steps have piled up, a stream's deltas leave in one write
-                try:
-                    payload = self._socket.recv(zmq.NOBLOCK)
-                except zmq.Again:
-                    break
+            payloads = self._dealer.receive()  # where steps have piled up, a stream's deltas leave in one write
+            for payload in payloads:
                 self._on_payload(payload, touched)
-            else:
-                gevent.sleep(0)  # more may have piled up than is ever read: others must have their turn
             for reply in touched:
                 reply.deliver()
+            if len(payloads) == READ_AT_ONCE:
+                gevent.sleep(0)  # more may have piled up than is ever read: others must have their turn
 
     def _on_payload(self, payload: bytes, touched: set[Reply]) -> None:
         """`touched` gets those that it brings deltas for."""
@@ -206,6 +183,8 @@ class EngineClient:
             log.info("engine %s (pid %s) answers", welcome.instance, welcome.pid)
         self.welcome, self.load, self.refusal = welcome, welcome.load, None
         self._was_ready = self._was_ready or welcome.load.ready
+        if self._dealer is not None:
+            self._dealer.together = wire.FRAMES in welcome.features
         self._heard.set()
         if self._given_up:
             self._send(wire.encode(wire.Abort(ids=self._given_up)))

@@ -10,10 +10,12 @@ from typing import Any
 
 import gevent
 from gunicorn import util
+from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
 from schemas.replies import encode_json
+from webapp.gunicorn_response import HearthResponse
 
 IDLE_BEFORE_CLOSE = 6.0
 """Seconds without a request after which a stopping worker closes a kept-alive connection.
@@ -99,3 +101,4 @@ def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None
 
 
 util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
+wsgi.Response = HearthResponse  # nor a setting for this

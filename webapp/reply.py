@@ -17,7 +17,7 @@ log = logging.getLogger("hearth.reply")
 MAX_WAITING = 8192
 """Items that may wait for one slow client; past that the request ends, so that memory has a bound."""
 
-Item = wire.Accepted | wire.Delta | ApiError
+Item = wire.Delta | ApiError
 
 
 class HungUp(Exception):
@@ -39,6 +39,8 @@ class Reply:
         """The engine that it was last sent to."""
         self.losses = 0
         """How many engines have ended while they had it."""
+        self.prompt_tokens: int | None = None
+        """None: no engine has accepted the request yet."""
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
@@ -48,7 +50,6 @@ class Reply:
         """Writes deltas, if it can, while the request's greenlet sleeps."""
         self._open_choices = generate.choices
         self._hung_up = False
-        self._accepted = False
         self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
         self._ended: list[int] = []
 
@@ -76,15 +77,17 @@ class Reply:
         sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
         return msgspec.structs.replace(self.generate, sent=sent, ended=self._ended, resumed=True)
 
-    def accepted(self) -> wire.Accepted:
-        """Wait until the engine has taken the request. Raises `ApiError` where it refuses, and `HungUp`."""
+    def wait(self, timeout: float) -> None:
+        """Until there is a delta, but no longer than `timeout` seconds after which an engine has accepted the request.
+
+        Raises `ApiError` where nothing but a failure has come, and `HungUp`.
+        """
         while not self._waiting:
-            self._sleep(None)
-        first = self._waiting.pop(0)
-        if isinstance(first, ApiError):
-            raise first
-        assert isinstance(first, wire.Accepted)
-        return first
+            self._sleep(timeout)
+            if self.prompt_tokens is not None:
+                break
+        if self._waiting and isinstance(self._waiting[0], ApiError):
+            raise self._waiting.pop(0)  # type: ignore[misc]
 
     def deltas(self, timeout: float | None = None) -> list[wire.Delta]:
         """All deltas that are waiting; waits for the first, at most `timeout` seconds, and then returns none.
@@ -123,10 +126,9 @@ class Reply:
     # ---- from the receiving greenlet -------------------------------------------------------------------------------
 
     def accept(self, accepted: wire.Accepted) -> None:
-        """Only the first engine's is news."""
-        if not self._accepted:
-            self._accepted = True
-            self._put(accepted)
+        """Only the first engine's is news, and nobody is woken for it: what makes a difference follows it."""
+        if self.prompt_tokens is None:
+            self.prompt_tokens = accepted.prompt_tokens
 
     def put(self, delta: wire.Delta) -> None:
         """Queue it. `deliver` follows, when all that has come for this request is queued."""
@@ -156,10 +158,7 @@ class Reply:
         self._event.set()
 
     def fail(self, error: ApiError) -> None:
-        self._put(error)
-
-    def _put(self, item: Item) -> None:
-        self._waiting.append(item)
+        self._waiting.append(error)
         self._event.set()
 
     def _sleep(self, timeout: float | None) -> None:

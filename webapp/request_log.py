@@ -21,6 +21,7 @@ class RequestLog:
         self._written = False
         self.status = "499"  # nginx's word for a client that left; overwritten by whatever is sent
         self.shape: Shape | None = None
+        self.prompt_tokens = 0
 
     def text(self) -> None:
         """Text has come from the engine."""
@@ -40,7 +41,7 @@ class RequestLog:
             shape.id if shape else "-",
             "-" if self._first_text is None else f"{self._first_text:.3f}s",
             time.monotonic() - self._began,
-            shape.prompt_tokens if shape else 0,
+            self.prompt_tokens,
             shape.completion_tokens if shape else 0,
             finish,
             self._key,

@@ -63,7 +63,7 @@ class Driver:
         self._ended.clear()
         await self._ended.wait()
 
-    def _receive(self, client: bytes, payload: bytes) -> bool:
+    def _receive(self, client: bytes, payload: bytes) -> None:
         match wire.decode_to_web(payload):
             case wire.Deltas(batch=batch):
                 for delta in batch:
@@ -75,7 +75,6 @@ class Driver:
                     self._fail(failed)
                 else:
                     asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._fail, failed)
-        return True
 
     def _add(self, delta: wire.Delta) -> None:
         live = self._live[delta.id]

@@ -139,11 +139,11 @@ class Room:
         self.clock.finish()
         self.server.attach(cast(Any, self.engine), cast(Any, self.starter))
 
-    def _send(self, client: bytes, payload: bytes) -> bool:
+    def _send(self, client: bytes, payload: bytes) -> None:
         if client in self.unreachable:
-            return False
-        self.sent.append((client, wire.decode_to_web(payload)))
-        return True
+            asyncio.get_running_loop().call_soon(self.server.on_gone, client)
+        else:
+            self.sent.append((client, wire.decode_to_web(payload)))
 
     def receive(self, message: wire.Message, client: bytes = b"ann") -> None:
         self.server.on_message(client, wire.encode(message))

@@ -2,6 +2,7 @@
 
 from schemas import wire
 from tests.fake_engine import FakeEngine
+from tests.webapp.conftest import wait_until
 from webapp.engine_client import EngineClient
 from webapp.reply import Reply
 
@@ -13,9 +14,7 @@ def ask(client: EngineClient) -> Reply:
 def ask_and_hold(engine: FakeEngine, client: EngineClient) -> Reply:
     """A request that the engine has accepted and says nothing more about."""
     engine.on_generate = hold
-    reply = ask(client)
-    reply.accepted()
-    return reply
+    return accepted(ask(client))
 
 
 def rest(reply: Reply) -> str:
@@ -26,9 +25,12 @@ def rest(reply: Reply) -> str:
 
 
 def answer(client: EngineClient) -> str:
-    reply = ask(client)
-    reply.accepted()
-    return rest(reply)
+    return rest(ask(client))
+
+
+def accepted(reply: Reply) -> Reply:
+    wait_until(lambda: reply.prompt_tokens is not None)
+    return reply
 
 
 def hold(engine: FakeEngine, generate: wire.Generate) -> None:

@@ -110,8 +110,8 @@ def wire_client(engine: FakeEngine, greenlets: Group) -> Iterator[EngineClient]:
 
 
 def close_socket(client: EngineClient) -> None:
-    if client._socket is not None:
-        client._socket.close(linger=0)
+    if client._dealer is not None:
+        client._dealer.close()
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 10.0) -> None:

@@ -123,8 +123,8 @@ def test_a_restart_loses_nothing_and_serves_what_comes(engine: FakeEngine, wire_
     engine.restart("second")
 
     assert rest(reply) == "one two"
-    assert unaccepted.accepted().prompt_tokens == 7
     assert rest(unaccepted) == "one two"
+    assert unaccepted.prompt_tokens == 7
     assert answer(wire_client) == "one two"
 
 

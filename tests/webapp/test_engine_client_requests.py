@@ -6,7 +6,7 @@ import pytest
 from schemas import wire
 from schemas.errors import ApiError
 from tests.fake_engine import FakeEngine
-from tests.webapp.asking import answer, ask, ask_and_hold, hold, never_accept, rest
+from tests.webapp.asking import accepted, answer, ask, ask_and_hold, hold, never_accept, rest
 from tests.webapp.conftest import wait_until
 from webapp.engine_client import EngineClient
 from webapp.reply import HungUp
@@ -19,8 +19,8 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_request_is_answered(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask(wire_client)
-    assert reply.accepted().prompt_tokens == 7
     assert rest(reply) == "one two"
+    assert reply.prompt_tokens == 7
     reply.close()
 
     assert wire_client.live == {}
@@ -30,7 +30,7 @@ def test_a_request_is_answered(engine: FakeEngine, wire_client: EngineClient) ->
 def test_requests_have_ids_of_their_own_and_get_their_own_deltas(engine: FakeEngine, wire_client: EngineClient) -> None:
     engine.on_generate = hold
     first, second = ask(wire_client), ask(wire_client)
-    first.accepted(), second.accepted()
+    accepted(first), accepted(second)
     ids = [reply.generate.id for reply in (first, second)]
     engine.say(wire.Deltas(batch=[wire.Delta(id_, 0, f"for {id_}", [1], "stop") for id_ in reversed(ids)]))
 
@@ -79,7 +79,7 @@ def test_a_refusal_is_raised_with_all_it_says(engine: FakeEngine, wire_client: E
     engine.on_generate = refuse
     reply = ask(wire_client)
     with pytest.raises(ApiError) as caught:
-        reply.accepted()
+        reply.wait(5)
 
     error = caught.value
     assert (error.status, error.message, error.type) == (429, "Full.", "rate_limit_error")
@@ -106,7 +106,7 @@ def test_a_hang_up_before_the_acceptance_aborts(engine: FakeEngine, wire_client:
     gevent.spawn_later(0.02, reply.hang_up)
 
     with pytest.raises(HungUp):
-        reply.accepted()
+        reply.wait(5)
     wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.generate.id])])
     assert wire_client.live == {}
 

@@ -6,7 +6,7 @@ import pytest
 from schemas import wire
 from schemas.errors import ApiError
 from tests.fake_engine import FakeEngine, complete, welcome
-from tests.webapp.asking import ask, ask_and_hold, hold, rest
+from tests.webapp.asking import accepted, ask, ask_and_hold, hold, rest
 from tests.webapp.conftest import wait_until
 from webapp.engine_client import EngineClient
 from webapp.recovery import MAX_LOSSES
@@ -29,7 +29,7 @@ def begun(engine: FakeEngine, client: EngineClient, *deltas: wire.Delta, n: int 
 
     engine.on_generate = begin
     reply = client.submit(wire.Generate(id=0, name="", prompts=["Once"], n=n, stream=stream))
-    reply.accepted()
+    accepted(reply)
     if deltas:
         wait_until(lambda: reply.begun)
     engine.on_generate = hold
@@ -199,9 +199,4 @@ def test_an_engine_that_takes_nothing_leaves_the_request_waiting(
 
     monkeypatch.setattr(wire_client, "_send", send)
     wire_client._take_up()
-    assert rest_after_acceptance(reply) == "one two"
-
-
-def rest_after_acceptance(reply: Reply) -> str:
-    reply.accepted()
-    return rest(reply)
+    assert rest(reply) == "one two"

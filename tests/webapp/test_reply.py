@@ -24,20 +24,42 @@ def reply(released: list[Reply]) -> Reply:
     return Reply(wire.Generate(id=1, name="", messages=[]), released.append)
 
 
-def test_the_acceptance_is_waited_for(reply: Reply) -> None:
-    waiting = gevent.spawn(reply.accepted)
+def test_the_first_delta_ends_the_wait_and_is_still_there(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.wait, 60)
     gevent.sleep(0)
-    assert not waiting.ready()
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
+    gevent.sleep(0)
+    assert not waiting.ready(), "nobody is woken for an acceptance"
+
+    reply.put(delta("a"))
+    reply.deliver()
+    waiting.get(timeout=5)
+    assert reply.prompt_tokens == 7
+    assert [item.text for item in reply.deltas()] == ["a"]
+
+
+def test_silence_ends_the_wait_once_the_request_is_accepted(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.wait, 0.01)
+    gevent.sleep(0.05)
+    assert not waiting.ready(), "it may still be refused"
 
     reply.accept(wire.Accepted(id=1, prompt_tokens=7))
-    assert waiting.get(timeout=5).prompt_tokens == 7
+    waiting.get(timeout=5)
+    assert reply.deltas(timeout=0) == []
 
 
-def test_a_refusal_is_raised_instead_of_the_acceptance(reply: Reply) -> None:
+def test_a_refusal_is_raised_by_the_wait(reply: Reply) -> None:
     reply.fail(ApiError(400, "Too long."))
 
     with pytest.raises(ApiError, match="Too long"):
-        reply.accepted()
+        reply.wait(5)
+
+
+def test_of_two_acceptances_the_first_counts(reply: Reply) -> None:
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
+    reply.accept(wire.Accepted(id=1, prompt_tokens=9))
+
+    assert reply.prompt_tokens == 7
 
 
 def test_all_waiting_deltas_come_at_once_and_in_order(reply: Reply) -> None:
@@ -98,8 +120,8 @@ def test_an_end_that_nobody_has_taken_is_no_end(reply: Reply) -> None:
 
 
 def test_a_hang_up_wakes_and_releases(reply: Reply, released: list[Reply]) -> None:
-    for wait in (reply.accepted, reply.deltas):
-        waiting = gevent.spawn(wait)
+    for wait in (reply.wait, reply.deltas):
+        waiting = gevent.spawn(wait, 60)
         gevent.sleep(0)
         reply.hang_up()
 

@@ -17,7 +17,6 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
 
 def shape_of(*finish_reasons: str | None) -> CompletionShape:
     shape = CompletionShape("fake", len(finish_reasons), with_logprobs=False, include_usage=False)
-    shape.prompt_tokens = 7
     for index, reason in enumerate(finish_reasons):
         shape.choices[index].add(Delta(1, index, "a", [1, 2], reason))
     return shape
@@ -27,6 +26,7 @@ def test_the_line_tells_who_what_and_how_much(caplog: pytest.LogCaptureFixture) 
     record = RequestLog("/v1/completions", "somebody")
     record.shape = shape_of("stop", "length", None)
     record.status = "200"
+    record.prompt_tokens = 7
     record.text()
     record.write()
 
