@@ -49,7 +49,9 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     from engine_proc.sampling import SamplingRules, find_default_stop_ids
     from engine_proc.starting import Starter
 
-    engine = adapter.load(adapter.parse_args(argv), server.clock.stage)
+    args = adapter.parse_args(argv)
+    engine = adapter.load(args, server.clock.stage)
+    server.log_requests = args.enable_log_requests
     tokenizer = engine.renderer.get_tokenizer()
     stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
     engine.silent_stop_ids = stop_ids

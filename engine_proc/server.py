@@ -44,6 +44,8 @@ class Server:
         self.live = LiveTable()
         self.admission = admission
         self.drain = Drain()
+        self.log_requests = False
+        """A line for each; the web tier writes one anyway."""
         self.engine: Engine | None = None
         self.starter: Starter | None = None
         self.welcome = wire.Welcome(
@@ -131,7 +133,8 @@ class Server:
             start = await self.starter.plan(request, generate)
             if request not in self.live:
                 return  # aborted while it was rendered
-            log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
+            if self.log_requests:
+                log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
             self._reply(request.client, wire.Accepted(id=request.id, prompt_tokens=start.prompt_tokens))
             for tag, sequence, sent in start.sequences:
                 if request not in self.live:

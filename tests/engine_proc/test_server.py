@@ -494,6 +494,18 @@ async def test_a_web_worker_that_is_gone_before_accepted_leaves_nothing(tmp_path
     assert room.server.live.sequences == 0
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+@on_a_loop
+async def test_requests_are_logged_where_that_is_wanted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, wanted: bool
+) -> None:
+    caplog.set_level("INFO", logger="hearth.server")
+    room = Room(tmp_path)
+    room.server.log_requests = wanted
+    await room.start(user="somebody")
+    assert caplog.messages == (["cmpl-1 accepted: 3 tokens in, user 'somebody'"] if wanted else [])
+
+
 # ---- the end ----------------------------------------------------------------------------------------------------
 
 
