@@ -440,7 +440,7 @@ def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
         # seconds, and a C++ compiler that the host may not have. The processes it starts inherit this.
         os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
     if current_platform.is_cpu():  # its workers take the cores that the web tier needs too
-        os.environ.setdefault(YIELD_VARIABLE, "0.00005")
+        os.environ.setdefault(YIELD_VARIABLE, "0.0002")
     engine_args = AsyncEngineArgs.from_cli_args(args)
     engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
     config = engine_args.create_engine_config(UsageContext.API_SERVER)
