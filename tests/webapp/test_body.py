@@ -1,7 +1,9 @@
 """The body: JSON and nothing but JSON, whole, in time, and not too large."""
 
+import gc
 import io
 import json
+import tracemalloc
 from typing import Any
 
 import gevent
@@ -172,3 +174,24 @@ def test_a_body_that_does_not_come_is_a_408(make_app: MakeApp) -> None:
 
     assert response.status_code == 408, response.text
     assert response.get_json()["error"]["message"] == "The body did not arrive within 0.05 seconds."
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"n": "x"}, {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "x"}]}]}],
+    ids=["a field", "a nested field"],
+)
+def test_a_large_body_that_is_refused_is_gone_at_once(client: FlaskClient, wrong: dict[str, Any]) -> None:
+    data = json.dumps({"user": "u" * 500_000, "messages": [{"role": "user", "content": "a"}], **wrong}).encode()
+    assert post(client, data)[0] == 400
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            post(client, data)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held < 2 * len(data)
