@@ -85,12 +85,14 @@ def test_silence_gives_an_empty_list(reply: Reply) -> None:
 
 def test_what_was_taken_without_waiting_is_no_news_the_next_time(reply: Reply) -> None:
     reply.put(delta("a"))
+    reply.deliver()
     assert [item.text for item in reply.deltas()] == ["a"]
 
     waiting = gevent.spawn(reply.deltas, 5)
     gevent.sleep(0.01)
     assert not waiting.ready(), "the wait ended though nothing had come"
     reply.put(delta("b"))
+    reply.deliver()
     assert [item.text for item in waiting.get(timeout=5)] == ["b"]
 
 
