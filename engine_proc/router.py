@@ -13,6 +13,8 @@ from schemas.endpoint import EndpointError
 log = logging.getLogger("hearth.router")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+MAX_FRAMES = 64
+"""In one message. A web tier sends a few; with thousands, one message would keep the loop from all others."""
 DRAIN_AT_ONCE = 256
 """Messages taken before other work gets its turn."""
 SEND_QUEUE = 10_000
@@ -109,6 +111,9 @@ class Router:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
+            if len(frames) > MAX_FRAMES:
+                log.warning("ignored a message of %d frames", len(frames))
+                continue
             for payload in frames[1:]:
                 self._on_message(frames[0], payload)
         self._loop.call_soon(self._drain)

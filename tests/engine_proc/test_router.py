@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from engine_proc import router as router_module
-from engine_proc.router import DRAIN_AT_ONCE, Router
+from engine_proc.router import DRAIN_AT_ONCE, MAX_FRAMES, Router
 from schemas.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
@@ -215,6 +215,17 @@ async def test_each_frame_of_a_message_is_taken_in_order(endpoint: str, dealer: 
         client.send(b"d")
         await eventually(lambda: len(received) == 4, "all are here")
         assert received == [(b"client", payload) for payload in (b"a", b"", b"c", b"d")]
+
+
+@on_a_loop
+async def test_a_message_of_too_many_frames_is_ignored(endpoint: str, dealer: Dealers) -> None:
+    received: Received = []
+    with bind(endpoint, received):
+        client = dealer(b"client")
+        client.send_multipart([b"bad"] * MAX_FRAMES)
+        client.send(b"good")
+        await eventually(lambda: received, "the good message is here")
+        assert received == [(b"client", b"good")]
 
 
 @on_a_loop
