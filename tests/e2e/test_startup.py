@@ -143,7 +143,7 @@ def test_an_engine_outlives_the_terminal_that_it_was_started_from(tmp_path: Path
     environment = {**os.environ, "HEARTH_RUN_DIR": str(tmp_path)}
     shell = f"{shlex.join(START)}; echo started; sleep 600"
     terminal = subprocess.Popen(
-        ["script", "--quiet", "--command", shell, "/dev/null"],
+        ["env", "--default-signal=HUP", "script", "--quiet", "--command", shell, "/dev/null"],  # under nohup too
         cwd=PROJECT_ROOT,
         env=environment,
         stdin=subprocess.DEVNULL,
