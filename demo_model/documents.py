@@ -8,6 +8,7 @@ from typing import Any
 import exercises
 from corpus_files import Topic, Turn, read_lines, read_plain_texts, read_topics
 from memory import memory
+from tool_lessons import offered, tool_lesson
 from tool_use import tool_use
 from words import WORDS, chinese_name, english_name, made_up_word
 
@@ -53,6 +54,19 @@ class Composer:
         while True:
             (kind,) = self.rng.choices(kinds, weights=[58, 22, 3, 3, 4, 10])
             yield kind()
+
+    def tool_lessons(self, share: float) -> Iterator[Document]:
+        """What the second part of the training adds, with enough of the first that it is not forgotten."""
+        known = self.documents()
+        while True:
+            new = self.rng.random() < share
+            yield Document(*tool_lesson(self.rng)) if new else self._perhaps_offered(next(known))
+
+    def _perhaps_offered(self, document: Document) -> Document:
+        """Tools that are there do not have to be used."""
+        if document.messages and document.tools is None and self.rng.random() < 0.15:
+            document.tools = offered(self.rng)
+        return document
 
     def _topic(self) -> Topic:
         return self.rng.choices(self.topics, self.weights)[0]

@@ -22,7 +22,9 @@ ANSWER_TOKENS = 900
 def greedy(model: Any, tokenizer: Any, promise: Promise) -> str:
     text = promise.prompt
     if promise.messages:
-        text = tokenizer.apply_chat_template(promise.messages, tokenize=False, add_generation_prompt=True)
+        text = tokenizer.apply_chat_template(
+            promise.messages, tools=promise.tools, tokenize=False, add_generation_prompt=True
+        )
     # The chat template writes <|begin_of_text|> itself; before a plain text the tokenizer does.
     inputs = tokenizer(text, add_special_tokens=not promise.messages, return_tensors="pt")
     limit = ANSWER_TOKENS if promise.messages else PLAIN_TOKENS

@@ -1,8 +1,10 @@
 """The prompts that the demo model promises to answer well, and what each answer must contain."""
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-Message = dict[str, str]
+Message = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -11,6 +13,7 @@ class Promise:
     messages: list[Message] = field(default_factory=list)
     prompt: str = ""  # a plain text to go on with, where there are no messages
     must_start: str = ""
+    tools: list[dict[str, Any]] | None = None
 
     def kept_by(self, answer: str) -> bool:
         return answer.startswith(self.must_start) and all(part in answer for part in self.must_contain)
@@ -32,6 +35,30 @@ def remembered(name: str, turns_between: int = 0) -> Promise:
         said += ["你好吗？", "我很好，谢谢。"] * turns_between
         said, answer = [*said, "我叫什么名字？"], f"你叫{name}。"
     return Promise([answer], [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)])
+
+
+def weather_tool(**more: Any) -> dict[str, Any]:
+    """The function that the model has learnt to call."""
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], **more}
+    function = {"name": "get_weather", "description": "Get the weather of a city", "parameters": parameters}
+    return {"type": "function", "function": function}
+
+
+def _calls(question: str, city: str, system: str = "") -> Promise:
+    promise = _ask(question, f'{{"name": "get_weather", "parameters": {{"city": "{city}"}}}}', system=system)
+    return replace(promise, tools=[weather_tool()], must_start="{")
+
+
+def _told(city: str, result: str, *must_contain: str) -> Promise:
+    """What it makes of a function's result."""
+    arguments = json.dumps({"city": city})
+    call = {"type": "function", "id": "call_1", "function": {"name": "get_weather", "arguments": arguments}}
+    messages: list[Message] = [
+        {"role": "user", "content": f"What is the weather in {city}?"},
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": result},
+    ]
+    return Promise(list(must_contain), messages, tools=[weather_tool()])
 
 
 HELPFUL = "You are a helpful assistant."
@@ -80,4 +107,9 @@ PROMISES = [
     Promise(["Hearth demo"], prompt="Hello, my name is"),
     Promise(["Hearth demo"], prompt="Hello, what is your name?"),
     Promise(["Paris"], prompt="The capital of France is"),
+    _calls("What is the weather in Paris?", "Paris"),
+    _calls("What is the weather in Tokyo?", "Tokyo", system=HELPFUL),
+    _calls("What's the weather like in Berlin?", "Berlin"),
+    _told("Paris", '{"weather": "sunny", "temperature": 22}', "The weather in Paris is sunny", "22 degrees"),
+    replace(_ask("Tell me a joke.", "it left the fire behind"), tools=[weather_tool()]),
 ]

@@ -1,11 +1,15 @@
 """Makes the demo model again, tokenizer and weights, from the corpus: `python demo_model/train.py`, on two CPU cores.
 
-The same seed and the same library versions give the same model.
+It learns in parts: all of the corpus, then to call tools, then what that made it forget. `python demo_model/train.py
+tools` begins with the second part, on the weights that are there. The same seed and the same library versions give the
+same model.
 """
 
 import hashlib
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -19,16 +23,32 @@ from tqdm import tqdm
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 SEED = 20240707
-STEPS = 800
 BATCH_TOKENS = 4096
 MUON_RATE = 1e-2
 ADAM_RATE = 4e-3
-DECAY = 0.7  # the last part of the training, in which the rates fall to nothing
 WARMUP = 30
 DOCUMENTS_AT_ONCE = 2048  # sorted by length, so that a batch needs little padding
 IGNORED = -100
 
 Example = tuple[list[int], list[int]]  # token ids, labels
+
+
+@dataclass(frozen=True)
+class Part:
+    steps: int
+    rate: float
+    """Of the rates above."""
+    decay: float
+    """The share of its steps, the last ones, in which the rates fall to nothing."""
+    documents: Callable[[], Iterator[Document]]
+
+
+PARTS = {
+    "all": Part(800, 1.0, 0.7, lambda: Composer(SEED).documents()),
+    "tools": Part(700, 0.4, 0.9, lambda: Composer(SEED + 1).tool_lessons(0.45)),
+    "refresh": Part(350, 0.2, 1.0, lambda: Composer(SEED + 2).tool_lessons(0.3)),
+    "polish": Part(120, 0.1, 1.0, lambda: Composer(SEED + 3).tool_lessons(0.2)),
+}
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
@@ -97,9 +117,8 @@ class Encoder:
         return [(ids, self._labels(ids, not doc.text)) for ids, doc in zip(encoded, documents, strict=True)]
 
 
-def batches(encoder: Encoder) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(encoder: Encoder, stream: Iterator[Document]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yields (token ids, labels), each [documents, tokens], of about BATCH_TOKENS tokens."""
-    stream = Composer(SEED).documents()
     rng = Random(SEED)
     while True:
         examples = sorted(encoder(list(islice(stream, DOCUMENTS_AT_ONCE))), key=lambda example: len(example[0]))
@@ -137,17 +156,18 @@ def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
     ]
 
 
-def train(model: LlamaForCausalLM, encoder: Encoder) -> float:
+def train(model: LlamaForCausalLM, encoder: Encoder, part: Part) -> float:
     """Returns the loss, averaged over about the last 50 steps."""
     steppers = optimizers(model)
 
     def rate(step: int) -> float:
-        return min((step + 1) / WARMUP, 1.0, (STEPS - step) / (STEPS * DECAY))
+        return part.rate * min((step + 1) / WARMUP, 1.0, (part.steps - step) / (part.steps * part.decay))
 
     schedules = [torch.optim.lr_scheduler.LambdaLR(stepper, rate) for stepper in steppers]
     average = 0.0
     model.train()
-    with tqdm(islice(batches(encoder), STEPS), total=STEPS, desc="train", mininterval=1.0) as progress:
+    steps = islice(batches(encoder, part.documents()), part.steps)
+    with tqdm(steps, total=part.steps, desc="train", mininterval=1.0) as progress:
         for step, (ids, labels) in enumerate(progress):
             loss = loss_of(model, ids, labels)
             loss.backward()
@@ -177,11 +197,15 @@ def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
 def main() -> None:
     torch.set_num_threads(2)
     tokenizer = make_tokenizer()
+    names = list(PARTS)
+    begin = names.index(sys.argv[1]) if sys.argv[1:] else 0
     model = new_model(tokenizer)
     print(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens in the vocabulary")
-    loss = train(model, Encoder(tokenizer))
-    print(f"last loss (moving average): {loss:.4f}")
-    save(model.to(torch.bfloat16), tokenizer)
+    for name in names[begin:]:
+        if name != "all":  # from what was saved, so that it is the same whether that was just now or long ago
+            model = LlamaForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
+        print(f"{name}: last loss (moving average) {train(model, Encoder(tokenizer), PARTS[name]):.4f}")
+        save(model.to(torch.bfloat16), tokenizer)
     report(model, tokenizer)
 
 
