@@ -38,8 +38,9 @@ lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-train: $(VENV)/installed-dev ## make the demo model again from its corpus
+train: $(VENV)/installed-dev ## make the demo model and its adapter again from its corpus
 	$(BIN)/python demo_model/train.py
+	$(BIN)/python demo_model/train_adapter.py
 
 chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
 	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
@@ -86,8 +87,9 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
 	$(BIN)/pip install --no-deps -r requirements/dev.txt
 	@touch $@
 
-docs: $(VENV)/installed-dev ## make docs/api.md again from schemas/
+docs: $(VENV)/installed-dev ## make docs/api.md and docs/compatibility.md again from the schemas
 	$(BIN)/python -m schemas.openapi > docs/api.md
+	$(BIN)/python -m tests.docs.compatibility > docs/compatibility.md
 
 lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
 	$(BIN)/pip install uv

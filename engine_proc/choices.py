@@ -32,6 +32,8 @@ class Choice:
     """Text that goes after the last: a suffix."""
     prompt_only: bool = False
     """The one token that vLLM cannot do without is left out: only the prompt was to be scored."""
+    scored_apart: bool = False
+    """The log probabilities of the prompt are no part of the answer's."""
 
     def take(self, output: Output) -> list[Delta]:
         return [self.delta(output)]
@@ -42,14 +44,25 @@ class Choice:
         if self.prompt_only:
             text, token_ids, logprobs = "", [], [] if logprobs is not None else None
             reason, stop_reason = "length", None
-        if output.prompt_logprobs is not None:
+        if output.prompt_logprobs is not None and not self.scored_apart:
             first = output.prompt_logprobs[0]
             first.silent = first.silent or not self.opening.startswith(first.text)  # put before a text by the tokenizer
             logprobs = [*output.prompt_logprobs, *(logprobs or ())]
         text, self.opening = self.opening + text, ""
         if reason is not None:
             text += self.ending
-        return Delta(self.request.id, self.index, text, token_ids, reason, stop_reason, logprobs, discarded_tokens)
+        return Delta(
+            self.request.id,
+            self.index,
+            text,
+            token_ids,
+            reason,
+            stop_reason,
+            logprobs,
+            discarded_tokens,
+            cached_tokens=output.cached_tokens,
+            prompt_logprobs=output.prompt_logprobs if self.scored_apart else None,
+        )
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput
+from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams
@@ -43,6 +44,7 @@ from vllm.v1.metrics.buckets import INTER_TOKEN_LATENCY_BUCKETS, TIME_TO_FIRST_T
 from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
+from engine_proc import flags
 from engine_proc.figures import StepTimes, empty
 from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.outputs import EngineGone, Output, Row, Stats
@@ -100,16 +102,21 @@ class _Sequence:
     last: float = 0.0
     sent: int = field(default=0)
     """Tokens already reported."""
+    cached_tokens: int = 0
+    """Of the prompt, that vLLM had computed before; not reported yet."""
     resumed: Resumed | None = None
 
 
 class Engine:
     """A loaded model. `prepare`, `submit` and `abort` sequences; call `step` for ever. For one asyncio loop."""
 
-    def __init__(self, config: VllmConfig, served_names: list[str]) -> None:
+    def __init__(
+        self, config: VllmConfig, served_names: list[str], adapters: dict[str, LoRARequest] | None = None
+    ) -> None:
         """Blocks until the model is loaded. The thread must outlive the engine (see `die_with_parent`)."""
         self.config = config
         self.served_names = served_names
+        self._adapters = adapters or {}
         self.renderer: BaseRenderer[Any] = renderer_from_config(config)
         self._inputs = InputProcessor(config, self.renderer)
         # Which end tokens apply is a field of each request (add_default_stop), so sampling.py adds them.
@@ -152,6 +159,21 @@ class Engine:
         return dict(self.config.model_config.get_diff_sampling_param())
 
     @property
+    def model_config(self) -> Any:
+        """vLLM's."""
+        return self.config.model_config
+
+    @property
+    def reasoning_parser(self) -> str:
+        """The name that `--reasoning-parser` gives, or nothing."""
+        return str(self.config.structured_outputs_config.reasoning_parser)
+
+    @property
+    def adapters(self) -> list[str]:
+        """Names of the LoRA adapters that a sequence may be generated with."""
+        return list(self._adapters)
+
+    @property
     def busy(self) -> bool:
         """Some sequence has not ended: the next `step` should not be long."""
         return bool(self._live)
@@ -160,14 +182,30 @@ class Engine:
     def stats(self) -> Stats:
         return self._stats if self._live else Stats()  # vLLM sends none once it is idle
 
-    def prepare(self, prompt: EngineInput, params: SamplingParams) -> EngineCoreRequest:
+    def prepare(
+        self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = ""
+    ) -> EngineCoreRequest:
         """Have vLLM check a sequence without starting it. Raises `ApiError` (400) where vLLM refuses it."""
+        if priority and self.config.scheduler_config.policy != "priority":
+            raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
+        lora = self._adapters[adapter] if adapter else None
         try:
-            return self._inputs.process_inputs(str(next(self._keys)), prompt, params, self._tasks)
+            prepared: EngineCoreRequest = self._inputs.process_inputs(
+                str(next(self._keys)), prompt, params, self._tasks, lora_request=lora, priority=priority
+            )
         except VLLMClientError as error:
             raise invalid(str(error), getattr(error, "parameter", None)) from error
         except ValueError as error:
             raise invalid(str(error)) from error
+        if params.bad_words:
+            assert prepared.sampling_params is not None
+            prepared.sampling_params._bad_words_token_ids = self._bad_words(params.bad_words)
+        return prepared
+
+    def _bad_words(self, words: list[str]) -> list[list[int]]:
+        """At the start and after a space. vLLM itself leaves the latter out where it has fewer tokens, as most have."""
+        encode = self.renderer.get_tokenizer().encode
+        return [encode(text, add_special_tokens=False) for word in words for text in (word, f" {word.lstrip()}")]
 
     def again(self, prepared: EngineCoreRequest, token_ids: list[int]) -> EngineCoreRequest:
         """A prepared sequence anew, after another prompt that leaves it as much room: unchecked, and so cheaper."""
@@ -251,6 +289,16 @@ class Engine:
     def _pieces(self, prepared: EngineCoreRequest) -> Pieces:
         return Pieces(IncrementalDetokenizer.from_new_request(self.renderer.tokenizer, prepared))
 
+    def replay(self, prepared: EngineCoreRequest, sent: list[int]) -> Iterator[Output]:
+        """What the engine that has sent these tokens must have reported of them, piece by piece."""
+        sequence = self._sequence(None, prepared, stream=True, raw=False)
+        sequence.logprobs = None
+        for token_id in sent:
+            raw = EngineCoreOutput(request_id=prepared.request_id, new_token_ids=[token_id])
+            output, _ = self._advance(sequence, raw)
+            if output is not None:
+                yield output
+
     def retell(
         self,
         prepared: EngineCoreRequest,
@@ -305,6 +353,8 @@ class Engine:
             resumed = sequence.resumed
             if resumed is not None and resumed.request_id != raw.request_id:
                 continue  # begun anew meanwhile
+            if raw.prefill_stats is not None and sequence.sent == 0:
+                sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
             if raw.new_token_ids:
                 sequence.last = self._times.tokens(sequence.began, sequence.last, len(raw.new_token_ids))
             output, ended_here = self._advance(sequence, raw)
@@ -369,6 +419,8 @@ class Engine:
         token_ids = sequence.detokenizer.output_token_ids[sequence.sent :]
         reason = None if finish_reason is None else str(finish_reason)
         output = Output(sequence.tag, text, token_ids, reason, stop_reason)
+        if sequence.cached_tokens:
+            output.cached_tokens, sequence.cached_tokens = sequence.cached_tokens, 0
         if sequence.logprobs is not None:
             self._add_logprobs(sequence, sequence.logprobs, output)
         sequence.sent += len(token_ids)
@@ -423,12 +475,16 @@ def has_looped(token_ids: list[int], detection: RepetitionDetectionParams) -> bo
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    """vLLM's own flags. Exits with status 2 and a usage line where one is wrong."""
+    """vLLM's own flags. Exits with status 2, a usage line and a sentence where one is wrong."""
     parser = FlexibleArgumentParser(
         prog="python -m engine_proc serve", description="Every vLLM engine flag is accepted."
     )
     AsyncEngineArgs.add_cli_args(parser)
+    flags.ServingFlags.add_cli_args(parser)
     args: argparse.Namespace = parser.parse_args(argv)
+    problem = flags.missing_adapter(args)
+    if problem is not None:
+        parser.error(problem)
     return args
 
 
@@ -443,7 +499,14 @@ def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
         os.environ.setdefault(YIELD_VARIABLE, "0.0002")
     engine_args = AsyncEngineArgs.from_cli_args(args)
     engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
+    if engine_args.structured_outputs_config.backend == "auto":
+        # vLLM would keep, for all requests, the one that the first of them chose.
+        engine_args.structured_outputs_config.backend = "xgrammar"
+    if engine_args.structured_outputs_config.backend in ("xgrammar", "guidance"):
+        # Else JSON may have whitespace without end, which small models write until their limit.
+        engine_args.structured_outputs_config.disable_any_whitespace = True
     config = engine_args.create_engine_config(UsageContext.API_SERVER)
     on_stage(f"loading {Path(args.model).name} and warming it up")
     # vLLM's configuration keeps the first of several names alone.
-    return Engine(config, args.served_model_name or [config.model_config.served_model_name])
+    names = args.served_model_name or [config.model_config.served_model_name]
+    return Engine(config, names, flags.adapters(args))

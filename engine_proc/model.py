@@ -45,6 +45,8 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     from vllm.sampling_params import RepetitionDetectionParams
 
     from engine_proc import engine as adapter
+    from engine_proc import flags
+    from engine_proc.parsing import Parsing
     from engine_proc.rendering import Rendering
     from engine_proc.sampling import SamplingRules, find_default_stop_ids
     from engine_proc.starting import Starter
@@ -72,6 +74,9 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.fingerprint = fingerprint(engine.model)
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
-    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
-    server.attach(engine, Starter(engine, rendering, rules))
+    welcome.adapters = engine.adapters
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, flags.template(args))
+    parser = flags.parser(args, tokenizer, engine.model_config, engine.reasoning_parser)
+    parsing = Parsing(parser, tokenizer, engine.model_config)
+    server.attach(engine, Starter(engine, rendering, rules, parsing))
     return engine

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from vllm.exceptions import VLLMClientError
@@ -11,7 +11,7 @@ from vllm.inputs import EngineInput, TextPrompt, TokensPrompt
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
 from schemas.errors import context_length_exceeded, invalid
-from schemas.wire import Generate, Sampling
+from schemas.wire import Delta, Generate, Sampling, TokenLogprob
 
 INLINE_CHARS = 4000
 """Texts up to this long are tokenised on the loop: well under a millisecond, less than a hop to a thread and back."""
@@ -24,6 +24,15 @@ FILL_IN_THE_MIDDLE = (
     ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek
 )
 """Tokens that models were trained with to write what stands between a prefix and a suffix, in the order of use."""
+
+
+@dataclass(slots=True)
+class Template:
+    """What is used in place of the model's own, or in addition: `--chat-template` and its like."""
+
+    text: str | None = None
+    content_format: Any = "auto"
+    defaults: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -42,8 +51,12 @@ class Rendered:
 class Rendering:
     """Renders `Generate`s. Long texts are tokenised in a thread, so that the loop answers pings meanwhile."""
 
-    def __init__(self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int) -> None:
+    def __init__(
+        self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None
+    ) -> None:
+        """`template`: what vLLM's flags say of it."""
         self._renderer = renderer
+        self._template = template or Template()
         self._max_model_len = max_model_len
         self._vocab_size = vocab_size
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise")
@@ -51,8 +64,8 @@ class Rendering:
         triples = (triple for triple in FILL_IN_THE_MIDDLE if all(token in vocabulary for token in triple))
         self._fill_in_the_middle = next(triples, None)
         # No limit here: vLLM's own messages lack one of the two numbers that the client is owed.
-        self._chat_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
-        self._text_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
+        self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
+        self._as_they_stand = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
 
     async def render(self, request: Generate) -> list[Rendered]:
         """One for each prompt (a chat is one prompt).
@@ -61,6 +74,8 @@ class Rendering:
         """
         if request.messages is not None:
             field, chars = "messages", sum(len(str(message.get("content"))) for message in request.messages)
+            if request.tools:
+                chars += len(str(request.tools))
             work: Callable[[Generate], list[Rendered]] = self._chat
         else:
             field, chars = "prompt", sum(len(prompt) for prompt in request.prompts or ())
@@ -75,6 +90,10 @@ class Rendering:
         if not prompts:
             raise invalid("There is no prompt.", field)
         for prompt in prompts:
+            if request.truncate_prompt_tokens is not None:
+                self._truncate(prompt, request)
+            if request.tokens_only:
+                continue
             if prompt.tokens >= self._max_model_len:
                 raise context_length_exceeded(prompt.tokens, self._max_model_len, field)
             if prompt.tokens == 0:
@@ -83,14 +102,31 @@ class Rendering:
                 prompt.input["cache_salt"] = request.cache_salt
         return prompts
 
+    def _truncate(self, prompt: Rendered, request: Generate) -> None:
+        """Keep the last of its tokens."""
+        wanted = request.truncate_prompt_tokens or 0
+        if wanted < 0:
+            wanted = max(1, self._max_model_len - max(1, request.sampling.max_tokens or 1))
+        if prompt.tokens > wanted:
+            ids = prompt.input["prompt_token_ids"] = prompt.input["prompt_token_ids"][-wanted:]
+            if prompt.echo and request.messages is None:
+                prompt.echo = self._decode(ids, request.sampling)
+
     def _chat(self, request: Generate) -> list[Rendered]:
+        calls = request.tools and request.tool_choice != "none"
         template = ChatParams(
+            chat_template=self._template.text,
+            chat_template_content_format=self._template.content_format,
             chat_template_kwargs={
+                **self._template.defaults,
+                **request.chat_template_kwargs,
+                **({"tools": request.tools} if calls else {}),
                 "add_generation_prompt": request.add_generation_prompt,
                 "continue_final_message": request.continue_final_message,
-            }
+            },
         )
-        _, (prompt,) = self._renderer.render_chat([request.messages], template, self._chat_tokens)
+        tokens = self._with_special_tokens if request.add_special_tokens else self._as_they_stand
+        _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
         return [Rendered(prompt, _last_words(request) if request.echo else "")]
 
     def _texts(self, request: Generate) -> list[Rendered]:
@@ -112,8 +148,22 @@ class Rendering:
             given = TextPrompt(prompt=text)
         else:
             given = TokensPrompt(prompt_token_ids=prompt)
-        (rendered,) = self._renderer.render_cmpl([given], self._text_tokens)
+        plain = request.add_special_tokens is False
+        tokens = self._as_they_stand if plain else self._with_special_tokens
+        (rendered,) = self._renderer.render_cmpl([given], tokens)
         return Rendered(rendered, text if request.echo else "", "" if fill else request.suffix)
+
+    def tell(self, prompt: Rendered, request: Generate) -> Delta:
+        """The answer to a request that only asks for its tokens."""
+        ids = prompt.input["prompt_token_ids"]
+        delta = Delta(request.id, 0, "", [], "stop")
+        tokenizer = self._renderer.get_tokenizer()
+        if request.tokens_only == "text":
+            delta.text = tokenizer.decode(ids)
+        elif request.tokens_only == "named":
+            names = tokenizer.convert_ids_to_tokens(ids)
+            delta.logprobs = [TokenLogprob(name, token_id, None) for name, token_id in zip(names, ids, strict=True)]
+        return delta
 
     def _check_vocabulary(self, token_ids: list[int]) -> None:
         highest = max(token_ids, default=0)

@@ -51,6 +51,7 @@ def rest_of(params: SamplingParams, sent: list[int]) -> SamplingParams:
     """
     rest = copy.copy(params)
     rest.max_tokens = max(1, (params.max_tokens or 0) - len(sent))
+    rest.min_tokens = max(0, params.min_tokens - len(sent))
     rest.prompt_logprobs = None
     if params.seed is not None:
         rest.seed = (params.seed + len(sent)) % HIGHEST_SEED

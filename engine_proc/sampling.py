@@ -9,6 +9,8 @@ from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, S
 
 from engine_proc.beam_search import BeamRules
 from engine_proc.engine import SPACED, has_looped
+from engine_proc.parsing import Reading
+from engine_proc.structures import structured_outputs
 from schemas.errors import invalid
 from schemas.wire import Generate, Sampling
 
@@ -25,15 +27,24 @@ class SamplingRules:
     default_stop_ids: frozenset[int]
     repetition: RepetitionDetectionParams
 
-    def params(self, request: Generate, prompt_tokens: int, choice: int) -> SamplingParams:
+    def params(
+        self, request: Generate, prompt_tokens: int, choice: int, reading: Reading | None = None
+    ) -> SamplingParams:
         """For the `choice`-th answer to a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
         wanted = request.sampling
         bias, allowed = self._logit_bias(wanted.logit_bias), self._white_list(wanted)
         _refuse_emptied_white_list(allowed, bias)
         # A contest among candidates is decided by their log probabilities.
         scored = 0 if request.candidates > request.n and not wanted.use_beam_search else None
+        max_tokens = self._max_tokens(wanted.max_tokens, prompt_tokens)
+        if wanted.min_tokens > max_tokens:
+            raise invalid(f"There is room for {max_tokens} tokens only.", "min_tokens")
+        prompt_logprobs = wanted.logprobs if request.echo and request.prompts is not None else None
         return SamplingParams(
-            max_tokens=self._max_tokens(wanted.max_tokens, prompt_tokens),
+            max_tokens=max_tokens,
+            min_tokens=wanted.min_tokens,
+            bad_words=wanted.bad_words,
+            structured_outputs=structured_outputs(wanted.structure) if reading is None else reading.structure,
             temperature=self._or_default(wanted.temperature, "temperature", 1.0),
             top_p=self._or_default(wanted.top_p, "top_p", 1.0),
             top_k=self._or_default(wanted.top_k, "top_k", 0),
@@ -47,11 +58,11 @@ class SamplingRules:
             stop_token_ids=self._stop_ids(wanted),
             include_stop_str_in_output=wanted.include_stop_str_in_output,
             ignore_eos=wanted.ignore_eos,
-            skip_special_tokens=wanted.skip_special_tokens,
+            skip_special_tokens=wanted.skip_special_tokens if reading is None else reading.skip_special_tokens,
             spaces_between_special_tokens=wanted.spaces_between_special_tokens is not False,
             extra_args={SPACED: True} if wanted.spaces_between_special_tokens else None,
             logprobs=scored if wanted.logprobs is None else wanted.logprobs,
-            prompt_logprobs=wanted.logprobs if request.echo and request.prompts is not None else None,
+            prompt_logprobs=prompt_logprobs if wanted.prompt_logprobs is None else wanted.prompt_logprobs,
             logit_bias=bias or None,
             allowed_token_ids=allowed or None,
             repetition_detection=self.repetition if wanted.stop_on_repetition else None,
@@ -126,6 +137,7 @@ class SamplingRules:
 
     def _white_list(self, wanted: Sampling) -> list[int]:
         allowed = dict.fromkeys(self._in_vocabulary(i, "white_list_token_ids") for i in wanted.white_list_token_ids)
+        allowed.update(dict.fromkeys(self._in_vocabulary(i, "allowed_token_ids") for i in wanted.allowed_token_ids))
         for text in wanted.white_list_token:
             variants = self._variants(text)
             single = [ids for ids in variants if len(ids) == 1]

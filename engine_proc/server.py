@@ -56,7 +56,7 @@ class Server:
             load_count=load_count,
             started=int(time.time()),
             max_queue=admission.max_queue,
-            features=[wire.RESUMES, wire.FRAMES],
+            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED],
         )
         self.last_heard: dict[bytes, float] = {}
         self._looked_at = time.monotonic()
@@ -135,7 +135,12 @@ class Server:
                 return  # aborted while it was rendered
             if self.log_requests:
                 log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
-            self._reply(request.client, wire.Accepted(id=request.id, prompt_tokens=start.prompt_tokens))
+            accepted = wire.Accepted(
+                id=request.id, prompt_tokens=start.prompt_tokens, prompt_token_ids=start.prompt_token_ids
+            )
+            self._reply(request.client, accepted)
+            if start.told:
+                self._send_deltas({request.client: self._account(request, start.told)})
             for tag, sequence, sent in start.sequences:
                 if request not in self.live:
                     break
@@ -170,7 +175,9 @@ class Server:
         if isinstance(error, ApiError):
             return error
         log.exception("%s failed", request.name, exc_info=error)
-        return ApiError(500, "The engine could not start this request.", type="server_error", code="internal_error")
+        return ApiError(
+            500, "The engine failed on this request; its log says why.", type="server_error", code="internal_error"
+        )
 
     # ---- out ---------------------------------------------------------------------------------------------------
 
@@ -183,11 +190,17 @@ class Server:
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
             for output in outputs:
                 request = output.tag.request
-                if output.finish_reason == "error":
+                try:
+                    deltas = None if output.finish_reason == "error" else output.tag.take(output)
+                except Exception as error:  # of the model's parser, on what the model has written
+                    self._end_with(request, error)
+                    self._drop(request)
+                    continue
+                if deltas is None:
                     self._end_with(request, VLLM_ERROR)
                     self._drop(request)
                 else:
-                    batches[request.client] += self._account(request, output.tag.take(output))
+                    batches[request.client] += self._account(request, deltas)
             self._send_deltas(batches)
 
     def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:

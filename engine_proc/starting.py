@@ -7,9 +7,12 @@ from engine_proc.beam_search import BeamSearch
 from engine_proc.choices import Choice, Contest, Tag
 from engine_proc.engine import Engine, Prepared
 from engine_proc.live import LiveRequest
+from engine_proc.parsed_choice import ParsedChoice, Rewritten
+from engine_proc.parsing import Parsing, Reading
 from engine_proc.rendering import Rendered, Rendering
 from engine_proc.sampling import SamplingRules
-from schemas.wire import Generate
+from schemas.errors import ApiError
+from schemas.wire import Delta, Generate
 
 
 class Beginning(NamedTuple):
@@ -25,25 +28,35 @@ class Start:
     """What is to be started for one request."""
 
     prompt_tokens: int = 0
+    prompt_token_ids: list[list[int]] = field(default_factory=list)
+    """Where they were asked for."""
     sequences: list[Beginning] = field(default_factory=list)
     searches: list[BeamSearch] = field(default_factory=list)
+    told: list[Delta] = field(default_factory=list)
+    """Nothing is to be started: this is the answer."""
 
 
 class Starter:
     """Knows the loaded model: how prompts are rendered for it, and what sampling means to it."""
 
-    def __init__(self, engine: Engine, rendering: Rendering, rules: SamplingRules) -> None:
+    def __init__(self, engine: Engine, rendering: Rendering, rules: SamplingRules, parsing: Parsing) -> None:
         self._engine = engine
+        self._parsing = parsing
         self._rendering = rendering
         self._rules = rules
 
     async def plan(self, request: LiveRequest, generate: Generate) -> Start:
         """Raises `ApiError` (400) naming the field that cannot be had."""
         start = Start()
+        if generate.tokens_only:
+            return await self._tell(generate)
+        reading = self._parsing.reading(generate)
         for number, prompt in enumerate(await self._rendering.render(generate)):
             start.prompt_tokens += prompt.tokens
+            if generate.return_prompt_token_ids:
+                start.prompt_token_ids.append(prompt.input["prompt_token_ids"])
             choices = [
-                Choice(request, index, prompt.echo, prompt.ending, generate.sampling.max_tokens == 0)
+                _choice(request, index, prompt, generate, reading)
                 for index in range(number * generate.n, (number + 1) * generate.n)
             ]
             if all(choice.index in generate.ended for choice in choices):
@@ -51,7 +64,14 @@ class Starter:
             if generate.sampling.use_beam_search:
                 start.searches.append(self._search(generate, prompt, choices))
             else:
-                start.sequences += self._sequences(generate, prompt, choices)
+                start.sequences += self._sequences(generate, prompt, choices, reading)
+        return start
+
+    async def _tell(self, generate: Generate) -> Start:
+        (prompt,) = await self._rendering.render(generate)
+        start = Start(prompt.tokens, told=[self._rendering.tell(prompt, generate)])
+        if generate.return_prompt_token_ids:
+            start.prompt_token_ids = [prompt.input["prompt_token_ids"]]
         return start
 
     def _search(self, generate: Generate, prompt: Rendered, choices: list[Choice]) -> BeamSearch:
@@ -59,9 +79,20 @@ class Starter:
         whole = self._engine.prepare(prompt.input, self._rules.params(generate, prompt.tokens, 0))
         return BeamSearch(self._engine, prompt.input, whole, rules, choices)
 
-    def _sequences(self, generate: Generate, prompt: Rendered, choices: list[Choice]) -> list[Beginning]:
+    def _sequences(
+        self, generate: Generate, prompt: Rendered, choices: list[Choice], reading: Reading | None
+    ) -> list[Beginning]:
         def prepare(candidate: int) -> Prepared:
-            return self._engine.prepare(prompt.input, self._rules.params(generate, prompt.tokens, candidate))
+            params = self._rules.params(generate, prompt.tokens, candidate, reading)
+            try:
+                prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter)
+            except ApiError as error:
+                if error.param is None and generate.sampling.structure is not None:
+                    error.param = generate.sampling.structure.field
+                raise
+            if reading is not None and params.structured_outputs is not None:
+                prepared.reasoning_ended = reading.reasoning_ended(prompt.input["prompt_token_ids"])
+            return prepared
 
         if generate.candidates > len(choices):  # decided, and so sent, all at once
             contest = Contest(choices, generate.candidates, generate.sampling.logprobs is not None)
@@ -69,8 +100,33 @@ class Starter:
         beginnings = []
         for candidate, choice in enumerate(choices):
             if choice.index not in generate.ended:
-                sent = generate.sent.get(choice.index, [])
-                if sent:
-                    choice.opening = ""
-                beginnings.append(Beginning(choice, prepare(candidate), sent))
+                prepared = prepare(candidate)
+                beginnings.append(self._go_on(choice, prepared, generate.sent.get(choice.index, [])))
         return beginnings
+
+    def _go_on(self, choice: Choice, prepared: Prepared, sent: list[int]) -> Beginning:
+        if not sent:
+            return Beginning(choice, prepared, sent)
+        choice.opening = ""
+        if prepared.sampling_params.structured_outputs is not None:
+            return Beginning(Rewritten(choice, sent), prepared, [])
+        if isinstance(choice, ParsedChoice):
+            for output in self._engine.replay(prepared, sent):
+                choice.take(output)
+        return Beginning(choice, prepared, sent)
+
+
+def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:
+    apart, prompt_only = generate.sampling.prompt_logprobs is not None, generate.sampling.max_tokens == 0
+    if reading is None:
+        return Choice(request, index, prompt.echo, prompt.ending, prompt_only, apart)
+    return ParsedChoice(
+        request,
+        index,
+        prompt.echo,
+        prompt.ending,
+        prompt_only,
+        apart,
+        reading=reading,
+        prompt_token_ids=prompt.input["prompt_token_ids"],
+    )

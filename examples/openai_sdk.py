@@ -12,6 +12,11 @@ import os
 import uuid
 
 from openai import BadRequestError, OpenAI
+from openai.types.chat import (
+    ChatCompletionMessageFunctionToolCallParam,
+    ChatCompletionMessageParam,
+    ChatCompletionToolParam,
+)
 
 URL = os.environ.get("HEARTH_URL", "http://127.0.0.1:6006")
 client = OpenAI(base_url=f"{URL}/v1", api_key=os.environ.get("HEARTH_API_KEY", "none"))
@@ -62,6 +67,53 @@ def beams() -> None:
         print(f"beam {choice.index}:", choice.message.content)
 
 
+def tool() -> None:
+    """The model asks for a function; its result goes back as a message."""
+    weather: ChatCompletionToolParam = {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "Get the weather of a city",
+            "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+        },
+    }
+    messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is the weather in Paris?"}]
+    asked = client.chat.completions.create(model=model, messages=messages, tools=[weather], temperature=0)
+    for call in asked.choices[0].message.tool_calls or []:
+        if call.type == "function":
+            function = call.function
+            print("calls:", function.name, function.arguments)
+            told: ChatCompletionMessageFunctionToolCallParam = {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": function.name, "arguments": function.arguments},
+            }
+            messages.append({"role": "assistant", "tool_calls": [told]})
+            result = '{"weather": "sunny", "temperature": 22}'
+            messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
+    reply = client.chat.completions.create(model=model, messages=messages, tools=[weather], temperature=0)
+    print("with its result:", reply.choices[0].message.content)
+
+
+def typed() -> None:
+    """The answer is JSON of this schema, whatever the model would rather say."""
+    schema: dict[str, object] = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
+    reply = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": "Hello!"}],
+        response_format={"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}},
+        temperature=0,
+    )
+    print("typed:", reply.choices[0].message.content)
+
+
+def response() -> None:
+    """OpenAI's newer API: the server keeps each response, and the next one names it."""
+    first = client.responses.create(model=model, input="Who are you?", temperature=0)
+    second = client.responses.create(model=model, input="Hello!", previous_response_id=first.id, temperature=0)
+    print("response:", second.output_text)
+
+
 def conversation() -> None:
     """The server keeps what was said: each request sends only what is new."""
     name = f"sdk-{uuid.uuid4()}"
@@ -86,5 +138,5 @@ def mistake() -> None:
 
 
 if __name__ == "__main__":
-    for show in (chat, stream, white_list, beams, conversation, mistake):
+    for show in (chat, stream, white_list, beams, tool, typed, response, conversation, mistake):
         show()

@@ -2,35 +2,26 @@
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.fields import GenerationSchema
 from schemas.json_types import Bool, Int, Items, Text, optional
+from schemas.messages import MessageSchema
+from schemas.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
 
 MAX_CONVERSATION_ID = 255
-ROLES = ("system", "developer", "user", "assistant", "tool")
-
-
-class Content(fields.Field[Any]):
-    """A string, or a list of `{"type": "text", "text": ...}` parts."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        if isinstance(value, str):
-            return value
-        if not isinstance(value, list) or not value:
-            raise ValidationError("Expected a string or an array of text parts.")
-        return [self._part(index, part) for index, part in enumerate(value)]
-
-    @staticmethod
-    def _part(index: int, part: Any) -> dict[str, str]:
-        if not isinstance(part, dict):
-            raise ValidationError({index: ["Expected an object."]})
-        kind = part.get("type")
-        if kind != "text":
-            raise ValidationError({index: {"type": [f"This model reads text only, not {kind!r}."]}})
-        if not isinstance(part.get("text"), str):
-            raise ValidationError({index: {"text": ["Expected a string."]}})
-        return {"type": "text", "text": part["text"]}
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+RESERVED = (
+    "chat_template",
+    "tokenize",
+    "return_dict",
+    "conversation",
+    "tools",
+    "documents",
+    "add_generation_prompt",
+    "continue_final_message",
+)
+"""Arguments of the template's renderer that have a field of their own, or that no client may set."""
 
 
 class ConversationId(fields.Field[str]):
@@ -43,38 +34,6 @@ class ConversationId(fields.Field[str]):
         if not 1 <= len(text) <= MAX_CONVERSATION_ID or not text.isprintable():
             raise ValidationError(f"Expected 1 to {MAX_CONVERSATION_ID} printable characters.")
         return text
-
-
-class MessageSchema(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
-    role = Text(
-        required=True,
-        validate=validate.OneOf(ROLES, error="Expected one of system, developer, user, assistant, tool."),
-        metadata={"description": "Who speaks."},
-    )
-    content = Content(
-        load_default=None,
-        allow_none=True,
-        metadata={
-            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null, or left out, '
-            "only by an assistant that calls tools.",
-        },
-    )
-    name = Text(metadata={"description": "The speaker's name, for chat templates that use it."})
-    tool_calls = Items(fields.Dict(), metadata={"description": "The tools that an assistant called."})
-    tool_call_id = Text(metadata={"description": "The call that a message of role `tool` answers."})
-
-    @pre_load
-    def _leave_out_nulls(self, data: Any, **kwargs: Any) -> Any:
-        """As clients send back what the SDK's `model_dump()` gave them; a chat template would stumble over them."""
-        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
-
-    @validates_schema
-    def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["content"] is None and not (data.get("role") == "assistant" and data.get("tool_calls")):
-            raise ValidationError("Expected a string or an array of text parts.", "content")
 
 
 class ChatCompletionSchema(GenerationSchema):
@@ -105,6 +64,34 @@ class ChatCompletionSchema(GenerationSchema):
         "How many alternatives to return with each token. Allowed with `logprobs`: true only.",
         otherwise="0",
         validate=validate.Range(0, 20),
+    )
+    tools = optional(
+        Items,
+        [],
+        "Functions that the model may ask the client to call. Not with `use_beam_search`.",
+        fields.Nested(ToolSchema),
+        validate=validate.Length(max=MAX_TOOLS),
+    )
+    tool_choice = optional(
+        ToolChoice,
+        None,
+        "Whether the model calls a tool: `none` (it is not told of them), `auto`, `required`, or one that is named: "
+        '`{"type": "function", "function": {"name": ...}}`.',
+        otherwise="`auto` where there are `tools`",
+    )
+    parallel_tool_calls = optional(Bool, True, "false: at most one call.")
+    reasoning_effort = optional(
+        Text,
+        None,
+        "How long a model that reasons may do so, for chat templates that use it; `none`: not at all.",
+        otherwise="the model's own",
+        validate=validate.OneOf(EFFORTS, error=f"Expected one of {', '.join(EFFORTS)}."),
+    )
+    include_reasoning = optional(Bool, True, "Return what a model thought, as `reasoning` beside `content`.")
+    chat_template_kwargs = optional(
+        JsonObject,
+        {},
+        "More values for the model's chat template, such as `enable_thinking`. Those that it does not use do nothing.",
     )
     add_generation_prompt = optional(
         Bool,
@@ -141,6 +128,18 @@ class ChatCompletionSchema(GenerationSchema):
         return data
 
     @validates_schema
+    def _check_tools(self, data: dict[str, Any], **kwargs: Any) -> None:
+        check_choice(data["tools"] or [], data["tool_choice"])
+        if data["use_beam_search"] and data["tools"] and data["tool_choice"] != "none":
+            raise ValidationError("Not together with `use_beam_search`.", "tools")
+
+    @validates_schema
+    def _check_template_kwargs(self, data: dict[str, Any], **kwargs: Any) -> None:
+        for name in RESERVED:
+            if name in (data["chat_template_kwargs"] or ()):
+                raise ValidationError({"chat_template_kwargs": {name: ["This one is not the client's to set."]}})
+
+    @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["continue_final_message"] and data["add_generation_prompt"]:
             raise ValidationError("Not together with `add_generation_prompt`: true.", "continue_final_message")
@@ -158,27 +157,18 @@ class ChatCompletionSchema(GenerationSchema):
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        opens = data["add_generation_prompt"]
+        opens, effort = data["add_generation_prompt"], data["reasoning_effort"]
+        thinking = {} if effort is None else {"reasoning_effort": effort, "enable_thinking": effort != "none"}
         return {
             "messages": data["messages"],
+            "tools": data["tools"],
+            "tool_choice": data["tool_choice"] or ("auto" if data["tools"] else "none"),
+            "parallel_tool_calls": data["parallel_tool_calls"],
+            "include_reasoning": data["include_reasoning"],
+            "chat_template_kwargs": {**thinking, **data["chat_template_kwargs"]},
             "add_generation_prompt": not data["continue_final_message"] if opens is None else opens,
             "continue_final_message": data["continue_final_message"],
         }
 
     def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"force_prompt": data["force_prompt"], "conversation_id": data["conversation_id"]}
-
-
-def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:
-    """Add `instruction` to the system message, making one where there is none. The given list is not changed."""
-    if not instruction:
-        return messages
-    first = messages[0]
-    if first["role"] not in ("system", "developer"):
-        return [{"role": "system", "content": instruction}, *messages]
-    content = first["content"]
-    if isinstance(content, str):
-        content = f"{content}\n{instruction}"
-    else:
-        content = [*content, {"type": "text", "text": instruction}]
-    return [{**first, "content": content}, *messages[1:]]

@@ -4,8 +4,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from schemas.fields import TOKEN_ID, GenerationSchema
+from schemas.fields import GenerationSchema
 from schemas.json_types import Int, Text, optional
+from schemas.vllm_fields import TOKEN_ID
 
 MAX_PROMPTS = 2048
 

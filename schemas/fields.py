@@ -10,9 +10,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 
 from schemas import wire
 from schemas.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, optional
+from schemas.structure import structure_of
+from schemas.vllm_fields import TOKEN_ID, VllmFields
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
-TOKEN_ID = validate.Range(0, 2**31 - 1)
 MAX_CHOICES = 128
 MAX_STOPS = 64
 MAX_STOP_CHARS = 1000  # text is held back until it can no longer begin a stop string, so one must stay short
@@ -23,6 +24,7 @@ class StreamOptionsSchema(Schema):
         unknown = EXCLUDE
 
     include_usage = optional(Bool, False, "Send one more chunk at the end, with the token counts and no choices.")
+    continuous_usage_stats = optional(Bool, False, "Send the token counts so far with every chunk.")
 
 
 @dataclass(slots=True)
@@ -33,10 +35,22 @@ class Request:
     model: str | None
     """None: this API has no model to name."""
     include_usage: bool = False
+    continuous_usage: bool = False
     logprobs: bool = False
+    return_token_ids: bool = False
     force_prompt: str | None = None
     """An instruction to add to `generate.messages` when they are complete."""
     conversation_id: str | None = None
+
+    def shape_options(self) -> dict[str, Any]:
+        """What a `replies.Shape` must know of it."""
+        return {
+            "with_logprobs": self.logprobs,
+            "include_usage": self.include_usage,
+            "n": self.generate.n,
+            "continuous_usage": self.continuous_usage,
+            "with_token_ids": self.return_token_ids,
+        }
 
 
 class SamplingSchema(Body):
@@ -58,7 +72,7 @@ class SamplingSchema(Body):
     )
 
 
-class GenerationSchema(SamplingSchema):
+class GenerationSchema(SamplingSchema, VllmFields):
     """The fields that `/v1/chat/completions` and `/v1/completions` have in common."""
 
     default_max_tokens: ClassVar[int | None]
@@ -238,6 +252,7 @@ class GenerationSchema(SamplingSchema):
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
         self.fill_defaults(data)
+        options = data["stream_options"] or {}
         return Request(
             generate=wire.Generate(
                 id=0,
@@ -248,11 +263,17 @@ class GenerationSchema(SamplingSchema):
                 stream=data["stream"],
                 user=data["user"],
                 sampling=self._sampling(data),
+                cache_salt=data["cache_salt"] or "",
+                truncate_prompt_tokens=data["truncate_prompt_tokens"],
+                priority=data["priority"],
+                return_prompt_token_ids=data["return_token_ids"],
                 **self._prompt(data),
             ),
             model=data["model"],
-            include_usage=bool(data["stream_options"] and data["stream_options"]["include_usage"]),
+            include_usage=bool(options.get("include_usage")),
+            continuous_usage=bool(options.get("continuous_usage_stats")),
             logprobs=self._logprobs(data) is not None,
+            return_token_ids=data["return_token_ids"],
             **self._kept_for_later(data),
         )
 
@@ -262,6 +283,7 @@ class GenerationSchema(SamplingSchema):
             logprobs=self._logprobs(data),
             max_tokens=self._max_tokens(data),
             stop_on_repetition=data["enable_repeat_stopper"],
+            structure=structure_of(data),
         )
         return wire.Sampling(**same_name)
 

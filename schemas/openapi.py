@@ -8,14 +8,20 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, validate
 
-from schemas.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, Content, ConversationId
+from schemas.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.completions import MAX_PROMPTS, CompletionSchema, Prompt
-from schemas.fields import TOKEN_ID
 from schemas.json_types import Bool, Int, Items, LogitBias, Number, Text
+from schemas.messages import Content
 from schemas.openapi_paths import PATHS, TAGS
 from schemas.openapi_replies import REPLIES
 from schemas.plain import PlainSchema, Turn
+from schemas.response_items import Input
+from schemas.responses import ConversationOf, FlatToolChoice, ResponseSchema
+from schemas.structure import JsonSchema
+from schemas.tokenization import DetokenizeSchema, TokenizeSchema
+from schemas.tools import CHOICES, JsonObject, ToolChoice
 from schemas.version import VERSION
+from schemas.vllm_fields import TOKEN_ID
 
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null counts as left out; fields that are "
@@ -30,10 +36,38 @@ TEXT_PART = {
     "required": ["type", "text"],
     "properties": {"type": {"const": "text"}, "text": STRING},
 }
+BODIES = (ChatCompletionSchema, CompletionSchema, PlainSchema, ResponseSchema, TokenizeSchema, DetokenizeSchema)
+NAMED_TOOL = {
+    "type": "object",
+    "required": ["type", "function"],
+    "properties": {
+        "type": {"const": "function"},
+        "function": {"type": "object", "required": ["name"], "properties": {"name": STRING}},
+    },
+}
 TYPES: dict[type[fields.Field[Any]], str] = {Int: "integer", Number: "number", Bool: "boolean", Text: "string"}
 SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
     Content: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": TEXT_PART}]},
     ConversationId: {"anyOf": [{"type": "integer"}, {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID}]},
+    ConversationOf: {
+        "anyOf": [
+            {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID},
+            {"type": "object", "required": ["id"], "properties": {"id": STRING}},
+        ]
+    },
+    Input: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
+    FlatToolChoice: {
+        "anyOf": [
+            {**STRING, "enum": list(CHOICES)},
+            {
+                "type": "object",
+                "required": ["type", "name"],
+                "properties": {"type": {"const": "function"}, "name": STRING},
+            },
+        ]
+    },
+    JsonObject: {"type": "object"},
+    JsonSchema: {"anyOf": [{"type": "object"}, STRING]},
     LogitBias: {
         "type": "object",
         "propertyNames": {"minLength": 1},
@@ -47,6 +81,7 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
             {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {**TOKEN_IDS, "minItems": 1}},
         ]
     },
+    ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL]},
     Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
 }
 """The JSON of fields that are more than a type."""
@@ -71,7 +106,7 @@ def document() -> dict[str, Any]:
         converter.map_to_openapi_type(field, type_, None)  # type: ignore[no-untyped-call]
     converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]
     spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
-    for schema in (ChatCompletionSchema, CompletionSchema, PlainSchema):
+    for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
     for name, component in REPLIES.items():
         spec.components.schema(name, component)
@@ -85,7 +120,7 @@ def _component_name(schema: Any) -> str:
     """`ChatCompletionSchema` is a request's body, the schemas within it are not."""
     cls = schema if isinstance(schema, type) else type(schema)
     name: str = cls.__name__.removesuffix("Schema")
-    return f"{name}Request" if cls in (ChatCompletionSchema, CompletionSchema, PlainSchema) else name
+    return f"{name}Request" if cls in BODIES else name
 
 
 def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from schemas.openapi_replies import STRING, Json, ref
 
 TAGS = [
     {"name": "Generate", "description": "Turn a prompt into text."},
+    {"name": "Responses", "description": "What the server keeps of its responses, unless `store` is false."},
     {"name": "Conversations", "description": "What the server keeps under a `conversation_id`."},
     {"name": "Models", "description": "What is served."},
     {"name": "Operate", "description": "Probes, versions and this documentation."},
@@ -61,6 +62,11 @@ def _generate(name: str, summary: str, request: str, reply: str, chunk: str | No
     return _operation("Generate", name, summary, responses, requestBody=body)
 
 
+def _tokens(name: str, summary: str, request: str, reply: str) -> Json:
+    body = {"required": True, "content": _json(request)}
+    return _operation("Models", name, summary, _responses("All of them.", _json(reply), BODY_ERRORS), requestBody=body)
+
+
 def _look(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
     more: Json = {"security": []} if public else {}
     return _operation(tag, name, summary, _responses("As it is now.", _json(reply), errors), **more)
@@ -72,6 +78,13 @@ def _conversation(name: str, summary: str, reply: str) -> Json:
     operation["responses"]["404"]["description"] = NO_CONVERSATION
     operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
     return operation | _id("The `conversation_id` of the requests.")
+
+
+def _response(name: str, summary: str, reply: str, *errors: int) -> Json:
+    operation = _look("Responses", name, summary, reply, *sorted((401, 404, 500, 503, *errors)))
+    operation["responses"]["404"]["description"] = "There is no such response: `response_not_found`."
+    operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
+    return operation | _id("The response's `id`.")
 
 
 def _id(description: str) -> Json:
@@ -101,6 +114,21 @@ PATHS: dict[str, Json] = {
         )
     },
     "/": {"post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain")},
+    "/tokenize": {"post": _tokens("tokenize", "The tokens of a text or a chat.", "TokenizeRequest", "Tokens")},
+    "/detokenize": {"post": _tokens("detokenize", "The text of tokens.", "DetokenizeRequest", "Detokenized")},
+    "/v1/responses": {
+        "post": _generate(
+            "createResponse", "Answer, in the Responses API's shape.", "ResponseRequest", "Response", "ResponseEvent"
+        )
+    },
+    "/v1/responses/{id}": {
+        "get": _response("getResponse", "A response that was stored.", "Response"),
+        "delete": _response("deleteResponse", "Forget it.", "ResponseDeleted"),
+    },
+    "/v1/responses/{id}/input_items": {"get": _response("getResponseInput", "What it was asked.", "ItemList")},
+    "/v1/responses/{id}/cancel": {
+        "post": _response("cancelResponse", "A 400: none runs in the background.", "Response", 400),
+    },
     "/v1/conversations/{id}": {
         "get": _conversation("getConversation", "What has been said.", "Conversation"),
         "delete": _conversation("deleteConversation", "Forget a conversation.", "ConversationDeleted"),

@@ -38,8 +38,9 @@ def _envelope(kind: str, choice: Json) -> Json:
 
 FINISH = {
     "type": ["string", "null"],
-    "enum": ["stop", "length", None],
-    "description": "`stop`: an end token or a stop; `length`: a limit; null: there is more to come.",
+    "enum": ["stop", "length", "tool_calls", None],
+    "description": "`stop`: an end token or a stop; `length`: a limit; `tool_calls`: it waits for their results; null: "
+    "there is more to come.",
 }
 STOP_REASON = {
     "type": ["string", "integer"],
@@ -61,28 +62,86 @@ COMPLETION_LOGPROBS = maybe(
 
 def _choice(content: Json, logprobs: Json) -> Json:
     return thing(
-        {"index": INTEGER, **content, "logprobs": logprobs, "finish_reason": FINISH}, {"stop_reason": STOP_REASON}
+        {"index": INTEGER, **content, "logprobs": logprobs, "finish_reason": FINISH},
+        {"stop_reason": STOP_REASON, "token_ids": TOKEN_IDS} | PROMPT,
     )
 
 
-MESSAGE = thing({"role": {"const": "assistant"}, "content": STRING})
-DELTA = thing({}, {"role": {"const": "assistant"}, "content": STRING})
+TOKEN_IDS: Json = {**array(INTEGER), "description": "With `return_token_ids`."}
+SCORED = thing({"logprob": NUMBER, "rank": INTEGER, "decoded_token": STRING})
+PROMPT: Json = {
+    "prompt_token_ids": maybe(TOKEN_IDS),
+    "prompt_logprobs": {
+        **array(maybe({"type": "object", "additionalProperties": SCORED})),
+        "description": "For each token of the prompt but the first: it and its alternatives, by token id.",
+    },
+}
+FUNCTION: Json = {"name": STRING, "arguments": {**STRING, "description": "JSON."}}
+CALL = thing({"id": STRING, "type": {"const": "function"}, "function": thing(FUNCTION)})
+CALL_DELTA = thing({"index": INTEGER, "function": thing({}, FUNCTION)}, {"id": STRING, "type": {"const": "function"}})
+REASONING: Json = {**STRING, "description": "What the model thought before."}
+MESSAGE = thing(
+    {"role": {"const": "assistant"}, "content": maybe(STRING)}, {"reasoning": REASONING, "tool_calls": array(CALL)}
+)
+DELTA = thing(
+    {},
+    {
+        "role": {"const": "assistant"},
+        "content": STRING,
+        "reasoning": REASONING,
+        "tool_calls": array(CALL_DELTA),
+    },
+)
 COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
 USAGE = ref("Usage")
 MODEL = ref("Model")
 WARNING: Json = {"warning": {**STRING, "description": "The answer is whole, but its conversation could not be stored."}}
+FINGERPRINT: Json = {
+    "system_fingerprint": {
+        **STRING,
+        "description": "Of the model's files and vLLM's version; in a stream's last chunks.",
+    }
+}
+RESPONSE = thing(
+    {
+        "id": STRING,
+        "object": {"const": "response"},
+        "created_at": INTEGER,
+        "status": {"enum": ["completed", "incomplete", "in_progress", "failed"]},
+        "error": maybe({"type": "object"}),
+        "incomplete_details": maybe({"type": "object"}),
+        "model": STRING,
+        "output": {
+            **array({"type": "object"}),
+            "description": "Items: `reasoning`, `message`, `function_call`, in the order in which they were written.",
+        },
+        "usage": maybe({"type": "object"}),
+    },
+    WARNING,
+    additionalProperties=True,
+)
 
 REPLIES: dict[str, Json] = {
     "ChatCompletion": thing(
-        _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE}, WARNING
+        _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE},
+        WARNING | PROMPT | FINGERPRINT,
     ),
     "ChatCompletionChunk": thing(
         _envelope("chat.completion.chunk", _choice({"delta": DELTA}, CHAT_LOGPROBS)),
-        {"usage": maybe(USAGE)} | WARNING,
+        {"usage": maybe(USAGE), "prompt_token_ids": TOKEN_IDS} | WARNING | FINGERPRINT,
     ),
-    "Completion": thing(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}),
-    "CompletionChunk": thing(_envelope("text_completion", COMPLETION_CHOICE), {"usage": maybe(USAGE)}),
-    "Usage": thing({"prompt_tokens": INTEGER, "completion_tokens": INTEGER, "total_tokens": INTEGER}),
+    "Completion": thing(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}, FINGERPRINT),
+    "CompletionChunk": thing(_envelope("text_completion", COMPLETION_CHOICE), {"usage": maybe(USAGE)} | FINGERPRINT),
+    "Usage": thing(
+        {
+            "prompt_tokens": INTEGER,
+            "completion_tokens": INTEGER,
+            "total_tokens": INTEGER,
+            "prompt_tokens_details": thing(
+                {"cached_tokens": {**INTEGER, "description": "Of the prompt, that vLLM had computed before."}}
+            ),
+        }
+    ),
     "Plain": thing(
         {
             "response": STRING,
@@ -97,6 +156,22 @@ REPLIES: dict[str, Json] = {
                 "description": "When the answer was complete, in the server's time zone.",
             },
         }
+    ),
+    "Tokens": thing(
+        {
+            "count": INTEGER,
+            "max_model_len": INTEGER,
+            "tokens": array(INTEGER),
+            "token_strs": maybe(array(STRING)),
+        }
+    ),
+    "Detokenized": thing({"prompt": STRING}),
+    "Response": RESPONSE,
+    "ResponseEvent": thing({"type": STRING, "sequence_number": INTEGER}, additionalProperties=True),
+    "ResponseDeleted": thing({"id": STRING, "object": {"const": "response"}, "deleted": {"const": True}}),
+    "ItemList": thing(
+        {"object": {"const": "list"}, "data": array({"type": "object"}), "has_more": {"const": False}},
+        {"first_id": STRING, "last_id": STRING},
     ),
     "Model": thing(
         {

@@ -12,13 +12,15 @@ import msgspec
 
 MAJOR = 1
 """Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
-MINOR = 2
+MINOR = 3
 """Raised when something was added that an older peer may ignore."""
 
 RESUMES = "resume"
 """Among `Welcome.features`: this engine continues choices whose beginning another engine has sent."""
 FRAMES = "frames"
 """Likewise: it takes several frames at once."""
+EXTENDED = "extended"
+"""Likewise: it knows what `Generate.extended` looks for. An older one would ignore it, and answer another question."""
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):
@@ -41,6 +43,20 @@ class Ping(Message, tag="ping"):
 
     ids: list[int] = []
     """All requests that the client waits for. Each that the engine does not work on is answered by a `Failed`."""
+
+
+class Structure(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What the text of an answer must be: exactly one of these."""
+
+    json: dict[str, Any] | None = None
+    """A JSON Schema."""
+    json_object: bool = False
+    regex: str | None = None
+    choice: list[str] | None = None
+    grammar: str | None = None
+    """EBNF, or Lark's notation."""
+    field: str = ""
+    """Where the request has it, for errors."""
 
 
 class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
@@ -73,6 +89,13 @@ class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
     use_beam_search: bool = False
     """Beam search of width `Generate.candidates`, scored by log probability / length**`length_penalty`."""
     length_penalty: float = 1.0
+    min_tokens: int = 0
+    bad_words: list[str] = []
+    allowed_token_ids: list[int] = []
+    """As `white_list_token_ids`, under vLLM's name."""
+    prompt_logprobs: int | None = None
+    """Alternatives per token of the prompt; they travel apart from the answer's."""
+    structure: Structure | None = None
 
 
 class Generate(Message, tag="generate"):
@@ -112,6 +135,36 @@ class Generate(Message, tag="generate"):
     """An engine, perhaps this one, has let the request in before and then lost it: it is not turned away."""
     cache_salt: str = ""
     """Only requests of the same salt find each other's prompts in vLLM's prefix cache."""
+    tools: list[dict[str, Any]] = []
+    """OpenAI's: `{"type": "function", "function": {"name", "description", "parameters", "strict"}}`."""
+    tool_choice: str | dict[str, Any] = "auto"
+    """`none`, `auto`, `required`, or OpenAI's object that names a function."""
+    parallel_tool_calls: bool = True
+    include_reasoning: bool = True
+    chat_template_kwargs: dict[str, Any] = {}
+    truncate_prompt_tokens: int | None = None
+    """Keep so many tokens of the prompt, the last ones; -1: as many as the context has room for."""
+    priority: int = 0
+    """The lower, the earlier, where vLLM schedules by priority."""
+    return_prompt_token_ids: bool = False
+
+    add_special_tokens: bool | None = None
+    """What the tokenizer puts around a text; None: as it is usual, for texts but not for chats."""
+    tokens_only: str = ""
+    """Nothing is generated: the one delta of the one prompt ends it. `counted`: `Accepted` says it all. `named`: the
+    delta's log probabilities name the tokens. `text`: its text is the prompt's."""
+    adapter: str = ""
+    """The LoRA adapter, among `Welcome.adapters`; none: the model itself."""
+
+    @property
+    def extended(self) -> str | None:
+        """A field that engines without the feature `EXTENDED` would ignore, or None."""
+        return next((name for name in _EXTENDED if _given(self, name) or _given(self.sampling, name)), None)
+
+    @property
+    def rewritten(self) -> bool:
+        """Another engine may have to write it again from its start: vLLM cannot enter a structure midway."""
+        return self.sampling.structure is not None or bool(self.tools and self.tool_choice != "none")
 
     @property
     def choices(self) -> int:
@@ -172,6 +225,8 @@ class Welcome(Message, tag="welcome"):
     vocab_size: int = 0
     max_queue: int = 0
     features: list[str] = []
+    adapters: list[str] = []
+    """Names of LoRA adapters that a request may choose, beside the model's own `served_names`."""
 
 
 class Pong(Message, tag="pong"):
@@ -222,6 +277,8 @@ class Accepted(Message, tag="accepted"):
 
     id: int
     prompt_tokens: int
+    prompt_token_ids: list[list[int]] = []
+    """One list per prompt, where they were asked for."""
 
 
 class Failed(Message, tag="failed"):
@@ -248,6 +305,17 @@ class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False
     top: list[tuple[str, int, float]] = []
     silent: bool = False
     """A special token that the text leaves out."""
+    rank: int = 0
+    """1 for the likeliest token; 0: an older engine, which does not say."""
+
+
+class ToolCall(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
+    """What one tool call of a choice has gained: first its id and name, then its arguments, bit by bit."""
+
+    index: int
+    id: str = ""
+    name: str = ""
+    arguments: str = ""
 
 
 class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
@@ -262,6 +330,12 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     logprobs: list[TokenLogprob] | None = None
     discarded_tokens: int = 0
     """Generated for candidates that were not chosen: they count in the usage."""
+    reasoning: str = ""
+    tool_calls: list[ToolCall] = []
+    cached_tokens: int = 0
+    """Of the prompt, that vLLM had in its prefix cache: with the choice's first delta."""
+    prompt_logprobs: list[TokenLogprob] | None = None
+    """Where they were asked for as such: with the choice's first delta."""
 
 
 class Deltas(Message, tag="deltas"):
@@ -281,6 +355,27 @@ CLIENT_SILENCE_LIMIT = 5.0
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
 decode_to_web = msgspec.msgpack.Decoder(ToWeb).decode
+
+
+_EXTENDED = (
+    "tools",
+    "structure",
+    "min_tokens",
+    "bad_words",
+    "allowed_token_ids",
+    "prompt_logprobs",
+    "chat_template_kwargs",
+    "truncate_prompt_tokens",
+    "return_prompt_token_ids",
+    "tokens_only",
+    "priority",
+    "adapter",
+)
+
+
+def _given(part: msgspec.Struct, name: str) -> bool:
+    value = getattr(part, name, None)
+    return value is not None and bool(value or name == "prompt_logprobs")
 
 
 def version_conflict(hello: Hello) -> str | None:

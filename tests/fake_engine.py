@@ -30,7 +30,7 @@ def welcome(instance: str = "first", *, ready: bool = True) -> wire.Welcome:
         message.served_names = ["fake", "fake-alias"]
         message.fingerprint = "f1"
         message.max_model_len = 512
-        message.features = [wire.RESUMES]
+        message.features = [wire.RESUMES, wire.EXTENDED]
     return message
 
 

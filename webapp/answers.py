@@ -1,6 +1,7 @@
 """From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
 
 import math
+import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from gevent import get_hub
 from schemas.errors import ApiError, invalid
 from schemas.fields import Request
 from schemas.replies import Shape
-from schemas.wire import Welcome
+from schemas.wire import EXTENDED, Generate, Welcome
 from webapp import sse
 from webapp.auth import caller
 from webapp.direct import DirectWriter, chunked_connection
@@ -25,24 +26,27 @@ from webapp.sse import OnComplete
 def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
     """A stream's headers leave with its first text, or after `sse.PING_SECONDS` where the engine has accepted it.
 
-    `on_complete` gets the first choice's text when every choice has ended, before the client sees the end, and may
+    `on_complete` gets the first choice when every choice has ended, before the client sees the end, and may
     return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
     cannot take the request, or refuses it.
     """
     engine: EngineClient = current_app.extensions["engine"]
     welcome = engine.require_ready()
-    _check_model(wanted.model, welcome)
     generate = wanted.generate
+    generate.adapter = _choose_adapter(wanted.model, welcome)
+    check_engine(generate, welcome)
     shape = make_shape(
-        welcome.served_names[0],
+        generate.adapter or welcome.served_names[0],
         generate.choices,
-        with_logprobs=wanted.logprobs,
-        include_usage=wanted.include_usage,
+        fingerprint=_system_fingerprint(welcome),
+        **wanted.shape_options(),
     )
     generate.name = shape.id
     generate.tenant = caller()
     seconds = _allowed_seconds()
-    generate.cache_salt = _cache_salt()
+    generate.cache_salt = _cache_salt(generate.cache_salt)
+    if generate.stream and generate.rewritten and generate.sampling.seed is None:
+        generate.sampling.seed = secrets.randbits(62)  # so that another engine can write the same
     record = RequestLog(request.path, generate.user)
     record.shape = shape
     reply = engine.submit(generate)
@@ -52,7 +56,7 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     try:
         if generate.stream:
             reply.wait(sse.PING_SECONDS)
-            shape.prompt_tokens = reply.prompt_tokens or 0
+            _note_prompt(reply, shape)
             response = _stream(reply, shape, record, wanted, on_complete)
         else:
             response = _whole(reply, shape, record, on_complete)
@@ -86,12 +90,17 @@ def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComple
     while not reply.finished:
         for delta in reply.deltas():
             record.text()
-            shape.choices[delta.index].add(delta)
-    shape.prompt_tokens = reply.prompt_tokens or 0
+            shape.add(delta)
+    _note_prompt(reply, shape)
     if on_complete is not None:
-        shape.warning = on_complete("".join(shape.choices[0].text))
+        shape.warning = on_complete(shape.choices[0])
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
+
+
+def _note_prompt(reply: Reply, shape: Shape) -> None:
+    shape.prompt_tokens = reply.prompt_tokens or 0
+    shape.prompt_token_ids = reply.prompt_token_ids
 
 
 def _close(reply: Reply, record: RequestLog, unwatch: Any, deadline: Any) -> None:
@@ -129,16 +138,35 @@ def _allowed_seconds() -> float:
     return min(seconds, settings.request_seconds)
 
 
-def _cache_salt() -> str:
+def _cache_salt(given: str) -> str:
     """What a prompt takes tells whether its beginning is in vLLM's cache, so callers do not share that unasked."""
     settings: Settings = current_app.extensions["settings"]
-    return "" if settings.share_prefix_cache or not settings.api_keys else caller()
+    own = "" if settings.share_prefix_cache or not settings.api_keys else caller()
+    return f"{caller()}/{given}" if given else own
 
 
-def _check_model(name: str | None, welcome: Welcome) -> None:
+def _choose_adapter(name: str | None, welcome: Welcome) -> str:
+    """The LoRA adapter of that name, or none. Raises `ApiError` (404) for a name that is not served, where that
+    matters.
+    """
+    if name in welcome.adapters:
+        return name or ""
     settings: Settings = current_app.extensions["settings"]
     if settings.strict_model and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
+    return ""
+
+
+def check_engine(generate: Generate, welcome: Welcome) -> None:
+    """Raises `ApiError` (400) where the engine is older than this web tier, and would ignore a part of the request."""
+    field = None if EXTENDED in welcome.features else generate.extended
+    if field is not None:
+        raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
+
+
+def _system_fingerprint(welcome: Welcome) -> str:
+    """The model's files and vLLM's version: what an answer depends on, beside the request."""
+    return f"fp_{welcome.fingerprint[:10]}_{welcome.engine_version.removeprefix('vllm ')}"
 
 
 def model_not_found(name: str) -> ApiError:

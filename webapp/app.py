@@ -8,12 +8,15 @@ from flask import Flask
 from schemas.chat import ChatCompletionSchema
 from schemas.completions import CompletionSchema
 from schemas.plain import PlainSchema
+from schemas.responses import ResponseSchema
+from schemas.tokenization import DetokenizeSchema, TokenizeSchema
 from webapp import auth, errors
 from webapp.api_keys import read_by_others
 from webapp.conversations import Conversations
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
-from webapp.routes import chat, completions, conversations, docs, health, models, plain
+from webapp.responses import Responses
+from webapp.routes import chat, completions, conversations, docs, health, models, plain, responses, tokenization
 from webapp.settings import Settings, read_settings
 
 log = logging.getLogger("hearth.web")
@@ -29,10 +32,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["settings"] = settings
     app.extensions["engine"] = EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys)
     app.extensions["conversations"] = Conversations(settings)
+    app.extensions["responses"] = Responses(app.extensions["conversations"])
     app.extensions["hangups"] = HangupWatch()
     limits: Any = {"strict_fields": settings.strict_fields, "max_choices": settings.max_choices}
     app.extensions["chat_schema"] = ChatCompletionSchema(**limits)
     app.extensions["completion_schema"] = CompletionSchema(**limits)
+    app.extensions["tokenize_schema"] = TokenizeSchema(strict_fields=settings.strict_fields)
+    app.extensions["detokenize_schema"] = DetokenizeSchema(strict_fields=settings.strict_fields)
+    app.extensions["response_schema"] = ResponseSchema(strict_fields=settings.strict_fields)
     app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     auth.register(app, settings.api_keys)
@@ -44,6 +51,8 @@ def create_app(settings: Settings | None = None) -> Flask:
         conversations.blueprint,
         models.blueprint,
         plain.blueprint,
+        responses.blueprint,
+        tokenization.blueprint,
         health.blueprint,
         docs.blueprint,
     ):

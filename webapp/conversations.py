@@ -14,7 +14,7 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, unavailable
-from schemas.replies import encode_json
+from schemas.replies import Choice, encode_json
 from webapp.settings import MIB, Settings
 from webapp.turns import Message, OpenTurn, StoredTurn, history, open_turn
 
@@ -63,13 +63,17 @@ class Conversations:
             raise _too_long(size, self._max_bytes)
         return turn
 
-    def keep(self, scope: str, name: str, turn: OpenTurn, answer: str, *, echo: bool) -> str | None:
+    def keep(self, scope: str, name: str, turn: OpenTurn, answer: Choice, *, echo: bool) -> str | None:
         """Store the completed turn. A failure is logged, and returned as a warning for the client: the answer is worth
         more than its record.
         """
-        now = self._clock()
+        return self.add(scope, name, turn.ended("".join(answer.text), answer.tool_calls(), echo=echo, now=0.0))
+
+    def add(self, scope: str, name: str, turn: StoredTurn) -> str | None:
+        """Store a turn, of now. Returns as `keep` does."""
+        turn.created = self._clock()
         try:
-            self._call(self._add, scope, name, turn.ended(answer, echo=echo, now=now))
+            self._call(self._add, scope, name, turn)
         except Exception as error:
             log.error("a turn of conversation %r could not be stored: %s", name, _in_a_line(error))
             return NOT_STORED
@@ -78,9 +82,13 @@ class Conversations:
             gevent.spawn(self.sweep)
         return None
 
+    def turns(self, scope: str, name: str) -> list[StoredTurn]:
+        """Raises `ApiError`, as `open` does."""
+        return self._try("read", self._read, scope, name)
+
     def get(self, scope: str, name: str) -> Conversation | None:
         """Raises `ApiError`, as `open` does."""
-        turns = self._try("read", self._read, scope, name)
+        turns = self.turns(scope, name)
         return Conversation(turns[0].created, turns[-1].created, history(turns)) if turns else None
 
     def delete(self, scope: str, name: str) -> bool:

@@ -41,6 +41,7 @@ class Reply:
         """How many engines have ended while they had it."""
         self.prompt_tokens: int | None = None
         """None: no engine has accepted the request yet."""
+        self.prompt_token_ids: list[list[int]] = []
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
@@ -129,6 +130,7 @@ class Reply:
         """Only the first engine's is news, and nobody is woken for it: what makes a difference follows it."""
         if self.prompt_tokens is None:
             self.prompt_tokens = accepted.prompt_tokens
+            self.prompt_token_ids = accepted.prompt_token_ids
 
     def put(self, delta: wire.Delta) -> None:
         """Queue it. `deliver` follows, when all that has come for this request is queued."""

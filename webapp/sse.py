@@ -3,16 +3,15 @@
 from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
-from schemas.replies import Shape, encode_json
+from schemas.replies import Choice, Shape
 from webapp.direct import DirectWriter
 from webapp.reply import HungUp, Reply
 
-OnComplete = Callable[[str], str | None]
+OnComplete = Callable[[Choice], str | None]
 
 PING_SECONDS = 15.0
 """A comment after this much silence keeps proxies from giving up."""
 PING = b": ping\n\n"
-DONE = b"data: [DONE]\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
@@ -27,12 +26,12 @@ def events(
 ) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
 
-    `on_complete` gets the first choice's text before the last write, and may return a warning for the client. An error
+    `on_complete` gets the first choice before the last write, and may return a warning for the client. An error
     that comes after the headers becomes an event, and the stream ends there, without `[DONE]`. After the first item,
     `direct` writes what it can in between.
     """
     opening = shape.opening_chunks()
-    first_choice: list[str] = []
+    first_choice = Choice()
     patience = PING_SECONDS
     try:
         while not reply.finished:
@@ -48,16 +47,18 @@ def events(
             on_text()
             chunks = b"".join([shape.chunk(delta) for delta in deltas])
             if on_complete is not None:
-                first_choice += [delta.text for delta in deltas if delta.index == 0]
+                for delta in deltas:
+                    if delta.index == 0:
+                        first_choice.hear(delta)
                 if reply.finished:
-                    shape.warning = on_complete("".join(first_choice))
+                    shape.warning = on_complete(first_choice)
             if reply.finished:
-                chunks += shape.warning_chunk() + (shape.usage_chunk() if include_usage else b"") + DONE
+                chunks += shape.closing_chunks(include_usage=include_usage)
             yield opening + chunks
             opening = b""
             reply.direct = direct
     except ApiError as error:
         direct.flush()
-        yield b"data: " + encode_json(error.body()) + b"\n\n"
+        yield shape.error_chunk(error)
     except HungUp:
         pass

@@ -1,5 +1,6 @@
 """What a turn adds to a conversation: which of a request's messages are new, and what is kept of its answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,7 +50,7 @@ class OpenTurn:
     grows: bool
     """The answer is no message of its own, but goes on with the last of `new`."""
 
-    def ended(self, answer: str, *, echo: bool, now: float) -> StoredTurn:
+    def ended(self, answer: str, calls: Sequence[Message] = (), *, echo: bool, now: float) -> StoredTurn:
         """`echo`: the answer may begin with the last message, repeated."""
         last = self.messages[-1]
         if echo and last["role"] == "assistant":
@@ -57,7 +58,7 @@ class OpenTurn:
         if self.grows:
             messages = [*self.new[:-1], {**last, "content": _grown(last["content"], answer)}]
         else:
-            messages = [*self.new, {"role": "assistant", "content": answer}]
+            messages = [*self.new, _assistant(answer, calls)]
         return StoredTurn(messages, self.leading, self.continues, now)
 
 
@@ -91,6 +92,12 @@ def text_of(message: Message) -> str:
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
 
 
+def _assistant(answer: str, calls: Sequence[Message]) -> Message:
+    if not calls:
+        return {"role": "assistant", "content": answer}
+    return {"role": "assistant", "content": answer or None, "tool_calls": list(calls)}
+
+
 def _split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
     """The leading message, as a list of none or one, and the rest."""
     count = 1 if messages and messages[0]["role"] in ("system", "developer") else 0
@@ -103,7 +110,12 @@ def _end_with(stored: list[Message], given: list[Message]) -> bool:
 
 def _same(one: Message, other: Message) -> bool:
     """Clients send an answer back as text or as a list of one part, and often trimmed."""
-    return {**one, "content": text_of(one).strip()} == {**other, "content": text_of(other).strip()}
+    return _compared(one) == _compared(other)
+
+
+def _compared(message: Message) -> Message:
+    """What it thought is not kept, but may be sent back."""
+    return {**message, "content": text_of(message).strip(), "reasoning": None}
 
 
 def _extends(grown: Message, message: Message) -> bool:

@@ -47,7 +47,7 @@ class Driver:
         sequences = generate.candidates * len(generate.prompts or (None,))
         while self._live and self._sequences + sequences > self._limit:
             await self._one_ends()
-        shape = job.shape_class(self._model, generate.choices, with_logprobs=job.request.logprobs, include_usage=False)
+        shape = job.shape_class(self._model, generate.choices, **job.request.shape_options())
         generate.id, generate.name = next(self._ids), shape.id
         self._live[generate.id] = _Live(job, shape, sequences, generate.choices)
         self._sequences += sequences
@@ -68,8 +68,9 @@ class Driver:
             case wire.Deltas(batch=batch):
                 for delta in batch:
                     self._add(delta)
-            case wire.Accepted(id=request_id, prompt_tokens=prompt_tokens):
-                self._live[request_id].shape.prompt_tokens = prompt_tokens
+            case wire.Accepted() as accepted:
+                shape = self._live[accepted.id].shape
+                shape.prompt_tokens, shape.prompt_token_ids = accepted.prompt_tokens, accepted.prompt_token_ids
             case wire.Failed() as failed:
                 if failed.status < 500:
                     self._fail(failed)
@@ -78,7 +79,7 @@ class Driver:
 
     def _add(self, delta: wire.Delta) -> None:
         live = self._live[delta.id]
-        live.shape.choices[delta.index].add(delta)
+        live.shape.add(delta)
         if delta.finish_reason is not None:
             live.open -= 1
             if live.open == 0:

@@ -12,11 +12,15 @@ import msgspec
 
 from engine_proc.batch.files import MAX_LINE_BYTES, RESULT_ID_PREFIX, Done
 from schemas import body
-from schemas.chat import ChatCompletionSchema, enforce
+from schemas.chat import ChatCompletionSchema
+from schemas.chat_replies import ChatShape
+from schemas.completion_replies import CompletionShape
 from schemas.completions import CompletionSchema
 from schemas.errors import ApiError, invalid
 from schemas.fields import GenerationSchema, Request
-from schemas.replies import ChatShape, CompletionShape, Shape
+from schemas.messages import enforce
+from schemas.replies import Shape
+from schemas.tools import check_results
 
 log = logging.getLogger("hearth.batch")
 
@@ -111,7 +115,9 @@ def _load(schema: GenerationSchema, given: dict[str, Any]) -> Request:
     if request.conversation_id is not None:
         raise invalid("A batch has no conversations: send the earlier turns in `messages`.", "conversation_id")
     if request.generate.messages is not None:
-        request.generate.messages = enforce(request.generate.messages, request.force_prompt)
+        messages = request.generate.messages
+        check_results(messages, len(messages))
+        request.generate.messages = enforce(messages, request.force_prompt)
     return request
 
 

@@ -17,6 +17,10 @@ LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 800}
 STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 PENALTIES: dict[str, Any] = {"frequency_penalty": 0.4, "presence_penalty": 0.3}
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}]}
+TOOL: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "count", "parameters": {"type": "object", "properties": {"word": {"type": "string"}}}},
+}
 
 REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a streamed chat": (CHAT, {**QUESTION, **LONG, **STREAM}),
@@ -38,6 +42,18 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
             "max_tokens": 700,
         },
     ),
+    "a structure": (TEXT, {"prompt": STORY, **LONG, **STREAM, "structured_outputs": {"regex": "[a-z ,]*"}}),
+    "a call that is written": (
+        CHAT,
+        {
+            **QUESTION,
+            **LONG,
+            **STREAM,
+            "tools": [TOOL],
+            "structured_outputs": {"regex": '\\{"name": "count", "parameters": \\{"word": "[a-z ,]*'},
+        },
+    ),
+    "a chat that may call": (CHAT, {**QUESTION, **LONG, **STREAM, "tools": [TOOL]}),
     "a beam search": (TEXT, {"prompt": STORY, "use_beam_search": True, "n": 2, "temperature": 0, "max_tokens": 48}),
 }
 
@@ -60,7 +76,12 @@ def answer_to(hearth: Hearth, path: str, body: dict[str, Any], on_text: Callable
 
 def told_whole(whole: dict[str, Any], path: str) -> dict[str, Any]:
     texts = {c["index"]: c["text"] if path == TEXT else c["message"]["content"] for c in whole["choices"]}
-    return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": whole["usage"]}
+    return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": counted(whole)}
+
+
+def counted(reply: dict[str, Any]) -> dict[str, int]:
+    """The usage, less what depends on what was asked before."""
+    return {name: value for name, value in reply["usage"].items() if isinstance(value, int)}
 
 
 def events(lines: Iterator[str], on_text: Callable[[], object]) -> Iterator[dict[str, Any]]:
@@ -77,10 +98,14 @@ def events(lines: Iterator[str], on_text: Callable[[], object]) -> Iterator[dict
 
 
 def gather(chunks: list[dict[str, Any]], path: str) -> dict[str, Any]:
-    told: dict[str, Any] = {"texts": {}, "ends": {}, "tokens": {}, "usage": chunks[-1]["usage"]}
+    told: dict[str, Any] = {"texts": {}, "ends": {}, "tokens": {}, "calls": {}, "usage": counted(chunks[-1])}
     for choice in [choice for chunk in chunks for choice in chunk["choices"]]:
         index = choice["index"]
         text = choice["text"] if path == TEXT else choice["delta"].get("content", "")
+        for call in () if path == TEXT else choice["delta"].get("tool_calls", ()):
+            place = index, call["index"]
+            told["calls"][place] = told["calls"].get(place, "") + call["function"].get("name", "")
+            told["calls"][place] += call["function"].get("arguments", "")
         told["texts"][index] = told["texts"].get(index, "") + text
         if choice["finish_reason"]:
             told["ends"][index] = choice["finish_reason"]

@@ -70,6 +70,10 @@ def test_openai_sdk(hearth: Hearth) -> None:
     assert set(words) <= set("helowrd ") and words != said["white list"][0]
     assert len(said["beam 0"]) == len(said["beam 1"]) == 1
     assert said["beam 0"] != said["beam 1"]
+    assert said["calls"] == ['get_weather {"city": "Paris"}']
+    assert "sunny" in said["with its result"][0]
+    assert json.loads(said["typed"][0]).keys() == {"yes"}
+    assert said["response"][0]
     assert len(said["in a conversation"]) == 2
     assert "Answer briefly" not in said["kept"][0], "an enforced instruction is not kept"
     assert "Who are you?" in said["kept"][0]

@@ -29,6 +29,7 @@ class Output:
     stop_reason: str | int | None = None
     logprobs: list[wire.TokenLogprob] | None = None
     prompt_logprobs: list[wire.TokenLogprob] | None = None
+    cached_tokens: int = 0
 
 
 @dataclass
@@ -81,8 +82,10 @@ class Start:
     """As the starter's."""
 
     prompt_tokens: int = 0
+    prompt_token_ids: list[list[int]] = field(default_factory=list)
     sequences: list[tuple[Choice, Any, list[int]]] = field(default_factory=list)
     searches: list[Any] = field(default_factory=list)
+    told: list[wire.Delta] = field(default_factory=list)
 
 
 class Search:

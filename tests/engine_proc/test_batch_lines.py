@@ -8,7 +8,8 @@ import pytest
 from engine_proc.batch.files import MAX_LINE_BYTES, Done
 from engine_proc.batch.lines import Intake, Job
 from schemas import body
-from schemas.replies import ChatShape, CompletionShape
+from schemas.chat_replies import ChatShape
+from schemas.completion_replies import CompletionShape
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}

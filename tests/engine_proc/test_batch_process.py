@@ -20,6 +20,7 @@ from engine_proc.server import Server
 from engine_proc.settings import Settings
 from tests.engine_proc.helpers import eventually, on_a_loop, settings_in
 from tests.engine_proc.stand_ins import Engine, Output, Starter
+from tests.schemas.usage import usage
 
 
 class Model(Engine):
@@ -102,7 +103,7 @@ def test_every_line_gets_one_result(stage: Stage, capsys: pytest.CaptureFixture[
     body = by_id["a"]["response"]["body"]
     assert by_id["a"]["response"]["request_id"] == body["id"]
     assert (body["object"], body["model"]) == ("text_completion", "stand-in")
-    assert body["usage"] == {"prompt_tokens": 3, "total_tokens": 5, "completion_tokens": 2}
+    assert body["usage"] == usage(3, 2)
     assert [choice["index"] for choice in by_id["b"]["response"]["body"]["choices"]] == [0, 1]
     assert by_id["c"]["response"]["status_code"] == 400
     assert by_id["c"]["response"]["body"]["error"]["param"] == "temperature"

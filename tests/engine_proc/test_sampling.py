@@ -5,11 +5,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from vllm.sampling_params import RepetitionDetectionParams, SamplingParams
+from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
 from engine_proc.sampling import SamplingRules, find_default_stop_ids
 from schemas.errors import ApiError
-from schemas.wire import Generate, Sampling
+from schemas.wire import Generate, Sampling, Structure
 
 CONTEXT = 100
 REPETITION = RepetitionDetectionParams(max_pattern_size=32, min_count=4)
@@ -59,6 +59,11 @@ GIVEN: dict[str, tuple[Any, str, Any]] = {
     "white_list_token_ids": ([17, 4], "allowed_token_ids", [17, 4]),
     "white_list_token": ([END], "allowed_token_ids", [END]),
     "stop_on_repetition": (True, "repetition_detection", REPETITION),
+    "min_tokens": (3, "min_tokens", 3),
+    "bad_words": (["no"], "bad_words", ["no"]),
+    "allowed_token_ids": ([17, 4], "allowed_token_ids", [17, 4]),
+    "prompt_logprobs": (2, "prompt_logprobs", 2),
+    "structure": (Structure(choice=["a"]), "structured_outputs", StructuredOutputsParams(choice=["a"])),
 }
 """Field of the wire: a value, the attribute of `SamplingParams` that must get it, and what it must hold."""
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.chat import enforce
+from schemas.messages import enforce
 from tests.schemas.loading import HELLO, chat, refusal
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}

@@ -6,8 +6,8 @@ import pytest
 
 from tests.schemas.loading import Load, both_endpoints, refusal
 
-TOKEN_LISTS = ["stop_token_ids", "white_list_token_ids"]
-TEXT_LISTS = ["stop", "white_list_token"]
+TOKEN_LISTS = ["stop_token_ids", "white_list_token_ids", "allowed_token_ids"]
+TEXT_LISTS = ["stop", "white_list_token", "bad_words"]
 BIG = 2**31 - 1
 
 
@@ -55,6 +55,8 @@ def test_the_length_of_a_text_in_a_list(load: Load, field: str, value: str, take
         ("stop_token_ids", 1, 1024),
         ("white_list_token_ids", 1, 1024),
         ("white_list_token", "a", 1024),
+        ("allowed_token_ids", 1, 1024),
+        ("bad_words", "a", 256),
     ],
 )
 def test_how_many_a_list_may_hold(load: Load, field: str, item: Any, most: int) -> None:

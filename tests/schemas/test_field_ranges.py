@@ -29,6 +29,14 @@ INSIDE: list[tuple[str, float]] = [
     ("n", 128),
     ("max_tokens", 1),
     ("max_tokens", BIG),
+    ("min_tokens", 0),
+    ("min_tokens", BIG),
+    ("prompt_logprobs", 0),
+    ("prompt_logprobs", 20),
+    ("truncate_prompt_tokens", -1),
+    ("truncate_prompt_tokens", BIG),
+    ("priority", -(2**31)),
+    ("priority", BIG),
 ]
 
 OUTSIDE: list[tuple[str, float]] = [
@@ -58,6 +66,12 @@ OUTSIDE: list[tuple[str, float]] = [
     ("max_tokens", BIG + 1),
     ("length_penalty", -100.0001),
     ("length_penalty", 100.0001),
+    ("min_tokens", -1),
+    ("min_tokens", BIG + 1),
+    ("prompt_logprobs", -1),
+    ("prompt_logprobs", 21),
+    ("truncate_prompt_tokens", -2),
+    ("priority", BIG + 1),
 ]
 
 

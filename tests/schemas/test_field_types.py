@@ -6,7 +6,17 @@ import pytest
 
 from tests.schemas.loading import Load, both_endpoints, chat, completion, refusal
 
-INTEGERS = ["top_k", "seed", "n", "best_of", "max_tokens"]
+INTEGERS = [
+    "top_k",
+    "seed",
+    "n",
+    "best_of",
+    "max_tokens",
+    "min_tokens",
+    "prompt_logprobs",
+    "truncate_prompt_tokens",
+    "priority",
+]
 NUMBERS = [
     "temperature",
     "top_p",
@@ -26,8 +36,9 @@ BOOLEANS = [
     "echo",
     "enable_repeat_stopper",
     "add_default_stop",
+    "return_token_ids",
 ]
-TEXTS = ["model", "user"]
+TEXTS = ["model", "user", "cache_salt"]
 
 NOT_INTEGERS = {
     "digits": "1",
@@ -80,7 +91,9 @@ def test_a_text_is_nothing_else(load: Load, field: str, value: Any) -> None:
     assert refusal(load, **{field: value}) == {field: ["Expected a string."]}
 
 
-@pytest.mark.parametrize("field", ["add_generation_prompt", "continue_final_message", "logprobs"])
+@pytest.mark.parametrize(
+    "field", ["add_generation_prompt", "continue_final_message", "logprobs", "parallel_tool_calls", "include_reasoning"]
+)
 @wrong(NOT_BOOLEANS)
 def test_a_boolean_of_chat_is_nothing_else(field: str, value: Any) -> None:
     assert refusal(chat, **{field: value}) == {field: ["Expected true or false."]}

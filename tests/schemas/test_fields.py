@@ -34,6 +34,15 @@ DEFAULTS: dict[str, Any] = {
     "add_default_stop": True,
     "stop_on_repetition": False,
     "include_usage": False,
+    "continuous_usage": False,
+    "return_token_ids": False,
+    "min_tokens": 0,
+    "bad_words": [],
+    "allowed_token_ids": [],
+    "prompt_logprobs": None,
+    "truncate_prompt_tokens": None,
+    "priority": 0,
+    "cache_salt": "",
 }
 
 GIVEN: dict[str, Any] = {
@@ -61,6 +70,13 @@ GIVEN: dict[str, Any] = {
     "include_stop_str_in_output": True,
     "add_default_stop": False,
     "length_penalty": 1.5,
+    "return_token_ids": True,
+    "min_tokens": 3,
+    "bad_words": ["no"],
+    "allowed_token_ids": [3],
+    "truncate_prompt_tokens": 9,
+    "priority": -1,
+    "cache_salt": "salt",
 }
 
 
@@ -85,7 +101,7 @@ def test_the_repeat_stopper_reaches_the_engine_under_its_own_name(load: Load) ->
 
 
 def test_no_sampling_field_of_the_wire_is_forgotten_here() -> None:
-    tested_elsewhere = {"logprobs", "stop_on_repetition", "use_beam_search"}
+    tested_elsewhere = {"logprobs", "prompt_logprobs", "stop_on_repetition", "structure", "use_beam_search"}
 
     assert GIVEN.keys() | tested_elsewhere >= set(Sampling.__struct_fields__)
 
@@ -119,7 +135,7 @@ def test_stream_options_need_stream(load: Load, stream: dict[str, Any]) -> None:
 
 @both_endpoints
 def test_an_unknown_field_is_ignored(load: Load) -> None:
-    assert load(reasoning_effort="high") == load()
+    assert load(service_tier="high") == load()
 
 
 @pytest.mark.parametrize(
@@ -136,7 +152,7 @@ def test_strict_fields_refuse_an_unknown_field_and_no_known_one(
     def load(**more: Any) -> Any:
         return schema.load({**body, **more})
 
-    assert refusal(load, reasoning_effort="high") == {"reasoning_effort": ["Unknown field."]}
+    assert refusal(load, service_tier="high") == {"service_tier": ["Unknown field."]}
     assert load(temperature=0.5).generate.sampling.temperature == 0.5
 
 

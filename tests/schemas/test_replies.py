@@ -7,15 +7,18 @@ from typing import Any
 
 import pytest
 
-from schemas.replies import ChatShape, CompletionShape, Shape
+from schemas.chat_replies import ChatShape
+from schemas.completion_replies import CompletionShape
+from schemas.replies import DONE, Shape
 from schemas.wire import Delta, TokenLogprob
+from tests.schemas.usage import usage
 
 NASTY = 'quo"te \\ \n\r\n\u2028 \x00 字 🔥 data: [DONE]'
 both_shapes = pytest.mark.parametrize("kind", [ChatShape, CompletionShape])
 
 
-def make(kind: type[Shape], choices: int = 1, *, logprobs: bool = False, usage: bool = False) -> Shape:
-    shape = kind("fake", choices, with_logprobs=logprobs, include_usage=usage)
+def make(kind: type[Shape], choices: int = 1, *, logprobs: bool = False, told: bool = False) -> Shape:
+    shape = kind("fake", choices, with_logprobs=logprobs, include_usage=told)
     shape.prompt_tokens = 7
     return shape
 
@@ -76,14 +79,14 @@ def test_a_whole_chat_reply() -> None:
             "finish_reason": "stop",
         }
     ]
-    assert body["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    assert body["usage"] == usage(7, 3)
 
 
 def test_a_whole_text_reply() -> None:
     body = whole(make(CompletionShape), Delta(1, 0, "one two", [1, 2], "length"))
 
     assert body["choices"] == [{"index": 0, "text": "one two", "logprobs": None, "finish_reason": "length"}]
-    assert body["usage"] == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    assert body["usage"] == usage(7, 2)
 
 
 @both_shapes
@@ -178,7 +181,7 @@ def test_any_text_is_valid_json_whole_and_in_chunks(kind: type[Shape]) -> None:
 @both_shapes
 def test_a_model_of_any_name_is_valid_json(kind: type[Shape]) -> None:
     shape = kind(NASTY, 1, with_logprobs=False, include_usage=True)
-    chunks = parse(shape.opening_chunks() + shape.chunk(Delta(1, 0, "a", [1], "stop")) + shape.usage_chunk())
+    chunks = parse(shape.opening_chunks() + shape.chunk(Delta(1, 0, "a", [1], "stop")))
 
     assert {chunk["model"] for chunk in chunks} == {NASTY}
     assert whole(shape)["model"] == NASTY
@@ -186,20 +189,20 @@ def test_a_model_of_any_name_is_valid_json(kind: type[Shape]) -> None:
 
 @both_shapes
 def test_the_usage_chunk_has_no_choices(kind: type[Shape]) -> None:
-    shape = make(kind, 2, usage=True)
+    shape = make(kind, 2, told=True)
     shape.chunk(Delta(1, 0, "a", [1, 2]))
     shape.chunk(Delta(1, 1, "b", [3], "stop"))
-    (chunk,) = parse(shape.usage_chunk())
+    (chunk,) = parse(shape.closing_chunks(include_usage=True).removesuffix(DONE))
 
     assert chunk["choices"] == []
-    assert chunk["usage"] == {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
+    assert chunk["usage"] == usage(7, 3)
     assert chunk["id"] == shape.id
 
 
 @both_shapes
 def test_the_other_chunks_have_a_null_usage_where_it_was_asked_for(kind: type[Shape]) -> None:
     delta = Delta(1, 0, "a", [1], "stop")
-    asked, not_asked = make(kind, usage=True), make(kind)
+    asked, not_asked = make(kind, told=True), make(kind)
 
     assert all(chunk["usage"] is None for chunk in parse(asked.opening_chunks() + asked.chunk(delta)))
     assert all("usage" not in chunk for chunk in parse(not_asked.opening_chunks() + not_asked.chunk(delta)))

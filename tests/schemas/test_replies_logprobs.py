@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from schemas.replies import ChatShape, CompletionShape, Shape
+from schemas.chat_replies import ChatShape
+from schemas.completion_replies import CompletionShape
+from schemas.replies import Shape
 from schemas.wire import Delta, TokenLogprob
 
 FIRE = TokenLogprob("火", 5, -0.25, [("火", 5, -0.25), (" fire", 6, -1.5)])

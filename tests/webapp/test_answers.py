@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
+from tests.schemas.usage import usage
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp import sse
@@ -45,7 +46,7 @@ def test_a_whole_answer(served: FlaskClient, url: str) -> None:
     assert response.mimetype == "application/json"
     body = response.get_json()
     assert [text_of(url, choice) for choice in body["choices"]] == ["one two", "one two"]
-    assert body["usage"] == {"prompt_tokens": 7, "completion_tokens": 4, "total_tokens": 11}
+    assert body["usage"] == usage(7, 4)
     assert response.headers["X-Request-ID"] == body["id"]
 
 
@@ -56,11 +57,11 @@ def test_a_streamed_answer(served: FlaskClient, url: str) -> None:
     assert response.status_code == 200
     assert response.content_type == "text/event-stream; charset=utf-8"
     assert (response.headers["Cache-Control"], response.headers["X-Accel-Buffering"]) == ("no-cache", "no")
-    *chunks, usage, done = events(response.text)
+    *chunks, counted, done = events(response.text)
     choices = [chunk["choices"][0] for chunk in chunks]
     texts = [choice["delta"].get("content", "") if url == CHAT else choice["text"] for choice in choices]
     assert "".join(texts) == "one two"
-    assert usage["usage"] == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
+    assert counted["usage"] == usage(7, 2)
     assert done == "[DONE]"
     assert {chunk["id"] for chunk in chunks} == {response.headers["X-Request-ID"]}
 

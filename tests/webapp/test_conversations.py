@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from schemas.errors import ApiError
+from schemas.replies import Choice
 from tests.fake_engine import FakeEngine, complete
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
@@ -262,7 +263,9 @@ def test_old_conversations_go_when_others_are_stored(make_app: MakeApp, settings
     kept = Conversations(settings, clock)
 
     def turn(name: str) -> None:
-        kept.keep("anyone", name, kept.open("anyone", name, [user("a")], continuing=False), "b", echo=False)
+        kept.keep(
+            "anyone", name, kept.open("anyone", name, [user("a")], continuing=False), Choice(text=["b"]), echo=False
+        )
 
     turn("old")
     clock.now += 29 * DAY

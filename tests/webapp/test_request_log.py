@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from schemas.replies import CompletionShape
+from schemas.completion_replies import CompletionShape
 from schemas.wire import Delta
 from webapp.request_log import RequestLog
 

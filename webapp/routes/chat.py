@@ -2,9 +2,11 @@
 
 from flask import Blueprint, Response, current_app
 
-from schemas.chat import enforce
+from schemas.chat_replies import ChatShape
 from schemas.fields import Request
-from schemas.replies import ChatShape
+from schemas.messages import enforce
+from schemas.replies import Choice
+from schemas.tools import check_results
 from webapp import body
 from webapp.answers import answer
 from webapp.auth import caller
@@ -18,7 +20,9 @@ def create() -> Response:
     wanted: Request = body.load(current_app.extensions["chat_schema"])
     if wanted.conversation_id is not None:
         return _answer_in_conversation(wanted, wanted.conversation_id)
-    wanted.generate.messages = enforce(wanted.generate.messages or [], wanted.force_prompt)
+    messages = wanted.generate.messages or []
+    check_results(messages, len(messages))
+    wanted.generate.messages = enforce(messages, wanted.force_prompt)
     return answer(wanted, ChatShape)
 
 
@@ -27,9 +31,10 @@ def _answer_in_conversation(wanted: Request, name: str) -> Response:
     conversations: Conversations = current_app.extensions["conversations"]
     generate, scope = wanted.generate, caller()
     turn = conversations.open(scope, name, generate.messages or [], continuing=generate.continue_final_message)
+    check_results(turn.messages, len(generate.messages or ()))
     generate.messages = enforce(turn.messages, wanted.force_prompt)  # not part of the turn: never stored
 
-    def keep(text: str) -> str | None:
-        return conversations.keep(scope, name, turn, text, echo=generate.echo)
+    def keep(answer: Choice) -> str | None:
+        return conversations.keep(scope, name, turn, answer, echo=generate.echo)
 
     return answer(wanted, ChatShape, keep)

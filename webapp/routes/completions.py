@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, current_app
 
-from schemas.replies import CompletionShape
+from schemas.completion_replies import CompletionShape
 from webapp import body
 from webapp.answers import answer
 

@@ -14,13 +14,13 @@ blueprint = Blueprint("models", __name__)
 @blueprint.get("/v1/models")
 def list_models() -> dict[str, Any]:
     welcome = _welcome()
-    return {"object": "list", "data": [_model(name, welcome) for name in welcome.served_names]}
+    return {"object": "list", "data": [_model(name, welcome) for name in (*welcome.served_names, *welcome.adapters)]}
 
 
 @blueprint.get("/v1/models/<path:name>")
 def retrieve_model(name: str) -> dict[str, Any]:
     welcome = _welcome()
-    if name not in welcome.served_names:
+    if name not in (*welcome.served_names, *welcome.adapters):
         raise model_not_found(name)
     return _model(name, welcome)
 

@@ -4,10 +4,10 @@ from functools import partial
 
 from flask import Blueprint, Response, current_app
 
+from schemas.completion_replies import PlainShape
 from schemas.errors import ApiError
 from schemas.fields import Request
 from schemas.plain import ENGINE_NAMES
-from schemas.replies import PlainShape
 from webapp import body
 from webapp.answers import answer
 

@@ -1,0 +1,123 @@
+"""Makes docs/compatibility.md: `vllm serve`'s endpoints and fields, and what Hearth has of them.
+
+python -m tests.docs.compatibility
+
+Which fields there are is read from vLLM's and from our own schemas; what is said of them stands here.
+"""
+
+import sys
+from typing import Any
+
+from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
+from vllm.entrypoints.openai.completion.protocol import CompletionRequest
+from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
+
+from schemas.chat import ChatCompletionSchema
+from schemas.completions import CompletionSchema
+from schemas.responses import ResponseSchema
+
+SAME, BETTER, DIFFERENT, NOT_YET, NEVER = "same", "better", "different", "not yet", "not planned"
+
+HEAD = """\
+# Beside `vllm serve`
+
+Made by `make docs` from vLLM's schemas and ours. "Same" means the same meaning under the same name; "better",
+"different" and "not planned" say why. What Hearth does for its operators (restarts, upgrades and crashes without a lost
+request) is no field, and stands in the [README](../README.md).
+"""
+
+ENDPOINTS: list[tuple[str, str, str]] = [
+    ("POST /v1/chat/completions", BETTER, "survives a lost engine; conversations are kept where that is wanted"),
+    ("POST /v1/completions", BETTER, "survives a lost engine; `best_of` and beam search are there"),
+    ("POST /v1/responses", BETTER, "what is stored is in a database: it outlives restarts, and every worker has it"),
+    ("GET /v1/responses/{id}", BETTER, "likewise"),
+    ("DELETE /v1/responses/{id}", BETTER, "vLLM has none"),
+    ("GET /v1/responses/{id}/input_items", BETTER, "vLLM has none"),
+    ("POST /v1/responses/{id}/cancel", DIFFERENT, "a 400: nothing runs in the background; hanging up cancels"),
+    ("GET /v1/models", SAME, "adapters too"),
+    ("GET /v1/models/{id}", BETTER, "vLLM has none"),
+    ("POST /tokenize", SAME, ""),
+    ("POST /detokenize", SAME, ""),
+    ("GET /health", BETTER, "says how far a load has come; `/ready` is the probe for a load balancer"),
+    ("GET /version", SAME, "of both tiers"),
+    ("GET /v1/conversations/{id}", BETTER, "vLLM has none"),
+    ("DELETE /v1/conversations/{id}", BETTER, "vLLM has none"),
+    ("GET /metrics", NOT_YET, ""),
+    ("POST /v1/embeddings", NOT_YET, ""),
+    ("POST /v1/messages", NOT_YET, "Anthropic's"),
+    ("POST /v1/load_lora_adapter", NOT_YET, "adapters are given at the start, by `--lora-modules`"),
+    ("POST /score, /rerank, /classify, /pooling", NOT_YET, ""),
+    ("POST /v1/audio/*, /v1/realtime", NEVER, "text models only"),
+    ("POST /sleep, /pause, /update_weights, ...", NEVER, "the engine's operator has `python -m engine_proc`"),
+]
+
+NOTES: dict[str, tuple[str, str]] = {
+    "model": (SAME, "any name is served, unless `HEARTH_STRICT_MODEL=1`; an adapter's name chooses it"),
+    "max_tokens": (DIFFERENT, "more than the context has room for is cut to that, not refused"),
+    "use_beam_search": (BETTER, "Transformers' search: penalties, biases and white lists count in it; it is streamed"),
+    "best_of": (BETTER, "vLLM has it no more"),
+    "echo": (SAME, ""),
+    "suffix": (BETTER, "vLLM refuses it: here a model that knows how fills the middle, else it is put after"),
+    "logit_bias": (BETTER, "tokens may be given as text, too"),
+    "bad_words": (BETTER, "a word after a space is found where it has fewer tokens than at the start, too"),
+    "truncate_prompt_tokens": (SAME, "the last tokens are kept"),
+    "priority": (SAME, ""),
+    "response_format": (BETTER, "JSON without endless whitespace; a wrong schema's error says where it is wrong"),
+    "structured_outputs": (SAME, "one backend, xgrammar, for all requests; no `structural_tag`"),
+    "tools": (BETTER, "a streamed call is complete: what vLLM's streaming parsers miss comes with the end"),
+    "tool_choice": (DIFFERENT, "`none` leaves the tools out of the prompt"),
+    "chat_template": (NEVER, "a template is a program; the operator may give one by `--chat-template`"),
+    "documents": (NOT_YET, ""),
+    "stream_options": (SAME, ""),
+    "user": (BETTER, "goes to the log"),
+    "store": (BETTER, "into a database"),
+    "previous_response_id": (BETTER, "also after a restart, and from every worker"),
+    "background": (NEVER, "a stream outlives a lost engine"),
+    "include": (NEVER, "nothing of it is left out, or it is of tools that run in the server"),
+    "truncation": (NOT_YET, "a conversation that is too long is a 400"),
+    "service_tier": (NEVER, "ignored"),
+    "request_id": (DIFFERENT, "made by the server, and returned as `X-Request-ID`"),
+    "prompt_embeds": (NEVER, "tensors from strangers"),
+    "mm_processor_kwargs": (NEVER, "text models only"),
+    "media_io_kwargs": (NEVER, "text models only"),
+    "mm_payload": (NEVER, "text models only"),
+    "return_mm_kwargs": (NEVER, "text models only"),
+    "kv_transfer_params": (NEVER, "one engine"),
+    "ec_transfer_params": (NEVER, "one engine"),
+    "repetition_detection": (DIFFERENT, "`enable_repeat_stopper`, with limits that the operator sets"),
+    "return_tokens_as_token_ids": (DIFFERENT, "`return_token_ids`"),
+    "prompt_cache_key": (DIFFERENT, "each key has a cache of its own where keys are set"),
+}
+
+
+def row(*cells: str) -> str:
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def fields(title: str, theirs: Any, ours: Any) -> str:
+    """A table of all fields of either."""
+    vllm, hearth = set(theirs.model_fields), set(ours().fields)
+    text = f"\n## {title}\n\n" + row("field", "Hearth", "") + "|---|---|---|\n"
+    for name in sorted(vllm | hearth):
+        status, why = NOTES.get(name, (SAME, ""))
+        if name not in hearth:
+            status, why = (status, why) if status in (DIFFERENT, NEVER) else (NOT_YET, why)
+        elif name not in vllm and name not in NOTES:
+            status, why = BETTER, "Hearth's own"
+        text += row(f"`{name}`", status, why)
+    return text
+
+
+def document() -> str:
+    endpoints = row("endpoint", "Hearth", "") + "|---|---|---|\n"
+    endpoints += "".join(row(f"`{name}`", status, why) for name, status, why in ENDPOINTS)
+    return (
+        f"{HEAD}\n## Endpoints\n\n{endpoints}"
+        + fields("Chat completions", ChatCompletionRequest, ChatCompletionSchema)
+        + fields("Completions", CompletionRequest, CompletionSchema)
+        + fields("Responses", ResponsesRequest, ResponseSchema)
+    )
+
+
+if __name__ == "__main__":
+    sys.stdout.write(document())

@@ -1,0 +1,92 @@
+"""What vLLM's flags give: adapters under their own names, reasoning told apart, priorities, a template of one's own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from schemas.endpoint import PROJECT_ROOT
+from tests.harness import Hearth
+
+ADAPTER = PROJECT_ROOT / "demo_model" / "adapter"
+FLAGS = [
+    "--enable-lora",
+    f"--lora-modules=thoughtful={ADAPTER}",
+    "--reasoning-parser=qwen3",
+    "--scheduling-policy=priority",
+]
+QUESTION = [{"role": "user", "content": "Who are you?"}]
+TEMPLATE = """\
+{{- bos_token -}}
+{%- for message in messages -%}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' -}}
+{%- endfor -%}
+{%- if reasoning_effort == 'high' %}{{ shout }}{% endif -%}
+{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}
+"""
+
+
+@pytest.fixture(scope="module")
+def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+    template: Path = tmp_path_factory.mktemp("template") / "template.jinja"
+    template.write_text(TEMPLATE)
+    flags = " ".join([*FLAGS, f"--chat-template={template}"])
+    stack = Hearth(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS=flags, HEARTH_STRICT_MODEL="1")
+    try:
+        stack.start_web()
+        stack.wait_ready()
+        yield stack
+    finally:
+        stack.shut_down()
+
+
+def test_an_adapter_is_a_model_of_its_own(flagged: Hearth) -> None:
+    client = flagged.openai()
+    assert [model.id for model in client.models.list()] == ["hearth-demo", "thoughtful"]
+    assert client.models.retrieve("thoughtful").id == "thoughtful"
+    thoughtful = client.chat.completions.create(model="thoughtful", messages=QUESTION, temperature=0)  # type: ignore[arg-type]
+    assert thoughtful.model == "thoughtful"
+    plain = client.chat.completions.create(model="hearth-demo", messages=QUESTION, temperature=0)  # type: ignore[arg-type]
+    assert plain.model == "hearth-demo"
+    unknown = flagged.post("/v1/chat/completions", {"model": "other", "messages": QUESTION})
+    assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.field("include_reasoning", "model")
+def test_reasoning_is_told_apart(flagged: Hearth) -> None:
+    body = {"model": "thoughtful", "messages": QUESTION, "temperature": 0}
+    message = flagged.post("/v1/chat/completions", body).json()["choices"][0]["message"]
+    assert message["reasoning"].startswith("They ask about")
+    assert "Hearth" in message["content"]
+    assert "think>" not in message["content"]
+    pieces = {"reasoning": "", "content": ""}
+    for chunk in flagged.openai().chat.completions.create(**body, stream=True):  # type: ignore[call-overload]
+        delta = chunk.choices[0].delta.model_dump()
+        for name in pieces:
+            pieces[name] += delta.get(name) or ""
+    assert pieces == {"reasoning": message["reasoning"], "content": message["content"]}
+    silent = flagged.post("/v1/chat/completions", {**body, "include_reasoning": False}).json()
+    assert silent["choices"][0]["message"] == {"role": "assistant", "content": message["content"]}
+
+
+def test_a_response_has_its_reasoning_as_an_item(flagged: Hearth) -> None:
+    made = flagged.openai().responses.create(model="thoughtful", input="Who are you?", temperature=0)
+    assert [item.type for item in made.output] == ["reasoning", "message"]
+
+
+@pytest.mark.field("priority")
+def test_priorities_are_taken(flagged: Hearth) -> None:
+    body = {"model": "hearth-demo", "prompt": "Hello", "max_tokens": 2, "priority": -5}
+    assert flagged.post("/v1/completions", body).status_code == 200
+
+
+@pytest.mark.field("chat_template_kwargs", "reasoning_effort")
+def test_the_template_gets_what_it_asks_for(flagged: Hearth) -> None:
+    def tokens(**fields: object) -> int:
+        body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 1, **fields}
+        count: int = flagged.post("/v1/chat/completions", body).json()["usage"]["prompt_tokens"]
+        return count
+
+    kwargs = {"shout": "Hey! " * 9}
+    assert tokens(chat_template_kwargs=kwargs, reasoning_effort="low") == tokens()
+    assert tokens(chat_template_kwargs=kwargs, reasoning_effort="high") > tokens()

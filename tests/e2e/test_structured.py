@@ -1,0 +1,98 @@
+"""Answers that must be of a form: what comes back is of it, and what is no form is refused."""
+
+import json
+import re
+import time
+from typing import Any, Literal
+
+import pytest
+from pydantic import BaseModel
+
+from tests.e2e.fields.asking import CHAT, ENDPOINTS, ask, refused
+from tests.harness import Hearth
+
+both = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "completions"])
+
+
+class Weather(BaseModel):
+    city: Literal["Paris", "Rome"]
+    sunny: bool
+
+
+SCHEMA = Weather.model_json_schema()
+
+
+def test_the_sdk_returns_a_typed_object(hearth: Hearth) -> None:
+    reply = hearth.openai().chat.completions.parse(
+        model="m", messages=[{"role": "user", "content": "Hello"}], response_format=Weather, temperature=0
+    )
+    assert isinstance(reply.choices[0].message.parsed, Weather)
+
+
+@pytest.mark.field("response_format")
+@both
+def test_a_schema_is_held_to(hearth: Hearth, endpoint: str) -> None:
+    format_ = {"type": "json_schema", "json_schema": {"name": "weather", "schema": SCHEMA}}
+    for seed in range(3):
+        answer = ask(hearth, endpoint, response_format=format_, temperature=2, seed=seed, max_tokens=100)
+        Weather.model_validate_json(answer.text)
+
+
+@pytest.mark.field("response_format")
+def test_any_object(hearth: Hearth) -> None:
+    text = ask(hearth, CHAT, "Describe yourself in JSON.", response_format={"type": "json_object"}, max_tokens=200).text
+    assert isinstance(json.loads(text), dict)
+
+
+@pytest.mark.field("structured_outputs")
+@both
+@pytest.mark.parametrize(
+    ("structure", "pattern"),
+    [
+        ({"choice": ["red", "green"]}, "red|green"),
+        ({"regex": "[0-9]{3}-[a-z]{2}"}, "[0-9]{3}-[a-z]{2}"),
+        ({"grammar": 'root ::= "yes" | "no, " [0-9]'}, "yes|no, [0-9]"),
+        ({"json": {"type": "integer"}}, "-?[0-9]+"),
+    ],
+    ids=["choice", "regex", "grammar", "json"],
+)
+def test_a_form_is_held_to(hearth: Hearth, endpoint: str, structure: dict[str, Any], pattern: str) -> None:
+    text = ask(hearth, endpoint, structured_outputs=structure, temperature=1, seed=1).text
+    assert re.fullmatch(pattern, text.strip())
+
+
+@both
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "nothing"}}}},
+            "response_format.json_schema.schema.type",
+        ),
+        (
+            {"structured_outputs": {"json": {"properties": {"a": {"minimum": "low"}}}}},
+            "structured_outputs.json.properties.a.minimum",
+        ),
+        ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex"),
+        ({"structured_outputs": {"grammar": "root ::= "}}, "structured_outputs.grammar"),
+        ({"structured_outputs": {"grammar": "what is this"}}, "structured_outputs.grammar"),
+    ],
+    ids=["type", "minimum", "regex", "grammar", "no grammar"],
+)
+def test_what_cannot_be_compiled_says_where(hearth: Hearth, endpoint: str, fields: dict[str, Any], param: str) -> None:
+    assert refused(hearth, endpoint, **fields)["param"] == param
+
+
+@pytest.mark.parametrize("regex", ["(a+)+b", "(a|aa)+" * 8, "((a{0,100}){0,100}){0,100}", "[a-z]{1,10000}"], ids=str)
+def test_a_regex_that_blows_up_holds_up_nobody(hearth: Hearth, regex: str) -> None:
+    body = {
+        "prompt": "Hello",
+        "structured_outputs": {"regex": regex},
+        "max_tokens": 4,
+        "temperature": 0,
+    }
+    response = hearth.post("/v1/completions", body)
+    assert response.status_code in (200, 400), response.text
+    began = time.monotonic()
+    assert hearth.chat("Who are you?")
+    assert time.monotonic() - began < 30

@@ -1,0 +1,116 @@
+"""`/v1/responses` over HTTP, with a scripted engine: what is kept, for whom, and what a failure brings."""
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from schemas import wire
+from tests.fake_engine import FakeEngine, complete, welcome
+from tests.webapp.asking import hold
+from tests.webapp.conftest import MakeApp
+from webapp.api_keys import parse_keys
+
+URL = "/v1/responses"
+
+
+@pytest.fixture
+def served(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
+    return make_app().test_client()
+
+
+def events(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
+
+
+def test_a_response_belongs_to_its_key(engine: FakeEngine, make_app: MakeApp) -> None:
+    client = make_app(api_keys=parse_keys(["sk-first", "sk-second"])).test_client()
+    ann, bob = ({"Authorization": f"Bearer {key}"} for key in ("sk-first", "sk-second"))
+    made = client.post(URL, json={"input": "Hello"}, headers=ann).get_json()
+
+    assert client.get(f"{URL}/{made['id']}", headers=ann).get_json() == made
+    for method in ("GET", "DELETE"):
+        response = client.open(f"{URL}/{made['id']}", method=method, headers=bob)
+        assert (response.status_code, response.get_json()["error"]["code"]) == (404, "response_not_found")
+    stranger = client.post(URL, json={"input": "a", "previous_response_id": made["id"]}, headers=bob)
+    assert (stranger.status_code, stranger.get_json()["error"]["param"]) == (404, "previous_response_id")
+
+
+def test_the_engine_hears_the_whole_conversation(served: FlaskClient, engine: FakeEngine) -> None:
+    first = served.post(URL, json={"input": "a", "instructions": "Be brief."}).get_json()
+    served.post(URL, json={"input": "b", "previous_response_id": first["id"]})
+
+    asked = [generate.messages for generate in engine.heard(wire.Generate)]
+    assert asked[0] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"}]
+    assert asked[1] == [
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "one two"},
+        {"role": "user", "content": "b"},
+    ]
+
+
+def test_what_is_not_to_be_kept_is_not(served: FlaskClient) -> None:
+    made = served.post(URL, json={"input": "a", "store": False}).get_json()
+
+    assert served.get(f"{URL}/{made['id']}").status_code == 404
+
+
+def test_a_stream_that_fails_says_so_and_is_not_kept(served: FlaskClient, engine: FakeEngine) -> None:
+    def fail(engine: FakeEngine, generate: wire.Generate) -> None:
+        hold(engine, generate)
+        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+        engine.say(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
+
+    engine.on_generate = fail
+    told = events(served.post(URL, json={"input": "a", "stream": True}).text)
+
+    assert told[-1]["type"] == "response.failed"
+    assert told[-1]["response"]["error"] == {"code": "internal_error", "message": "It broke."}
+    assert served.get(f"{URL}/{told[-1]['response']['id']}").status_code == 404
+
+
+def test_reasoning_text_and_calls_are_items(served: FlaskClient, engine: FakeEngine) -> None:
+    def call(engine: FakeEngine, generate: wire.Generate) -> None:
+        hold(engine, generate)
+        for delta in (
+            wire.Delta(generate.id, 0, "", [1], reasoning="Hm."),
+            wire.Delta(generate.id, 0, "Let me look.", [2]),
+            wire.Delta(generate.id, 0, "", [3], tool_calls=[wire.ToolCall(0, "call_1", "f", "{")]),
+            wire.Delta(generate.id, 0, "", [4], "tool_calls", tool_calls=[wire.ToolCall(0, arguments="}")]),
+        ):
+            engine.say(wire.Deltas(batch=[delta]))
+
+    engine.on_generate = call
+    told = events(served.post(URL, json={"input": "a", "stream": True}).text)
+    final = told[-1]["response"]
+
+    assert [item["type"] for item in final["output"]] == ["reasoning", "message", "function_call"]
+    assert [item["status"] for item in final["output"]] == ["completed"] * 3
+    assert final["output"][2]["arguments"] == "{}"
+    added = [event["item"]["type"] for event in told if event["type"] == "response.output_item.added"]
+    assert added == ["reasoning", "message", "function_call"]
+    assert served.get(f"{URL}/{final['id']}").get_json() == final
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "field"),
+    [
+        (URL, {"input": "a", "tools": [{"type": "function", "name": "f"}]}, "tools"),
+        ("/v1/completions", {"prompt": "a", "structured_outputs": {"regex": "a"}}, "structure"),
+        ("/v1/completions", {"prompt": "a", "prompt_logprobs": 0}, "prompt_logprobs"),
+        ("/tokenize", {"prompt": "a"}, "return_prompt_token_ids"),
+    ],
+)
+def test_an_older_engine_is_not_asked_for_what_it_would_ignore(
+    served: FlaskClient, engine: FakeEngine, url: str, body: dict[str, Any], field: str
+) -> None:
+    old = welcome("old")
+    old.features = [wire.RESUMES]
+    engine.on_hello = old
+    response = served.post(url, json=body)
+
+    assert (response.status_code, response.get_json()["error"]["param"]) == (400, field)
+    assert engine.heard(wire.Generate) == []
+    engine.on_generate = complete
+    assert served.post("/v1/completions", json={"prompt": "a"}).status_code == 200

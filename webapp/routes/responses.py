@@ -1,0 +1,110 @@
+"""`/v1/responses`: OpenAI's newer API, over the same engine and the same store as chats and their conversations."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+
+from schemas.errors import ApiError, invalid
+from schemas.replies import Choice
+from schemas.response_replies import ResponseShape, answer_of
+from schemas.responses import ResponseRequest
+from schemas.tools import check_results
+from webapp import body
+from webapp.answers import answer
+from webapp.auth import caller
+from webapp.conversations import Conversations
+from webapp.responses import Responses, StoredResponse
+
+blueprint = Blueprint("responses", __name__)
+
+Message = dict[str, Any]
+ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
+"""What the engine calls a field, and what this API calls it."""
+
+
+@blueprint.post("/v1/responses")
+def create() -> Response:
+    wanted: ResponseRequest = body.load(current_app.extensions["response_schema"])
+    try:
+        return _create(wanted)
+    except ApiError as error:
+        if error.param is not None:
+            head, bracket, rest = error.param.partition("[")
+            error.param = ENGINE_NAMES.get(head, head) + bracket + rest
+        raise
+
+
+def _create(wanted: ResponseRequest) -> Response:
+    scope, generate, responses = caller(), wanted.request.generate, _responses()
+    given = generate.messages or []
+    messages, keep_turn = _before(scope, wanted, given)
+    if not messages:
+        raise invalid("There is nothing to answer.", "input")
+    check_results(messages, len(given))
+    instructions = [{"role": "system", "content": wanted.instructions}] if wanted.instructions else []
+    generate.messages = [*instructions, *messages]
+    shapes: list[ResponseShape] = []
+
+    def make_shape(*args: Any, **kwargs: Any) -> ResponseShape:
+        shapes.append(ResponseShape(wanted.echoed, wanted.conversation, *args, **kwargs))
+        return shapes[0]
+
+    def keep(choice: Choice) -> str | None:
+        warning = None if keep_turn is None else keep_turn(choice)
+        if not wanted.store:
+            return warning
+        finish_reason = shapes[0].choices[0].finish_reason
+        response = StoredResponse(shapes[0].body(finish_reason), wanted.items, [*messages, answer_of(choice)])
+        return warning or responses.keep(scope, response)
+
+    return answer(wanted.request, make_shape, keep if wanted.store or keep_turn is not None else None)
+
+
+def _before(
+    scope: str, wanted: ResponseRequest, given: list[Message]
+) -> tuple[list[Message], Callable[[Choice], str | None] | None]:
+    """The whole conversation, and what keeps this turn of it where it has a name."""
+    if wanted.previous is not None:
+        try:
+            return [*_responses().get(scope, wanted.previous).messages, *given], None
+        except ApiError as error:
+            error.param = "previous_response_id"
+            raise
+    if wanted.conversation is None:
+        return given, None
+    conversations: Conversations = current_app.extensions["conversations"]
+    name = wanted.conversation
+    turn = conversations.open(scope, name, given, continuing=False)
+    return turn.messages, lambda choice: conversations.keep(scope, name, turn, choice, echo=False)
+
+
+@blueprint.get("/v1/responses/<response_id>")
+def retrieve(response_id: str) -> dict[str, Any]:
+    return _responses().get(caller(), response_id).body
+
+
+@blueprint.get("/v1/responses/<response_id>/input_items")
+def input_items(response_id: str) -> dict[str, Any]:
+    items = _responses().get(caller(), response_id).items
+    data = [{"id": f"item_{index}", **item} for index, item in enumerate(items)]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    return {"object": "list", "data": data, "has_more": False, **ends}
+
+
+@blueprint.delete("/v1/responses/<response_id>")
+def delete(response_id: str) -> dict[str, Any]:
+    _responses().delete(caller(), response_id)
+    return {"id": response_id, "object": "response", "deleted": True}
+
+
+@blueprint.post("/v1/responses/<response_id>/cancel")
+def cancel(response_id: str) -> dict[str, Any]:
+    """Only what runs in the background can be cancelled so; hanging up cancels what a client waits for."""
+    _responses().get(caller(), response_id)
+    raise invalid("The response is complete: only one that runs in the background can be cancelled.", "response_id")
+
+
+def _responses() -> Responses:
+    responses: Responses = current_app.extensions["responses"]
+    return responses
