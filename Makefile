@@ -7,10 +7,11 @@ TORCH := torch==2.13.0
 VENV := .venv
 BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
+CLIENTS := .venv-clients
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status install test test-clients lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -31,6 +32,9 @@ install: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda
 
 test: lint ## every check and every test
 	$(BIN)/pytest
+
+test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, vLLM's benchmark
+	$(BIN)/pytest tests/clients
 
 lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
 	$(BIN)/ruff check
@@ -65,7 +69,7 @@ audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerab
 
 clean: ## remove what was installed and cached; ends a running engine first
 	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true
-	rm -rf $(VENV) run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) tests/clients/node/node_modules run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV):
@@ -87,6 +91,14 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
 	$(BIN)/pip install --no-deps -r requirements/dev.txt
 	@touch $@
 
+$(CLIENTS)/installed: requirements/clients.txt tests/clients/node/package-lock.json requirements/debian-clients.txt
+	@echo "Hearth: installing the clients, about 700 MB"
+	@command -v npm >/dev/null || deploy/debian-packages requirements/debian-clients.txt
+	$(PYTHON) -m venv $(CLIENTS)
+	$(CLIENTS)/bin/pip install --no-deps -r requirements/clients.txt
+	cd tests/clients/node && npm ci
+	@touch $@
+
 docs: $(VENV)/installed-dev ## make docs/api.md and docs/compatibility.md again from the schemas
 	$(BIN)/python -m schemas.openapi > docs/api.md
 	$(BIN)/python -m tests.docs.compatibility > docs/compatibility.md
@@ -96,5 +108,6 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt cpu.in -o cpu.txt
 	cd requirements && $(LOCK) cuda.in -o cuda.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
+	cd requirements && $(LOCK) clients.in -o clients.txt
 
 LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux
