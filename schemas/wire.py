@@ -228,6 +228,15 @@ class Welcome(Message, tag="welcome"):
     adapters: list[str] = []
     """Names of LoRA adapters that a request may choose, beside the model's own `served_names`."""
 
+    @property
+    def system_fingerprint(self) -> str:
+        """Of what an answer depends on, beside the request: the model's files and vLLM's version."""
+        return f"fp_{self.fingerprint[:10]}_{self.engine_version.removeprefix('vllm ')}"
+
+    def adapter_named(self, name: str | None) -> str:
+        """The adapter of that name, or nothing."""
+        return name if name in self.adapters else ""
+
 
 class Pong(Message, tag="pong"):
     """The engine's pulse."""

@@ -33,12 +33,14 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     engine: EngineClient = current_app.extensions["engine"]
     welcome = engine.require_ready()
     generate = wanted.generate
-    generate.adapter = _choose_adapter(wanted.model, welcome)
+    generate.adapter = welcome.adapter_named(wanted.model)
+    if not generate.adapter:
+        _check_model(wanted.model, welcome)
     check_engine(generate, welcome)
     shape = make_shape(
         generate.adapter or welcome.served_names[0],
         generate.choices,
-        fingerprint=_system_fingerprint(welcome),
+        fingerprint=welcome.system_fingerprint,
         **wanted.shape_options(),
     )
     generate.name = shape.id
@@ -145,16 +147,10 @@ def _cache_salt(given: str) -> str:
     return f"{caller()}/{given}" if given else own
 
 
-def _choose_adapter(name: str | None, welcome: Welcome) -> str:
-    """The LoRA adapter of that name, or none. Raises `ApiError` (404) for a name that is not served, where that
-    matters.
-    """
-    if name in welcome.adapters:
-        return name or ""
+def _check_model(name: str | None, welcome: Welcome) -> None:
     settings: Settings = current_app.extensions["settings"]
     if settings.strict_model and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
-    return ""
 
 
 def check_engine(generate: Generate, welcome: Welcome) -> None:
@@ -162,11 +158,6 @@ def check_engine(generate: Generate, welcome: Welcome) -> None:
     field = None if EXTENDED in welcome.features else generate.extended
     if field is not None:
         raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
-
-
-def _system_fingerprint(welcome: Welcome) -> str:
-    """The model's files and vLLM's version: what an answer depends on, beside the request."""
-    return f"fp_{welcome.fingerprint[:10]}_{welcome.engine_version.removeprefix('vllm ')}"
 
 
 def model_not_found(name: str) -> ApiError:

@@ -31,7 +31,6 @@ class Driver:
 
     def __init__(self, server: Server, limit: int, results: Results, tally: Tally) -> None:
         self._server = server
-        self._model = server.welcome.served_names[0]
         self._limit = limit
         self._results = results
         self._tally = tally
@@ -47,7 +46,14 @@ class Driver:
         sequences = generate.candidates * len(generate.prompts or (None,))
         while self._live and self._sequences + sequences > self._limit:
             await self._one_ends()
-        shape = job.shape_class(self._model, generate.choices, **job.request.shape_options())
+        welcome = self._server.welcome
+        generate.adapter = welcome.adapter_named(job.request.model)
+        shape = job.shape_class(
+            generate.adapter or welcome.served_names[0],
+            generate.choices,
+            fingerprint=welcome.system_fingerprint,
+            **job.request.shape_options(),
+        )
         generate.id, generate.name = next(self._ids), shape.id
         self._live[generate.id] = _Live(job, shape, sequences, generate.choices)
         self._sequences += sequences

@@ -37,5 +37,5 @@ def test_links_lead_somewhere(document: Path) -> None:
 def test_make_targets_that_are_shown_exist() -> None:
     makefile = (PROJECT_ROOT / "Makefile").read_text()
     for document in DOCUMENTS:
-        for target in re.findall(r"^make ([\w-]+)", "\n".join(blocks(document, "sh")), re.MULTILINE):
+        for target in re.findall(r"^make (\w[\w-]*)", "\n".join(blocks(document, "sh")), re.MULTILINE):
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), f"{document.name}: make {target}"
