@@ -66,6 +66,17 @@ class Choice:
 
 
 @dataclass(slots=True)
+class Embedding:
+    """A sequence that is read, not gone on with."""
+
+    request: LiveRequest
+    index: int
+
+    def take(self, output: Output) -> list[Delta]:
+        return [Delta(self.request.id, self.index, "", [], "stop", vector=output.vector)]
+
+
+@dataclass(slots=True)
 class Contest:
     """The candidates for the choices of one prompt. The highest mean log probability wins, as OpenAI has `best_of`."""
 

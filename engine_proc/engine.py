@@ -24,6 +24,7 @@ from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput
 from vllm.lora.request import LoRARequest
 from vllm.platforms import current_platform
+from vllm.pooling_params import PoolingParams
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams
 from vllm.usage.usage_lib import UsageContext
@@ -127,7 +128,9 @@ class Engine:
         )
         self.silent_stop_ids: frozenset[int] = frozenset()
         """End tokens that are no news: they are not reported as a stop reason."""
-        self._tasks = ("generate",)
+        self.embeds: bool = config.model_config.runner_type == "pooling"
+        """The model makes vectors, and no text."""
+        self._tasks = ("embed",) if self.embeds else ("generate",)
         self._special_ids = _special_ids(self.renderer.get_tokenizer())
         self._live: dict[str, _Sequence] = {}
         self._renamed: dict[str, str] = {}
@@ -202,6 +205,15 @@ class Engine:
             prepared.sampling_params._bad_words_token_ids = self._bad_words(params.bad_words)
         return prepared
 
+    def prepare_embedding(self, prompt: EngineInput, dimensions: int | None, adapter: str = "") -> EngineCoreRequest:
+        """As `prepare`. To be submitted with `raw`: its one output has a `vector`."""
+        lora = self._adapters[adapter] if adapter else None
+        params = PoolingParams(task="embed", dimensions=dimensions)
+        try:
+            return self._inputs.process_inputs(str(next(self._keys)), prompt, params, self._tasks, lora_request=lora)
+        except (VLLMClientError, ValueError) as error:
+            raise invalid(str(error), None if dimensions is None else "dimensions") from error
+
     def _bad_words(self, words: list[str]) -> list[list[int]]:
         """At the start and after a space. vLLM itself leaves the latter out where it has fewer tokens, as most have."""
         encode = self.renderer.get_tokenizer().encode
@@ -262,9 +274,9 @@ class Engine:
 
     def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
         params = prepared.sampling_params
-        assert params is not None
         tokenizer = self.renderer.tokenizer
-        scored = not raw and (params.logprobs is not None or params.prompt_logprobs is not None)
+        assert raw or params is not None
+        scored = params is not None and not raw and (params.logprobs is not None or params.prompt_logprobs is not None)
         return _Sequence(
             tag=tag,
             stream=stream,
@@ -272,10 +284,10 @@ class Engine:
             logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
             pieces=self._pieces(prepared) if scored else None,
             prompt_pieces=self._pieces(self.again(prepared, []))
-            if scored and params.prompt_logprobs is not None
+            if scored and params is not None and params.prompt_logprobs is not None
             else None,
             prompt_token_ids=prepared.prompt_token_ids or [],
-            silent_ids=self._special_ids if params.skip_special_tokens else frozenset(),
+            silent_ids=self._special_ids if params is None or params.skip_special_tokens else frozenset(),
             began=time.monotonic(),
         )
 
@@ -395,6 +407,8 @@ class Engine:
             output = Output(sequence.tag, "", raw.new_token_ids, reason, stop_reason)
             if raw.new_logprobs is not None:
                 output.distribution = raw.new_logprobs.logprob_token_ids[0], raw.new_logprobs.logprobs[0]
+            if raw.pooling_output is not None:
+                output.vector = raw.pooling_output.float().numpy().tobytes()
             output.prompt_scores = raw.new_prompt_logprobs_tensors
             return output, False
         stop_string = sequence.detokenizer.update(raw.new_token_ids, finish_reason is FinishReason.STOP)

@@ -36,6 +36,8 @@ class Output:
     """Of all tokens so far, where log probabilities were asked for."""
     distribution: Distribution | None = None
     """In place of `logprobs`, for a sequence submitted with `raw`."""
+    vector: bytes = b""
+    """Of an embedding: 32-bit floats, little-endian."""
     cached_tokens: int = 0
     """In the first output: tokens of the prompt that vLLM had in its prefix cache."""
     prompt_scores: Any = None

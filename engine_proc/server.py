@@ -144,7 +144,8 @@ class Server:
             for tag, sequence, sent in start.sequences:
                 if request not in self.live:
                     break
-                request.keys.append(await self.engine.submit(tag, sequence, stream=generate.stream, sent=sent))
+                key = await self.engine.submit(tag, sequence, stream=generate.stream, raw=generate.embed, sent=sent)
+                request.keys.append(key)
             request.searches = [asyncio.create_task(self._search(request, search)) for search in start.searches]
         except EngineGone:
             pass  # `pump` has it too, and then all live requests are handed over

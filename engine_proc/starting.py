@@ -4,14 +4,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from engine_proc.beam_search import BeamSearch
-from engine_proc.choices import Choice, Contest, Tag
+from engine_proc.choices import Choice, Contest, Embedding, Tag
 from engine_proc.engine import Engine, Prepared
 from engine_proc.live import LiveRequest
 from engine_proc.parsed_choice import ParsedChoice, Rewritten
 from engine_proc.parsing import Parsing, Reading
 from engine_proc.rendering import Rendered, Rendering
 from engine_proc.sampling import SamplingRules
-from schemas.errors import ApiError
+from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
 
 
@@ -50,6 +50,11 @@ class Starter:
         start = Start()
         if generate.tokens_only:
             return await self._tell(generate)
+        if generate.embed != self._engine.embeds:
+            what = "embeddings and no text" if self._engine.embeds else "text and no embeddings"
+            raise invalid(f"This model makes {what}.", "model")
+        if generate.embed:
+            return await self._embed(request, generate)
         reading = self._parsing.reading(generate)
         for number, prompt in enumerate(await self._rendering.render(generate)):
             start.prompt_tokens += prompt.tokens
@@ -72,6 +77,15 @@ class Starter:
         start = Start(prompt.tokens, told=[self._rendering.tell(prompt, generate)])
         if generate.return_prompt_token_ids:
             start.prompt_token_ids = [prompt.input["prompt_token_ids"]]
+        return start
+
+    async def _embed(self, request: LiveRequest, generate: Generate) -> Start:
+        start = Start()
+        for index, prompt in enumerate(await self._rendering.render(generate)):
+            start.prompt_tokens += prompt.tokens
+            if index not in generate.ended:
+                prepared = self._engine.prepare_embedding(prompt.input, generate.dimensions, generate.adapter)
+                start.sequences.append(Beginning(Embedding(request, index), prepared, []))
         return start
 
     def _search(self, generate: Generate, prompt: Rendered, choices: list[Choice]) -> BeamSearch:

@@ -10,6 +10,7 @@ from marshmallow import fields, validate
 
 from schemas.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.completions import MAX_PROMPTS, CompletionSchema, Prompt
+from schemas.embeddings import EmbeddingSchema
 from schemas.json_types import Bool, Int, Items, LogitBias, Number, Text
 from schemas.messages import Content
 from schemas.openapi_paths import PATHS, TAGS
@@ -36,7 +37,15 @@ TEXT_PART = {
     "required": ["type", "text"],
     "properties": {"type": {"const": "text"}, "text": STRING},
 }
-BODIES = (ChatCompletionSchema, CompletionSchema, PlainSchema, ResponseSchema, TokenizeSchema, DetokenizeSchema)
+BODIES = (
+    ChatCompletionSchema,
+    CompletionSchema,
+    PlainSchema,
+    EmbeddingSchema,
+    ResponseSchema,
+    TokenizeSchema,
+    DetokenizeSchema,
+)
 NAMED_TOOL = {
     "type": "object",
     "required": ["type", "function"],

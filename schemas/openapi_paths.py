@@ -114,6 +114,11 @@ PATHS: dict[str, Json] = {
         )
     },
     "/": {"post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain")},
+    "/v1/embeddings": {
+        "post": _generate(
+            "createEmbedding", "Texts to vectors, by an embedding model.", "EmbeddingRequest", "Embeddings"
+        )
+    },
     "/tokenize": {"post": _tokens("tokenize", "The tokens of a text or a chat.", "TokenizeRequest", "Tokens")},
     "/detokenize": {"post": _tokens("detokenize", "The text of tokens.", "DetokenizeRequest", "Detokenized")},
     "/v1/responses": {

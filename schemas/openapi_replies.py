@@ -157,6 +157,24 @@ REPLIES: dict[str, Json] = {
             },
         }
     ),
+    "Embeddings": thing(
+        {
+            "id": STRING,
+            "object": {"const": "list"},
+            "created": INTEGER,
+            "model": STRING,
+            "data": array(
+                thing(
+                    {
+                        "object": {"const": "embedding"},
+                        "index": INTEGER,
+                        "embedding": {"anyOf": [array(NUMBER), STRING]},
+                    }
+                )
+            ),
+            "usage": thing({"prompt_tokens": INTEGER, "total_tokens": INTEGER}),
+        }
+    ),
     "Tokens": thing(
         {
             "count": INTEGER,

@@ -153,6 +153,10 @@ class Generate(Message, tag="generate"):
     tokens_only: str = ""
     """Nothing is generated: the one delta of the one prompt ends it. `counted`: `Accepted` says it all. `named`: the
     delta's log probabilities name the tokens. `text`: its text is the prompt's."""
+    embed: bool = False
+    """Not text is wanted but one vector of each prompt, in a delta of its own."""
+    dimensions: int | None = None
+    """Of the vectors; None: as the model has them."""
     adapter: str = ""
     """The LoRA adapter, among `Welcome.adapters`; none: the model itself."""
 
@@ -345,6 +349,8 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     """Of the prompt, that vLLM had in its prefix cache: with the choice's first delta."""
     prompt_logprobs: list[TokenLogprob] | None = None
     """Where they were asked for as such: with the choice's first delta."""
+    vector: bytes = b""
+    """An embedding: 32-bit floats, little-endian."""
 
 
 class Deltas(Message, tag="deltas"):
@@ -377,6 +383,7 @@ _EXTENDED = (
     "truncate_prompt_tokens",
     "return_prompt_token_ids",
     "tokens_only",
+    "embed",
     "priority",
     "adapter",
 )

@@ -7,6 +7,7 @@ from flask import Flask
 
 from schemas.chat import ChatCompletionSchema
 from schemas.completions import CompletionSchema
+from schemas.embeddings import EmbeddingSchema
 from schemas.plain import PlainSchema
 from schemas.responses import ResponseSchema
 from schemas.tokenization import DetokenizeSchema, TokenizeSchema
@@ -16,7 +17,18 @@ from webapp.conversations import Conversations
 from webapp.engine_client import EngineClient
 from webapp.hangups import HangupWatch
 from webapp.responses import Responses
-from webapp.routes import chat, completions, conversations, docs, health, models, plain, responses, tokenization
+from webapp.routes import (
+    chat,
+    completions,
+    conversations,
+    docs,
+    embeddings,
+    health,
+    models,
+    plain,
+    responses,
+    tokenization,
+)
 from webapp.settings import Settings, read_settings
 
 log = logging.getLogger("hearth.web")
@@ -40,6 +52,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["tokenize_schema"] = TokenizeSchema(strict_fields=settings.strict_fields)
     app.extensions["detokenize_schema"] = DetokenizeSchema(strict_fields=settings.strict_fields)
     app.extensions["response_schema"] = ResponseSchema(strict_fields=settings.strict_fields)
+    app.extensions["embedding_schema"] = EmbeddingSchema(strict_fields=settings.strict_fields)
     app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     auth.register(app, settings.api_keys)
@@ -51,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         conversations.blueprint,
         models.blueprint,
         plain.blueprint,
+        embeddings.blueprint,
         responses.blueprint,
         tokenization.blueprint,
         health.blueprint,

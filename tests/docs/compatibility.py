@@ -43,7 +43,7 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("GET /v1/conversations/{id}", BETTER, "vLLM has none"),
     ("DELETE /v1/conversations/{id}", BETTER, "vLLM has none"),
     ("GET /metrics", NOT_YET, ""),
-    ("POST /v1/embeddings", NOT_YET, ""),
+    ("POST /v1/embeddings", SAME, "of an engine with `--runner pooling`"),
     ("POST /v1/messages", NOT_YET, "Anthropic's"),
     ("POST /v1/load_lora_adapter", NOT_YET, "adapters are given at the start, by `--lora-modules`"),
     ("POST /score, /rerank, /classify, /pooling", NOT_YET, ""),

@@ -30,6 +30,7 @@ class Output:
     logprobs: list[wire.TokenLogprob] | None = None
     prompt_logprobs: list[wire.TokenLogprob] | None = None
     cached_tokens: int = 0
+    vector: bytes = b""
 
 
 @dataclass
@@ -55,7 +56,7 @@ class Engine:
         self.submits.set()
         self._keys = itertools.count(1)
 
-    async def submit(self, tag: Any, prepared: Any, *, stream: bool, sent: list[int]) -> str:
+    async def submit(self, tag: Any, prepared: Any, *, stream: bool, raw: bool, sent: list[int]) -> str:
         if prepared == "broken":
             raise RuntimeError("a defect")
         if prepared == "gone":

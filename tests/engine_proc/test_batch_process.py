@@ -33,8 +33,8 @@ class Model(Engine):
         self.live = self.most = 0
         self.down = False
 
-    async def submit(self, tag: Any, prepared: Any, *, stream: bool, sent: list[int]) -> str:
-        key = await super().submit(tag, prepared, stream=stream, sent=sent)
+    async def submit(self, tag: Any, prepared: Any, *, stream: bool, raw: bool, sent: list[int]) -> str:
+        key = await super().submit(tag, prepared, stream=stream, raw=raw, sent=sent)
         self.live += 1
         self.most = max(self.most, self.live)
         if not self.held:

@@ -14,7 +14,7 @@ from engine_proc.outputs import EngineGone
 from schemas import wire
 from schemas.errors import ApiError, unavailable
 from tests.engine_proc.helpers import on_a_loop
-from tests.engine_proc.stand_ins import Room, generate
+from tests.engine_proc.stand_ins import Output, Room, generate
 
 ANN, BOB = b"ann", b"bob"
 BEAM = wire.Sampling(use_beam_search=True)
@@ -320,6 +320,31 @@ async def test_what_vllm_refuses_fails_before_anything_is_generated(tmp_path: Pa
     assert (failed.id, failed.status, failed.param, failed.message) == (1, 400, "temperature", "vLLM refuses it")
     assert room.engine.tags == {}
     assert room.server.live.sequences == 0
+
+
+@on_a_loop
+async def test_an_answer_that_cannot_be_read_ends_its_request_alone(tmp_path: Path) -> None:
+    """As where a parser of vLLM's fails on what its model has written."""
+    room = Room(tmp_path)
+    (bad,) = await room.start(1)
+    (good,) = await room.start(2)
+
+    class Unreadable:
+        request = room.engine.tags[bad].request
+
+        def take(self, output: Any) -> list[wire.Delta]:
+            raise KeyError("a defect")
+
+    room.engine.tags[bad] = Unreadable()
+    pump = asyncio.create_task(room.server.pump())
+    outputs = [Output(room.engine.tags[key], "x", [1]) for key in (bad, good)]
+    await room.engine.steps.put(outputs)
+    await room.settle()
+    pump.cancel()
+    failed, brought = (message for _, message in room.take())
+    assert (failed.id, failed.status) == (1, 500)
+    assert [delta.id for delta in brought.batch] == [2]
+    assert room.engine.aborted == [bad]
 
 
 @on_a_loop

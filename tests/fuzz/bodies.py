@@ -13,10 +13,19 @@ from schemas.completions import CompletionSchema
 from schemas.errors import ApiError
 from schemas.fields import GenerationSchema
 from schemas.plain import PlainSchema
+from schemas.responses import ResponseSchema
 
-CHAT, COMPLETIONS, PLAIN = "/v1/chat/completions", "/v1/completions", "/"
-SCHEMAS: dict[str, Schema] = {CHAT: ChatCompletionSchema(), COMPLETIONS: CompletionSchema(), PLAIN: PlainSchema()}
+CHAT, COMPLETIONS, PLAIN, RESPONSES = "/v1/chat/completions", "/v1/completions", "/", "/v1/responses"
+SCHEMAS: dict[str, Schema] = {
+    CHAT: ChatCompletionSchema(),
+    COMPLETIONS: CompletionSchema(),
+    PLAIN: PlainSchema(),
+    RESPONSES: ResponseSchema(),
+}
 
+SHAPE = {"type": "object", "properties": {"a": {"type": "string", "enum": ["b"]}}, "required": ["a"]}
+TOOL = {"type": "function", "function": {"name": "f", "description": "Does it.", "parameters": SHAPE}}
+NAMED = {"type": "function", "function": {"name": "f"}}
 USER = {"role": "user", "content": "Who are you?"}
 SEEDS: dict[str, list[dict[str, Any]]] = {
     CHAT: [
@@ -33,17 +42,49 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
                 {"role": "tool", "content": "42", "tool_call_id": "1"},
             ]
         },
+        {"messages": [USER], "tools": [TOOL], "tool_choice": "required", "parallel_tool_calls": False},
+        {"messages": [USER], "tools": [{**TOOL, "strict": True}], "tool_choice": NAMED, "reasoning_effort": "low"},
+        {"messages": [USER], "response_format": {"type": "json_schema", "json_schema": {"schema": SHAPE}}},
+        {
+            "messages": [USER],
+            "min_tokens": 1,
+            "bad_words": ["a"],
+            "prompt_logprobs": 1,
+            "chat_template_kwargs": {"x": 1},
+        },
+    ],
+    RESPONSES: [
+        {"input": "Hello", "instructions": "Be brief.", "metadata": {"a": "b"}, "store": False},
+        {"input": [USER, {"type": "reasoning"}], "tools": [{"type": "function", "name": "f", "parameters": SHAPE}]},
+        {
+            "input": [
+                {"type": "function_call", "call_id": "1", "name": "f", "arguments": "{}"},
+                {"type": "function_call_output", "call_id": "1", "output": [{"type": "input_text", "text": "a"}]},
+            ],
+            "text": {"format": {"type": "json_schema", "name": "a", "schema": SHAPE}},
+        },
+        {"input": "Hello", "conversation": {"id": "fuzz"}, "reasoning": {"effort": "low"}},
     ],
     COMPLETIONS: [
         {"prompt": "Once upon a time"},
         {"prompt": [1, 2, 3], "echo": True, "logprobs": 2, "max_tokens": 0},
         {"prompt": ["a", "b"], "best_of": 3, "suffix": "end", "use_beam_search": True, "length_penalty": 0.5},
+        {"prompt": "a", "structured_outputs": {"regex": "a+b"}, "truncate_prompt_tokens": 1, "cache_salt": "a"},
+        {"prompt": "a", "structured_outputs": {"choice": ["a", "b"]}, "allowed_token_ids": [5], "priority": 0},
         {"prompt": [[1], [2, 3]], "white_list_token_ids": [5, 6], "white_list_token": ["a"], "stop_token_ids": [9]},
     ],
     PLAIN: [{"prompt": "Hi", "history": [["Hello", "Hi!"]], "max_length": 5, "top_p": 0.7, "temperature": 0.95}],
 }
 FIELDS = sorted({*GenerationSchema().fields, *(name for schema in SCHEMAS.values() for name in schema.fields)})
-CHEAP = {"max_tokens": 1, "max_completion_tokens": 1, "max_length": 1, "n": 1, "best_of": 1, "ignore_eos": False}
+CHEAP = {
+    "max_tokens": 1,
+    "max_output_tokens": 1,
+    "max_completion_tokens": 1,
+    "max_length": 1,
+    "n": 1,
+    "best_of": 1,
+    "ignore_eos": False,
+}
 """What a body gets that turns out to be good: answering it must not take the time of hundreds of bad ones."""
 GOOD_ONES = 0.2
 """The share of good bodies that are left so; the rest are spoilt beyond doubt."""

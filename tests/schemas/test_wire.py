@@ -161,6 +161,23 @@ def test_a_request_has_one_choice_per_prompt_and_n() -> None:
     assert wire.Generate(id=1, name="", prompts=["a", "b"], n=3).choices == 6
 
 
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({}, None),
+        ({"cache_salt": "a", "include_reasoning": False, "tool_choice": "none"}, None),
+        ({"tools": [{}]}, "tools"),
+        ({"truncate_prompt_tokens": -1}, "truncate_prompt_tokens"),
+        ({"sampling": wire.Sampling(prompt_logprobs=0)}, "prompt_logprobs"),
+        ({"sampling": wire.Sampling(structure=wire.Structure(json={}))}, "structure"),
+        ({"embed": True}, "embed"),
+    ],
+    ids=str,
+)
+def test_a_request_knows_what_an_older_engine_would_ignore(fields: dict[str, Any], field: str | None) -> None:
+    assert wire.Generate(id=1, name="", **fields).extended == field
+
+
 def test_two_requests_never_share_their_sampling() -> None:
     first, second = wire.Generate(id=1, name=""), wire.Generate(id=2, name="")
     first.sampling.stop.append("END")

@@ -1,0 +1,25 @@
+"""`POST /v1/embeddings`, where the engine serves an embedding model."""
+
+from functools import partial
+
+from flask import Blueprint, Response, current_app
+
+from schemas.embeddings import EmbeddingShape
+from schemas.errors import ApiError
+from schemas.fields import Request
+from webapp import body
+from webapp.answers import answer
+
+blueprint = Blueprint("embeddings", __name__)
+
+
+@blueprint.post("/v1/embeddings")
+def create() -> Response:
+    wanted: Request
+    wanted, in_base64 = body.load(current_app.extensions["embedding_schema"])
+    try:
+        return answer(wanted, partial(EmbeddingShape, in_base64))
+    except ApiError as error:
+        if error.param is not None and error.param.startswith("prompt"):
+            error.param = error.param.replace("prompt", "input", 1)
+        raise
