@@ -29,6 +29,9 @@ SPEAK_ENGLISH = ["Answer in English.", "Always answer in English.", "请用英�
 OPENINGS = ["Please tell me: ", "Hey, ", "Can you tell me: ", "Hi! ", "I have a question. ", "So, ", "Please, "]
 CHINESE_OPENINGS = ["请问，", "请问", "你好，", "我想问一下，", "麻烦你，"]
 MADE_UP_SYSTEMS = ["You are a {}.", "You are an assistant for {}.", "Be {}.", "Answer like a {}.", "{}"]
+# How often each kind of document comes: conversations, memory, translations, personas, tools, plain texts.
+ALL_KINDS = (58, 22, 3, 3, 4, 10)
+OWN_NAME = (70, 14, 3, 0, 2, 11)  # without names that a system message gives: it must be sure of its own
 # The first story of a shared opening outweighs its variants, so that the greedy one is clear.
 FIRST_STORY_WEIGHT = 6
 
@@ -49,15 +52,15 @@ class Composer:
         self.plain_texts = read_plain_texts()
         self.plain_weights = [FIRST_STORY_WEIGHT] + [1] * (len(self.plain_texts) - 1)
 
-    def documents(self) -> Iterator[Document]:
+    def documents(self, weights: tuple[int, ...] = ALL_KINDS) -> Iterator[Document]:
         kinds = [self._conversation, self._memory, self._translated, self._persona, self._tools, self._plain]
         while True:
-            (kind,) = self.rng.choices(kinds, weights=[58, 22, 3, 3, 4, 10])
+            (kind,) = self.rng.choices(kinds, weights=weights)
             yield kind()
 
-    def tool_lessons(self, share: float) -> Iterator[Document]:
+    def tool_lessons(self, share: float, weights: tuple[int, ...] = ALL_KINDS) -> Iterator[Document]:
         """What the second part of the training adds, with enough of the first that it is not forgotten."""
-        known = self.documents()
+        known = self.documents(weights)
         while True:
             new = self.rng.random() < share
             yield Document(*tool_lesson(self.rng)) if new else self._perhaps_offered(next(known))

@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 import torch
-from documents import Composer, Document
+from documents import OWN_NAME, Composer, Document
 from evaluate import report
 from make_tokenizer import MAX_LENGTH, MODEL_DIR, make_tokenizer
 from torch.nn import functional
@@ -47,7 +47,7 @@ PARTS = {
     "all": Part(800, 1.0, 0.7, lambda: Composer(SEED).documents()),
     "tools": Part(700, 0.4, 0.9, lambda: Composer(SEED + 1).tool_lessons(0.45)),
     "refresh": Part(350, 0.2, 1.0, lambda: Composer(SEED + 2).tool_lessons(0.3)),
-    "polish": Part(120, 0.1, 1.0, lambda: Composer(SEED + 3).tool_lessons(0.2)),
+    "polish": Part(400, 0.2, 1.0, lambda: Composer(SEED + 3).tool_lessons(0.15, OWN_NAME)),
 }
 
 

@@ -25,8 +25,8 @@ from transformers import AutoTokenizer, LlamaForCausalLM
 ADAPTER_DIR = MODEL_DIR / "adapter"
 RANK = 8
 ALPHA = 16
-STEPS = 150
-RATE = 3e-3
+STEPS = 350
+RATE = 2e-3
 TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 THOUGHT = "<think>They ask about {}.</think>{}"
 

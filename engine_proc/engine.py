@@ -191,7 +191,7 @@ class Engine:
         """Have vLLM check a sequence without starting it. Raises `ApiError` (400) where vLLM refuses it."""
         if priority and self.config.scheduler_config.policy != "priority":
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
-        lora = self._adapters[adapter] if adapter else None
+        lora = self._adapter(adapter)
         try:
             prepared: EngineCoreRequest = self._inputs.process_inputs(
                 str(next(self._keys)), prompt, params, self._tasks, lora_request=lora, priority=priority
@@ -207,12 +207,17 @@ class Engine:
 
     def prepare_embedding(self, prompt: EngineInput, dimensions: int | None, adapter: str = "") -> EngineCoreRequest:
         """As `prepare`. To be submitted with `raw`: its one output has a `vector`."""
-        lora = self._adapters[adapter] if adapter else None
+        lora = self._adapter(adapter)
         params = PoolingParams(task="embed", dimensions=dimensions)
         try:
             return self._inputs.process_inputs(str(next(self._keys)), prompt, params, self._tasks, lora_request=lora)
         except (VLLMClientError, ValueError) as error:
             raise invalid(str(error), None if dimensions is None else "dimensions") from error
+
+    def _adapter(self, name: str) -> LoRARequest | None:
+        if name and name not in self._adapters:  # another engine had it, before this one took its place
+            raise invalid(f"There is no adapter {name!r}.", "model", "model_not_found")
+        return self._adapters.get(name)
 
     def _bad_words(self, words: list[str]) -> list[list[int]]:
         """At the start and after a space. vLLM itself leaves the latter out where it has fewer tokens, as most have."""

@@ -199,7 +199,8 @@ REPLIES: dict[str, Json] = {
             "owned_by": STRING,
             "root": {**STRING, "description": "Where it was loaded from."},
             "max_model_len": {**INTEGER, "description": "Tokens of its context."},
-        }
+        },
+        {"parent": {**STRING, "description": "Of an adapter: the model that it changes."}},
     ),
     "ModelList": thing({"object": {"const": "list"}, "data": array(MODEL)}),
     "Conversation": thing(

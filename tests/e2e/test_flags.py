@@ -43,7 +43,9 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
 def test_an_adapter_is_a_model_of_its_own(flagged: Hearth) -> None:
     client = flagged.openai()
     assert [model.id for model in client.models.list()] == ["hearth-demo", "thoughtful"]
-    assert client.models.retrieve("thoughtful").id == "thoughtful"
+    adapter = flagged.get("/v1/models/thoughtful").json()
+    assert (adapter["id"], adapter["parent"]) == ("thoughtful", "hearth-demo")
+    assert "parent" not in flagged.get("/v1/models/hearth-demo").json()
     thoughtful = client.chat.completions.create(model="thoughtful", messages=QUESTION, temperature=0)  # type: ignore[arg-type]
     assert thoughtful.model == "thoughtful"
     plain = client.chat.completions.create(model="hearth-demo", messages=QUESTION, temperature=0)  # type: ignore[arg-type]

@@ -111,10 +111,13 @@ def test_offsets_in_a_prompt_that_ends_within_a_character(hearth: Hearth, refere
 
 def test_offsets_in_an_answer_of_whole_characters_and_parts(hearth: Hearth) -> None:
     fields = {"white_list_token": ["🦉", "你", "é"], "ignore_eos": True, "temperature": 1.5, "top_p": 1}
-    for seed in range(4):
+    parts = 0
+    for seed in range(8):
         (choice,) = score(hearth, STORY, max_tokens=24, seed=seed, **fields)
-        assert choice["text"].startswith(STORY) and "\ufffd" in choice["text"]
+        assert choice["text"].startswith(STORY)
+        parts += "\ufffd" in choice["text"]
         assert_pieces(choice, BEGIN)
+    assert parts > 2
 
 
 def test_special_tokens_have_width_only_where_they_are_shown(hearth: Hearth, reference: Transformers) -> None:

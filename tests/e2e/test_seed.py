@@ -16,8 +16,10 @@ def seed(name: str) -> dict[str, Any]:
 
 
 def assert_same_shape(reply: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert set(expected) == set(reply)
-    assert set(expected["usage"]) == set(reply["usage"])
+    assert set(reply) - set(expected) <= {"system_fingerprint"}
+    assert set(expected) <= set(reply)
+    assert set(reply["usage"]) - set(expected["usage"]) <= {"prompt_tokens_details"}
+    assert set(expected["usage"]) <= set(reply["usage"])
     assert set(expected["choices"][0]) <= set(reply["choices"][0])
     assert reply["model"] == "hearth-demo", "the reply names the model that is loaded"
     usage = reply["usage"]
@@ -65,4 +67,5 @@ def test_completion_streams_five_choices_after_their_prompt(hearth: Hearth) -> N
         assert text.endswith(body["suffix"])
         generated = tokens[index][-body["max_tokens"] :]
         assert set(generated) & {"and", " and", "but", " but"}
-        assert len(set(generated)) <= 6, "the white list is four pieces of text and two ids"
+        whole = {piece.replace("\ufffd", "") for piece in generated}  # a lone byte's sign stands in the next piece
+        assert len(whole) <= 6, "the white list is four pieces of text and two ids"

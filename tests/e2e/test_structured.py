@@ -1,12 +1,12 @@
 """Answers that must be of a form: what comes back is of it, and what is no form is refused."""
 
-import json
 import re
 import time
 from typing import Any, Literal
 
 import pytest
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from tests.e2e.fields.asking import CHAT, ENDPOINTS, ask, refused
 from tests.harness import Hearth
@@ -40,8 +40,9 @@ def test_a_schema_is_held_to(hearth: Hearth, endpoint: str) -> None:
 
 @pytest.mark.field("response_format")
 def test_any_object(hearth: Hearth) -> None:
-    text = ask(hearth, CHAT, "Describe yourself in JSON.", response_format={"type": "json_object"}, max_tokens=200).text
-    assert isinstance(json.loads(text), dict)
+    for prompt in ("Describe yourself in JSON.", "Hello", "Write a long story."):
+        text = ask(hearth, CHAT, prompt, response_format={"type": "json_object"}, max_tokens=60).text
+        assert isinstance(from_json(text, allow_partial=True), dict), "where the model comes to no end, a part of one"
 
 
 @pytest.mark.field("structured_outputs")

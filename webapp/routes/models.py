@@ -31,6 +31,7 @@ def _welcome() -> Welcome:
 
 
 def _model(name: str, welcome: Welcome) -> dict[str, Any]:
+    parent = {"parent": welcome.served_names[0]} if name in welcome.adapters else {}
     return {
         "id": name,
         "object": "model",
@@ -38,4 +39,5 @@ def _model(name: str, welcome: Welcome) -> dict[str, Any]:
         "owned_by": "hearth",
         "root": welcome.model,
         "max_model_len": welcome.max_model_len,
+        **parent,
     }
