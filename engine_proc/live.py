@@ -16,6 +16,8 @@ class LiveRequest:
     user: str
     sequences: int
     """Candidates over all prompts; each weighs on the queue."""
+    structure: str = ""
+    """Where the request has what its answer must be; nothing: it may be any text."""
     tenant: str = ""
     """Whose request it is, where shares are counted."""
     keys: list[str] = field(default_factory=list)

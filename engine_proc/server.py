@@ -17,7 +17,7 @@ from engine_proc.live import LiveRequest, LiveTable
 from engine_proc.loading import LoadClock
 from engine_proc.outputs import EngineGone
 from schemas import wire
-from schemas.errors import ApiError, unavailable
+from schemas.errors import ApiError, invalid, unavailable
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.beam_search import BeamSearch
@@ -33,6 +33,10 @@ VLLM_ERROR = ApiError(
     500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
 )
 Send = Callable[[bytes, bytes], None]
+
+
+def _no_token_left(field: str) -> ApiError:
+    return invalid(f"`{field}` allows no token that the request's white lists do.", field)
 
 
 class Server:
@@ -107,6 +111,8 @@ class Server:
         request = LiveRequest(
             client, generate.id, generate.name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
+        if generate.sampling.structure is not None:
+            request.structure = generate.sampling.structure.field
         if self.drain.begun or self.engine is None:
             self._fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
             return
@@ -198,7 +204,7 @@ class Server:
                     self._drop(request)
                     continue
                 if deltas is None:
-                    self._end_with(request, VLLM_ERROR)
+                    self._end_with(request, _no_token_left(request.structure) if request.structure else VLLM_ERROR)
                     self._drop(request)
                 else:
                     batches[request.client] += self._account(request, deltas)

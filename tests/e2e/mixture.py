@@ -42,13 +42,17 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
             "max_tokens": 700,
         },
     ),
-    "a structure": (TEXT, {"prompt": STORY, **LONG, **STREAM, "structured_outputs": {"regex": "[a-z ,]*"}}),
+    "a structure": (
+        TEXT,
+        {"prompt": STORY, **LONG, **STREAM, "structured_outputs": {"regex": "[a-z ,]*"}, "max_tokens": 400},
+    ),
     "a call that is written": (
         CHAT,
         {
             **QUESTION,
             **LONG,
             **STREAM,
+            "max_tokens": 400,
             "tools": [TOOL],
             "structured_outputs": {"regex": '\\{"name": "count", "parameters": \\{"word": "[a-z ,]*'},
         },

@@ -84,6 +84,17 @@ def test_what_cannot_be_compiled_says_where(hearth: Hearth, endpoint: str, field
     assert refused(hearth, endpoint, **fields)["param"] == param
 
 
+@both
+@pytest.mark.parametrize(
+    "fields",
+    [{"allowed_token_ids": [5]}, {"white_list_token": ["z"]}, {"white_list_token": ["z"], "stream": True}],
+    ids=["ids", "text", "streamed"],
+)
+def test_what_leaves_no_token_is_the_requests_fault(hearth: Hearth, endpoint: str, fields: dict[str, Any]) -> None:
+    error = refused(hearth, endpoint, structured_outputs={"choice": ["red", "green"]}, **fields)
+    assert error["param"] == "structured_outputs.choice"
+
+
 @pytest.mark.parametrize("regex", ["(a+)+b", "(a|aa)+" * 8, "((a{0,100}){0,100}){0,100}", "[a-z]{1,10000}"], ids=str)
 def test_a_regex_that_blows_up_holds_up_nobody(hearth: Hearth, regex: str) -> None:
     body = {
