@@ -88,18 +88,18 @@ class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
 class _Sequence:
     tag: Any
     stream: bool
-    detokenizer: IncrementalDetokenizer | None
-    """None: raw."""
-    logprobs: LogprobsProcessor | None
-    pieces: Pieces | None
-    """With `logprobs`: which part of the text each token is."""
-    prompt_pieces: Pieces | None
-    """Where the prompt's log probabilities are wanted."""
     prompt_token_ids: list[int]
-    silent_ids: frozenset[int]
-    """Special tokens that the text leaves out."""
     began: float
     """Of the monotonic clock, as `last`: when its last tokens came (0: none have)."""
+    detokenizer: IncrementalDetokenizer | None = None
+    """None: raw."""
+    logprobs: LogprobsProcessor | None = None
+    pieces: Pieces | None = None
+    """With `logprobs`: which part of the text each token is."""
+    prompt_pieces: Pieces | None = None
+    """Where the prompt's log probabilities are wanted."""
+    silent_ids: frozenset[int] = frozenset()
+    """Special tokens that the text leaves out."""
     last: float = 0.0
     sent: int = field(default=0)
     """Tokens already reported."""
@@ -162,16 +162,6 @@ class Engine:
         return dict(self.config.model_config.get_diff_sampling_param())
 
     @property
-    def model_config(self) -> Any:
-        """vLLM's."""
-        return self.config.model_config
-
-    @property
-    def reasoning_parser(self) -> str:
-        """The name that `--reasoning-parser` gives, or nothing."""
-        return str(self.config.structured_outputs_config.reasoning_parser)
-
-    @property
     def adapters(self) -> list[str]:
         """Names of the LoRA adapters that a sequence may be generated with."""
         return list(self._adapters)
@@ -193,17 +183,13 @@ class Engine:
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
         lora = self._adapter(adapter)
         try:
-            prepared: EngineCoreRequest = self._inputs.process_inputs(
+            return self._inputs.process_inputs(
                 str(next(self._keys)), prompt, params, self._tasks, lora_request=lora, priority=priority
             )
         except VLLMClientError as error:
             raise invalid(str(error), getattr(error, "parameter", None)) from error
         except ValueError as error:
             raise invalid(str(error)) from error
-        if params.bad_words:
-            assert prepared.sampling_params is not None
-            prepared.sampling_params._bad_words_token_ids = self._bad_words(params.bad_words)
-        return prepared
 
     def prepare_embedding(self, prompt: EngineInput, dimensions: int | None, adapter: str = "") -> EngineCoreRequest:
         """As `prepare`. To be submitted with `raw`: its one output has a `vector`."""
@@ -218,11 +204,6 @@ class Engine:
         if name and name not in self._adapters:  # another engine had it, before this one took its place
             raise invalid(f"There is no adapter {name!r}.", "model", "model_not_found")
         return self._adapters.get(name)
-
-    def _bad_words(self, words: list[str]) -> list[list[int]]:
-        """At the start and after a space. vLLM itself leaves the latter out where it has fewer tokens, as most have."""
-        encode = self.renderer.get_tokenizer().encode
-        return [encode(text, add_special_tokens=False) for word in words for text in (word, f" {word.lstrip()}")]
 
     def again(self, prepared: EngineCoreRequest, token_ids: list[int]) -> EngineCoreRequest:
         """A prepared sequence anew, after another prompt that leaves it as much room: unchecked, and so cheaper."""
@@ -278,23 +259,19 @@ class Engine:
         await self._core.add_request_async(resumed.rest(list(sequence.detokenizer.output_token_ids)))
 
     def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
+        sequence = _Sequence(tag, stream, prepared.prompt_token_ids or [], began=time.monotonic())
+        if raw:
+            return sequence
         params = prepared.sampling_params
-        tokenizer = self.renderer.tokenizer
-        assert raw or params is not None
-        scored = params is not None and not raw and (params.logprobs is not None or params.prompt_logprobs is not None)
-        return _Sequence(
-            tag=tag,
-            stream=stream,
-            detokenizer=None if raw else self._detokenizer(prepared),
-            logprobs=LogprobsProcessor.from_new_request(tokenizer, prepared) if scored else None,
-            pieces=self._pieces(prepared) if scored else None,
-            prompt_pieces=self._pieces(self.again(prepared, []))
-            if scored and params is not None and params.prompt_logprobs is not None
-            else None,
-            prompt_token_ids=prepared.prompt_token_ids or [],
-            silent_ids=self._special_ids if params is None or params.skip_special_tokens else frozenset(),
-            began=time.monotonic(),
-        )
+        assert params is not None
+        sequence.detokenizer = self._detokenizer(prepared)
+        sequence.silent_ids = self._special_ids if params.skip_special_tokens else frozenset()
+        if params.logprobs is not None or params.prompt_logprobs is not None:
+            sequence.logprobs = LogprobsProcessor.from_new_request(self.renderer.tokenizer, prepared)
+            sequence.pieces = self._pieces(prepared)
+        if params.prompt_logprobs is not None:
+            sequence.prompt_pieces = self._pieces(self.again(prepared, []))
+        return sequence
 
     def _detokenizer(self, prepared: EngineCoreRequest) -> IncrementalDetokenizer:
         params, tokenizer = prepared.sampling_params, self.renderer.tokenizer

@@ -13,6 +13,7 @@ from vllm.tool_parsers import ToolParserManager
 
 from engine_proc.rendering import Template
 
+# `--enable-auto-tool-choice` changes nothing, and is taken so that a command line of `vllm serve` is.
 FLAGS = (
     "lora_modules",
     "chat_template",
@@ -62,21 +63,22 @@ def missing_adapter(args: argparse.Namespace) -> str | None:
     return None
 
 
-def parser(args: argparse.Namespace, tokenizer: Any, model_config: Any, reasoning: str) -> type[Parser] | None:
-    """What finds tool calls and reasoning in the model's words. Raises `TypeError`: there is no such parser, or it
-    cannot be one for this tokenizer.
+def parser(args: argparse.Namespace, tokenizer: Any, config: Any) -> type[Parser] | None:
+    """What finds tool calls and reasoning in the model's words. `config`: vLLM's, of the loaded model.
+
+    Raises `TypeError`: there is no such parser, or it cannot be one for this tokenizer.
     """
     if args.tool_parser_plugin:
         ToolParserManager.import_tool_parser(args.tool_parser_plugin)
-    kind = model_config.hf_config.model_type
+    kind = config.model_config.hf_config.model_type
     tools = args.tool_call_parser
     if tools is None and kind == "llama" and LLAMA_CALLS in tokenizer.get_vocab():
         tools = "llama3_json"
     found: type[Parser] | None = ParserManager.get_parser(
         tool_parser_name=tools,
-        reasoning_parser_name=reasoning or None,
+        reasoning_parser_name=config.structured_outputs_config.reasoning_parser or None,
         enable_auto_tools=True,
-        model_name=model_config.model,
+        model_name=config.model_config.model,
         is_harmony=kind == "gpt_oss",
         tool_strict_level=args.tool_strict_level,
         tokenizer=tokenizer,

@@ -76,7 +76,6 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.vocab_size = engine.vocab_size
     welcome.adapters = engine.adapters
     rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, flags.template(args))
-    parser = flags.parser(args, tokenizer, engine.model_config, engine.reasoning_parser)
-    parsing = Parsing(parser, tokenizer, engine.model_config)
+    parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
     server.attach(engine, Starter(engine, rendering, rules, parsing))
     return engine

@@ -40,10 +40,9 @@ class SamplingRules:
         if wanted.min_tokens > max_tokens:
             raise invalid(f"There is room for {max_tokens} tokens only.", "min_tokens")
         prompt_logprobs = wanted.logprobs if request.echo and request.prompts is not None else None
-        return SamplingParams(
+        params = SamplingParams(
             max_tokens=max_tokens,
             min_tokens=wanted.min_tokens,
-            bad_words=wanted.bad_words,
             structured_outputs=structured_outputs(wanted.structure) if reading is None else reading.structure,
             temperature=self._or_default(wanted.temperature, "temperature", 1.0),
             top_p=self._or_default(wanted.top_p, "top_p", 1.0),
@@ -69,6 +68,10 @@ class SamplingRules:
             output_kind=RequestOutputKind.DELTA,
             skip_clone=True,
         )
+        if wanted.bad_words:
+            # Of `bad_words` itself vLLM makes these, but leaves a word after a space out where it has fewer tokens.
+            params._bad_words_token_ids = [ids for word in wanted.bad_words for ids in self._variants(word)]
+        return params
 
     def beam_rules(self, request: Generate, prompt_tokens: int) -> BeamRules:
         """For a beam search after a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""

@@ -157,18 +157,22 @@ class ChatCompletionSchema(GenerationSchema):
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        opens, effort = data["add_generation_prompt"], data["reasoning_effort"]
-        thinking = {} if effort is None else {"reasoning_effort": effort, "enable_thinking": effort != "none"}
+        opens = data["add_generation_prompt"]
         return {
             "messages": data["messages"],
             "tools": data["tools"],
             "tool_choice": data["tool_choice"] or ("auto" if data["tools"] else "none"),
             "parallel_tool_calls": data["parallel_tool_calls"],
             "include_reasoning": data["include_reasoning"],
-            "chat_template_kwargs": {**thinking, **data["chat_template_kwargs"]},
+            "chat_template_kwargs": {**thinking(data["reasoning_effort"]), **data["chat_template_kwargs"]},
             "add_generation_prompt": not data["continue_final_message"] if opens is None else opens,
             "continue_final_message": data["continue_final_message"],
         }
 
     def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"force_prompt": data["force_prompt"], "conversation_id": data["conversation_id"]}
+
+
+def thinking(effort: str | None) -> dict[str, Any]:
+    """What chat templates call it: some know the one name, some the other."""
+    return {} if effort is None else {"reasoning_effort": effort, "enable_thinking": effort != "none"}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from schemas.messages import assistant
 from schemas.replies import Choice, Shape, encode_json, prompt_scores
 from schemas.wire import Delta, TokenLogprob, ToolCall
 
@@ -45,12 +46,9 @@ class ChatShape(Shape):
         )
 
     def _content(self, choice: Choice) -> dict[str, Any]:
-        text = "".join(choice.text)
-        message: dict[str, Any] = {"role": "assistant", "content": text if text or not choice.calls else None}
+        message = assistant("".join(choice.text), choice.tool_calls())
         if choice.reasoning:
             message["reasoning"] = "".join(choice.reasoning)
-        if choice.calls:
-            message["tool_calls"] = choice.tool_calls()
         return {"message": message}
 
     def _add_extras(self, body: dict[str, Any]) -> None:
@@ -63,15 +61,15 @@ class ChatShape(Shape):
         return {
             "content": [
                 {
-                    **token(entry.text, entry.logprob),
-                    "top_logprobs": [token(text, logprob) for text, _, logprob in entry.top],
+                    **_token(entry.text, entry.logprob),
+                    "top_logprobs": [_token(text, logprob) for text, _, logprob in entry.top],
                 }
                 for entry in entries
             ]
         }
 
 
-def token(text: str, logprob: float | None) -> dict[str, Any]:
+def _token(text: str, logprob: float | None) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
 
 

@@ -283,7 +283,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
             logprobs=self._logprobs(data),
             max_tokens=self._max_tokens(data),
             stop_on_repetition=data["enable_repeat_stopper"],
-            structure=structure_of(data),
+            structure=structure_of(data["structured_outputs"], data["response_format"]),
         )
         return wire.Sampling(**same_name)
 

@@ -1,5 +1,6 @@
 """The messages of a chat: who may say what."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
@@ -55,6 +56,13 @@ class MessageSchema(WithoutNulls):
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["content"] is None and not (data.get("role") == "assistant" and data.get("tool_calls")):
             raise ValidationError("Expected a string or an array of text parts.", "content")
+
+
+def assistant(text: str, calls: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """What an assistant has said, and the tools that it has called."""
+    if not calls:
+        return {"role": "assistant", "content": text}
+    return {"role": "assistant", "content": text or None, "tool_calls": list(calls)}
 
 
 def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from schemas.errors import ApiError
-from schemas.replies import Choice, Shape, encode_json
+from schemas.replies import Shape, encode_json
 from schemas.wire import Delta, ToolCall
 
 Item = dict[str, Any]
@@ -33,10 +33,11 @@ class ResponseShape(Shape):
         self._take(delta)
 
     def whole(self) -> bytes:
-        return encode_json(self.body(self.choices[0].finish_reason))
+        return encode_json(self.body())
 
-    def body(self, finish_reason: str | None) -> dict[str, Any]:
-        """The response as it is now; None: it is still being written."""
+    def body(self) -> dict[str, Any]:
+        """The response as it is now, complete or not."""
+        finish_reason = self.choices[0].finish_reason
         status = {None: "in_progress", "length": "incomplete"}.get(finish_reason, "completed")
         if finish_reason is not None and self._completed_at is None:
             self._completed_at = int(time.time())
@@ -57,7 +58,7 @@ class ResponseShape(Shape):
         }
 
     def opening_chunks(self) -> bytes:
-        body = self.body(None)
+        body = self.body()
         return self._event("response.created", response=body) + self._event("response.in_progress", response=body)
 
     def chunk(self, delta: Delta) -> bytes:
@@ -68,12 +69,12 @@ class ResponseShape(Shape):
         return self._take(delta)
 
     def closing_chunks(self, *, include_usage: bool) -> bytes:
-        body = self.body(self.choices[0].finish_reason)
+        body = self.body()
         return self._event(f"response.{body['status']}", response=body)
 
     def error_chunk(self, error: ApiError) -> bytes:
         told = {"code": error.code or error.type, "message": error.message}
-        return self._event("response.failed", response={**self.body(None), "status": "failed", "error": told})
+        return self._event("response.failed", response={**self.body(), "status": "failed", "error": told})
 
     def _usage(self) -> dict[str, Any]:
         usage = self.usage()
@@ -170,11 +171,3 @@ def _text_item(kind: str) -> Item:
 
 def _new_id(prefix: str) -> str:
     return f"{prefix}_{os.urandom(16).hex()}"
-
-
-def answer_of(choice: Choice) -> dict[str, Any]:
-    """The assistant's message that the response is."""
-    text = "".join(choice.text)
-    if not choice.calls:
-        return {"role": "assistant", "content": text}
-    return {"role": "assistant", "content": text or None, "tool_calls": choice.tool_calls()}

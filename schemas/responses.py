@@ -6,12 +6,12 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
-from schemas.chat import EFFORTS, ConversationId
+from schemas.chat import EFFORTS, ConversationId, thinking
 from schemas.fields import Request, SamplingSchema
 from schemas.json_types import Bool, Int, Items, Text, optional
 from schemas.response_items import Input, Item, messages_of
-from schemas.structure import FORMATS, JsonSchema
-from schemas.tools import CHOICES, MAX_TOOLS, NAME, JsonObject, WithoutNulls, check_choice
+from schemas.structure import FORMATS, NamedSchema, structure_of
+from schemas.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, check_choice
 
 MAX_METADATA = 16
 
@@ -31,16 +31,12 @@ class ResponseRequest:
     """What the reply repeats of the request."""
 
 
-class FunctionToolSchema(WithoutNulls):
+class FunctionToolSchema(FunctionSchema):
     type = Text(
         required=True,
         validate=validate.OneOf(["function"], error="Expected function: this server runs no tools of its own."),
         metadata={"description": "What kind of tool."},
     )
-    name = Text(required=True, validate=NAME, metadata={"description": "How the model calls it."})
-    description = Text(metadata={"description": "What it does, and when it is the right one: for the model."})
-    parameters = JsonObject(metadata={"description": "A JSON Schema of its arguments, an object."})
-    strict = Bool(metadata={"description": "As in a chat completion's tools."})
 
 
 class FlatToolChoice(fields.Field[str | dict[str, Any]]):
@@ -54,18 +50,12 @@ class FlatToolChoice(fields.Field[str | dict[str, Any]]):
         raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
 
 
-class TextFormatSchema(Schema):
-    class Meta:
-        unknown = EXCLUDE
-
+class TextFormatSchema(NamedSchema):
     type = Text(
         required=True,
         validate=validate.OneOf(FORMATS, error=f"Expected one of {', '.join(FORMATS)}."),
         metadata={"description": "`text` asks for nothing."},
     )
-    name = Text(metadata={"description": "For OpenAI's clients; it does nothing."})
-    schema = JsonSchema(metadata={"description": "With `json_schema`: which."})
-    strict = Bool(allow_none=True, metadata={"description": "The schema is held to in any case."})
 
     @validates_schema
     def _need_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -171,8 +161,7 @@ class ResponseSchema(SamplingSchema):
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> ResponseRequest:
         self.fill_defaults(data)
-        effort = (data["reasoning"] or {}).get("effort")
-        thinking = {} if effort is None else {"reasoning_effort": effort, "enable_thinking": effort != "none"}
+        format_ = (data["text"] or {}).get("format")
         choice = data["tool_choice"] or ("auto" if data["tools"] else "none")
         generate = wire.Generate(
             id=0,
@@ -183,12 +172,12 @@ class ResponseSchema(SamplingSchema):
             tools=[_nested(tool) for tool in data["tools"]],
             tool_choice=_nested(choice) if isinstance(choice, dict) else choice,
             parallel_tool_calls=data["parallel_tool_calls"],
-            chat_template_kwargs=thinking,
+            chat_template_kwargs=thinking((data["reasoning"] or {}).get("effort")),
             sampling=wire.Sampling(
                 temperature=data["temperature"],
                 top_p=data["top_p"],
                 max_tokens=data["max_output_tokens"],
-                structure=_structure(data["text"]),
+                structure=_structure(format_),
             ),
         )
         echoed = {name: data[name] for name in ECHOED}
@@ -223,8 +212,8 @@ def _nested(flat: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function", "function": {name: value for name, value in flat.items() if name != "type"}}
 
 
-def _structure(text: dict[str, Any] | None) -> wire.Structure | None:
-    format_ = (text or {}).get("format") or {"type": "text"}
-    if format_["type"] == "json_schema":
-        return wire.Structure(json=format_["schema"], field="text.format.schema")
-    return wire.Structure(json_object=True, field="text.format") if format_["type"] == "json_object" else None
+def _structure(format_: dict[str, Any] | None) -> wire.Structure | None:
+    structure = structure_of(None, format_ and {**format_, "json_schema": format_})
+    if structure is not None:
+        structure.field = "text.format.schema" if structure.json is not None else "text.format"
+    return structure

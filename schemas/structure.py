@@ -78,20 +78,23 @@ class StructuredOutputsSchema(Schema):
 
     @validates_schema
     def _need_one(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if sum(bool(data[kind]) or data[kind] == {} for kind in KINDS) != 1:
+        if len(_kinds(data)) != 1:
             raise ValidationError(f"Expected exactly one of {', '.join(KINDS)}.")
 
 
-def structure_of(data: dict[str, Any]) -> wire.Structure | None:
-    """Of a loaded body. Raises `ValidationError` where it asks for two."""
-    given, format_ = data["structured_outputs"], data["response_format"]
-    format_kind = "text" if format_ is None else format_["type"]
-    if given is not None and format_kind != "text":
-        raise ValidationError("Not together with `response_format`.", "structured_outputs")
-    if given is not None:
-        kind = next(kind for kind in KINDS if given[kind] or given[kind] == {})
-        return wire.Structure(**{kind: given[kind]}, field=f"structured_outputs.{kind}")
-    if format_kind == "json_schema":
-        assert format_ is not None
-        return wire.Structure(json=format_["json_schema"]["schema"], field="response_format.json_schema.schema")
-    return wire.Structure(json_object=True, field="response_format") if format_kind == "json_object" else None
+def structure_of(outputs: dict[str, Any] | None, format_: dict[str, Any] | None) -> wire.Structure | None:
+    """Of a loaded `structured_outputs` and `response_format`: at most one of them asks for something."""
+    if outputs is not None:
+        (kind,) = _kinds(outputs)
+        return wire.Structure(**{kind: outputs[kind]}, field=f"structured_outputs.{kind}")
+    match format_ and format_["type"]:
+        case "json_schema":
+            assert format_ is not None
+            return wire.Structure(json=format_["json_schema"]["schema"], field="response_format.json_schema.schema")
+        case "json_object":
+            return wire.Structure(json_object=True, field="response_format")
+    return None
+
+
+def _kinds(outputs: dict[str, Any]) -> list[str]:
+    return [kind for kind in KINDS if outputs[kind] not in (None, False)]

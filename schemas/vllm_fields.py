@@ -1,14 +1,14 @@
-"""Fields of both completions endpoints that OpenAI has not, under vLLM's names and with its meanings."""
+"""Fields of both completions endpoints under vLLM's names and with its meanings: OpenAI has but `response_format`."""
 
 from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schemas.json_types import Body, Bool, Int, Items, Text, optional
-from schemas.structure import ResponseFormatSchema, StructuredOutputsSchema, structure_of
+from schemas.structure import ResponseFormatSchema, StructuredOutputsSchema
 
 TOKEN_ID = validate.Range(0, 2**31 - 1)
-MAX_TOKENS = validate.Range(0, 2**31 - 1)
+TEXT = {"type": "text"}
 
 
 class VllmFields(Body):
@@ -17,7 +17,7 @@ class VllmFields(Body):
         0,
         "Neither the model's end tokens nor `stop` end a choice before it has so many tokens. Not with "
         "`use_beam_search`.",
-        validate=MAX_TOKENS,
+        validate=validate.Range(0, 2**31 - 1),
     )
     bad_words = optional(
         Items,
@@ -87,23 +87,18 @@ class VllmFields(Body):
     )
 
     @validates_schema
-    def _check_beam_search(self, data: dict[str, Any], **kwargs: Any) -> None:
-        for name in ("min_tokens", "bad_words", "response_format", "structured_outputs"):
-            if data["use_beam_search"] and data[name]:
-                raise ValidationError("Not together with `use_beam_search`.", name)
-
-    @validates_schema
-    def _check_structure(self, data: dict[str, Any], **kwargs: Any) -> None:
-        structure_of(data)
-
-    @validates_schema
-    def _check_prompt_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["prompt_logprobs"] is not None and data["stream"]:
-            raise ValidationError("Not together with `stream`: true.", "prompt_logprobs")
-        if data["prompt_logprobs"] is not None and data["echo"] and data["logprobs"] not in (None, False):
-            raise ValidationError("Not together with `echo` and `logprobs`.", "prompt_logprobs")
-
-    @validates_schema
-    def _check_truncation(self, data: dict[str, Any], **kwargs: Any) -> None:
+    def _check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
+        """In one, for each of these is called for every request."""
+        if data["prompt_logprobs"] is not None:
+            if data["stream"]:
+                raise ValidationError("Not together with `stream`: true.", "prompt_logprobs")
+            if data["echo"] and data["logprobs"] not in (None, False):
+                raise ValidationError("Not together with `echo` and `logprobs`.", "prompt_logprobs")
+        if data["structured_outputs"] is not None and (data["response_format"] or TEXT)["type"] != "text":
+            raise ValidationError("Not together with `response_format`.", "structured_outputs")
         if data["truncate_prompt_tokens"] == 0:
             raise ValidationError("0 leaves no prompt.", "truncate_prompt_tokens")
+        if data["use_beam_search"]:
+            for name in ("min_tokens", "bad_words", "response_format", "structured_outputs"):
+                if data[name]:
+                    raise ValidationError("Not together with `use_beam_search`.", name)

@@ -26,7 +26,7 @@ from webapp.sse import OnComplete
 def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
     """A stream's headers leave with its first text, or after `sse.PING_SECONDS` where the engine has accepted it.
 
-    `on_complete` gets the first choice when every choice has ended, before the client sees the end, and may
+    `on_complete` gets the reply when every choice has ended, before the client sees the end, and may
     return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
     cannot take the request, or refuses it.
     """
@@ -95,7 +95,7 @@ def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComple
             shape.add(delta)
     _note_prompt(reply, shape)
     if on_complete is not None:
-        shape.warning = on_complete(shape.choices[0])
+        shape.warning = on_complete(shape)
     record.status = "200"
     return Response(shape.whole(), content_type="application/json")
 

@@ -67,7 +67,7 @@ class Conversations:
         """Store the completed turn. A failure is logged, and returned as a warning for the client: the answer is worth
         more than its record.
         """
-        return self.add(scope, name, turn.ended("".join(answer.text), answer.tool_calls(), echo=echo, now=0.0))
+        return self.add(scope, name, turn.ended("".join(answer.text), answer.tool_calls(), echo=echo))
 
     def add(self, scope: str, name: str, turn: StoredTurn) -> str | None:
         """Store a turn, of now. Returns as `keep` does."""

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
-from schemas.replies import Choice, Shape
+from schemas.replies import Shape
 from webapp.direct import DirectWriter
 from webapp.reply import HungUp, Reply
 
-OnComplete = Callable[[Choice], str | None]
+OnComplete = Callable[[Shape], str | None]
 
 PING_SECONDS = 15.0
 """A comment after this much silence keeps proxies from giving up."""
@@ -26,12 +26,11 @@ def events(
 ) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
 
-    `on_complete` gets the first choice before the last write, and may return a warning for the client. An error
-    that comes after the headers becomes an event, and the stream ends there, without `[DONE]`. After the first item,
-    `direct` writes what it can in between.
+    `on_complete` gets `shape`, whose first choice is kept for it, before the last write, and may return a warning for
+    the client. An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
+    After the first item, `direct` writes what it can in between.
     """
     opening = shape.opening_chunks()
-    first_choice = Choice()
     patience = PING_SECONDS
     try:
         while not reply.finished:
@@ -49,9 +48,9 @@ def events(
             if on_complete is not None:
                 for delta in deltas:
                     if delta.index == 0:
-                        first_choice.hear(delta)
+                        shape.choices[0].hear(delta)
                 if reply.finished:
-                    shape.warning = on_complete(first_choice)
+                    shape.warning = on_complete(shape)
             if reply.finished:
                 chunks += shape.closing_chunks(include_usage=include_usage)
             yield opening + chunks

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from schemas.messages import assistant
+
 Message = dict[str, Any]
 
 WINDOW = 64
@@ -20,7 +22,7 @@ class StoredTurn:
     continues: bool = False
     """The first message is the conversation's last one, grown (`continue_final_message`)."""
     created: float = 0.0
-    """Unix time in seconds."""
+    """Unix time in seconds: set when it is stored."""
 
 
 def history(turns: list[StoredTurn]) -> list[Message]:
@@ -50,7 +52,7 @@ class OpenTurn:
     grows: bool
     """The answer is no message of its own, but goes on with the last of `new`."""
 
-    def ended(self, answer: str, calls: Sequence[Message] = (), *, echo: bool, now: float) -> StoredTurn:
+    def ended(self, answer: str, calls: Sequence[Message] = (), *, echo: bool) -> StoredTurn:
         """`echo`: the answer may begin with the last message, repeated."""
         last = self.messages[-1]
         if echo and last["role"] == "assistant":
@@ -58,8 +60,8 @@ class OpenTurn:
         if self.grows:
             messages = [*self.new[:-1], {**last, "content": _grown(last["content"], answer)}]
         else:
-            messages = [*self.new, _assistant(answer, calls)]
-        return StoredTurn(messages, self.leading, self.continues, now)
+            messages = [*self.new, assistant(answer, calls)]
+        return StoredTurn(messages, self.leading, self.continues)
 
 
 def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) -> OpenTurn:
@@ -90,12 +92,6 @@ def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) 
 def text_of(message: Message) -> str:
     content = message.get("content") or ""
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
-
-
-def _assistant(answer: str, calls: Sequence[Message]) -> Message:
-    if not calls:
-        return {"role": "assistant", "content": answer}
-    return {"role": "assistant", "content": answer or None, "tool_calls": list(calls)}
 
 
 def _split(messages: list[Message]) -> tuple[list[Message], list[Message]]:

@@ -60,7 +60,7 @@ GIVEN: dict[str, tuple[Any, str, Any]] = {
     "white_list_token": ([END], "allowed_token_ids", [END]),
     "stop_on_repetition": (True, "repetition_detection", REPETITION),
     "min_tokens": (3, "min_tokens", 3),
-    "bad_words": (["no"], "bad_words", ["no"]),
+    "bad_words": (["Hello"], "bad_words_token_ids", ["Hello", " Hello"]),
     "allowed_token_ids": ([17, 4], "allowed_token_ids", [17, 4]),
     "prompt_logprobs": (2, "prompt_logprobs", 2),
     "structure": (Structure(choice=["a"]), "structured_outputs", StructuredOutputsParams(choice=["a"])),
@@ -77,6 +77,8 @@ def test_a_given_field_reaches_vllm(rules: SamplingRules, tokenizer: Any, field:
     rules = replace(rules, default_stop_ids=frozenset()) if field == "stop_token_ids" else rules
     if field == "white_list_token":
         expected = tokenizer.convert_tokens_to_ids(expected)
+    if field == "bad_words":
+        expected = [tokenizer.encode(text, add_special_tokens=False) for text in expected]
     given, left_out = params(rules, **{field: value}), params(rules)
     assert getattr(given, attribute) == expected
     assert getattr(left_out, attribute) != expected, "the value is the default: this test would see nothing"

@@ -11,7 +11,7 @@ from schemas import wire
 from schemas.chat_replies import ChatShape
 from schemas.completion_replies import CompletionShape
 from schemas.errors import ApiError
-from schemas.replies import Choice, Shape
+from schemas.replies import Shape
 from webapp import sse
 from webapp.direct import DirectWriter
 from webapp.reply import Reply
@@ -134,7 +134,7 @@ def test_a_hang_up_ends_the_stream_without_a_word(reply: Reply) -> None:
 @pytest.mark.parametrize("writes", [1, 2])
 def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> None:
     reply = Reply(wire.Generate(id=1, name="", messages=[], n=2, stream=True), lambda _: None)
-    told: list[Choice] = []
+    told: list[Shape] = []
     shape = ChatShape("fake", 2, with_logprobs=False, include_usage=False)
     direct = DirectWriter(None, shape)
     events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)
@@ -146,11 +146,11 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
     reply.put(delta("two", "stop"))
 
     assert b"[DONE]" in next(events)
-    assert ["".join(choice.text) for choice in told] == ["one two"]
+    assert ["".join(reply.choices[0].text) for reply in told] == ["one two"]
 
 
 def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
-    told: list[Choice] = []
+    told: list[Shape] = []
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
     direct = DirectWriter(None, shape)
     events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)

@@ -5,7 +5,7 @@ from flask import Blueprint, Response, current_app
 from schemas.chat_replies import ChatShape
 from schemas.fields import Request
 from schemas.messages import enforce
-from schemas.replies import Choice
+from schemas.replies import Shape
 from schemas.tools import check_results
 from webapp import body
 from webapp.answers import answer
@@ -34,7 +34,7 @@ def _answer_in_conversation(wanted: Request, name: str) -> Response:
     check_results(turn.messages, len(generate.messages or ()))
     generate.messages = enforce(turn.messages, wanted.force_prompt)  # not part of the turn: never stored
 
-    def keep(answer: Choice) -> str | None:
-        return conversations.keep(scope, name, turn, answer, echo=generate.echo)
+    def keep(reply: Shape) -> str | None:
+        return conversations.keep(scope, name, turn, reply.choices[0], echo=generate.echo)
 
     return answer(wanted, ChatShape, keep)

@@ -1,13 +1,15 @@
 """`/v1/responses`: OpenAI's newer API, over the same engine and the same store as chats and their conversations."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response, current_app
 
 from schemas.errors import ApiError, invalid
-from schemas.replies import Choice
-from schemas.response_replies import ResponseShape, answer_of
+from schemas.messages import assistant
+from schemas.replies import Choice, Shape
+from schemas.response_replies import ResponseShape
 from schemas.responses import ResponseRequest
 from schemas.tools import check_results
 from webapp import body
@@ -44,20 +46,17 @@ def _create(wanted: ResponseRequest) -> Response:
     check_results(messages, len(given))
     instructions = [{"role": "system", "content": wanted.instructions}] if wanted.instructions else []
     generate.messages = [*instructions, *messages]
-    shapes: list[ResponseShape] = []
 
-    def make_shape(*args: Any, **kwargs: Any) -> ResponseShape:
-        shapes.append(ResponseShape(wanted.echoed, wanted.conversation, *args, **kwargs))
-        return shapes[0]
-
-    def keep(choice: Choice) -> str | None:
+    def keep(reply: Shape) -> str | None:
+        assert isinstance(reply, ResponseShape)
+        choice = reply.choices[0]
         warning = None if keep_turn is None else keep_turn(choice)
         if not wanted.store:
             return warning
-        finish_reason = shapes[0].choices[0].finish_reason
-        response = StoredResponse(shapes[0].body(finish_reason), wanted.items, [*messages, answer_of(choice)])
-        return warning or responses.keep(scope, response)
+        said = assistant("".join(choice.text), choice.tool_calls())
+        return warning or responses.keep(scope, StoredResponse(reply.body(), wanted.items, [*messages, said]))
 
+    make_shape = partial(ResponseShape, wanted.echoed, wanted.conversation)
     return answer(wanted.request, make_shape, keep if wanted.store or keep_turn is not None else None)
 
 
