@@ -21,7 +21,7 @@ class ParsedChoice(Choice):
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         finished = output.finish_reason is not None
         if self.reading.stream:
-            stream = self._stream = self._stream or self.reading.begin(self.prompt_token_ids)
+            stream = self._stream = self._stream or Stream(self.reading, self.prompt_token_ids)
             parts = stream.take(output.text, output.token_ids, finished=finished)
             called = stream.called
         else:

@@ -63,7 +63,6 @@ class Parsing:
             )
             request.messages = generate.messages  # vLLM would look at each; parsers but count the calls in them
             reading = Reading(generate, request, self._make(generate))
-            reading.adjust()
         except (ValueError, TypeError) as error:
             raise invalid(str(error), "tools") from error
         return reading
@@ -93,36 +92,29 @@ class Reading:
         make: Callable[[ChatCompletionRequest], Parser],
     ) -> None:
         self.stream = generate.stream
-        self._request = request
+        self.one_call = not generate.parallel_tool_calls
+        # The parser says what else it needs of the engine: a structure that forces a call, special tokens.
+        self.request: ChatCompletionRequest = make(request).adjust_request(request)
         self._make = make
         self._named = isinstance(generate.tool_choice, dict)
-        self._one_call = not generate.parallel_tool_calls
-
-    def adjust(self) -> None:
-        """Have the parser say what else it needs of the engine: a structure that forces a call, special tokens."""
-        adjusted = self._make(self._request).adjust_request(self._request)
-        assert isinstance(adjusted, ChatCompletionRequest)
-        self._request = adjusted
 
     @property
     def structure(self) -> StructuredOutputsParams | None:
-        structure: StructuredOutputsParams | None = self._request.extract_structured_outputs()
+        structure: StructuredOutputsParams | None = self.request.extract_structured_outputs()
         return structure
 
     @property
     def skip_special_tokens(self) -> bool:
-        return bool(self._request.skip_special_tokens)
+        return bool(self.request.skip_special_tokens)
 
     def reasoning_ended(self, prompt_token_ids: list[int]) -> bool | None:
         """Whether a structure binds from the first token on, or only after some reasoning; None: vLLM finds out."""
-        ended: bool | None = self._request.resolve_reasoning_ended(self._make(self._request), prompt_token_ids)
+        ended: bool | None = self.request.resolve_reasoning_ended(self._make(self.request), prompt_token_ids)
         return ended
 
     def whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int]) -> Parts:
-        parser = self._make(self._request)
-        parser.set_prompt_token_ids(prompt_token_ids)
-        reasoning, content, calls = parser.parse(
-            text, self._request, enable_auto_tools=True, model_output_token_ids=token_ids
+        reasoning, content, calls = self.parser(prompt_token_ids).parse(
+            text, self.request, enable_auto_tools=True, model_output_token_ids=token_ids
         )
         found = [
             ToolCall(index, call.id or _new_id(), call.name, call.arguments or "{}")
@@ -130,42 +122,27 @@ class Reading:
         ]
         return Parts(
             content or "",
-            (reasoning or "") if self._request.include_reasoning else "",
-            found[:1] if self._one_call else found,
+            (reasoning or "") if self.request.include_reasoning else "",
+            found[:1] if self.one_call else found,
         )
 
     def finish_reason(self, given: str | None, *, called: bool) -> str | None:
         """A call that was forced by name is no news, as OpenAI has it."""
         return "tool_calls" if given == "stop" and called and not self._named else given
 
-    def begin(self, prompt_token_ids: list[int]) -> "Stream":
-        parser = self._make(self._request)
+    def parser(self, prompt_token_ids: list[int]) -> Parser:
+        """One that has read nothing yet."""
+        parser = self._make(self.request)
         parser.set_prompt_token_ids(prompt_token_ids)
-        return Stream(self, parser, prompt_token_ids)
-
-    def next(self, parser: Parser, text: str, ids: list[int], prompt: list[int], finished: bool) -> Parts:
-        delta = parser.parse_delta(text, ids, self._request, prompt, finished=finished)
-        if delta is None:
-            return Parts()
-        calls = [
-            ToolCall(
-                call.index,
-                call.id or "",
-                (call.function.name if call.function else None) or "",
-                (call.function.arguments if call.function else None) or "",
-            )
-            for call in delta.tool_calls
-            if call.index == 0 or not self._one_call
-        ]
-        return Parts(delta.content or "", delta.reasoning or "", calls)
+        return parser
 
 
 class Stream:
     """One answer, read as it comes."""
 
-    def __init__(self, reading: Reading, parser: Parser, prompt_token_ids: list[int]) -> None:
+    def __init__(self, reading: Reading, prompt_token_ids: list[int]) -> None:
         self._reading = reading
-        self._parser = parser
+        self._parser = reading.parser(prompt_token_ids)
         self._prompt = prompt_token_ids
         self._text: list[str] = []
         self._ids: list[int] = []
@@ -181,13 +158,29 @@ class Stream:
         """
         self._text.append(text)
         self._ids += token_ids
-        parts = self._reading.next(self._parser, text, token_ids, self._prompt, finished)
+        parts = self._parse(text, token_ids, finished)
         parts.calls = [call for call in parts.calls if self._note(call)]
         self._told.content += parts.content
         self._told.reasoning += parts.reasoning
         if finished:
             self._complete(parts)
         return parts
+
+    def _parse(self, text: str, token_ids: list[int], finished: bool) -> Parts:
+        delta = self._parser.parse_delta(text, token_ids, self._reading.request, self._prompt, finished=finished)
+        if delta is None:
+            return Parts()
+        calls = [
+            ToolCall(
+                call.index,
+                call.id or "",
+                (call.function.name if call.function else None) or "",
+                (call.function.arguments if call.function else None) or "",
+            )
+            for call in delta.tool_calls
+            if call.index == 0 or not self._reading.one_call
+        ]
+        return Parts(delta.content or "", delta.reasoning or "", calls)
 
     def _note(self, call: ToolCall) -> bool:
         """Says whether it is worth telling: it begins a call, or adds to the arguments of one."""

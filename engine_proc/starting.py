@@ -1,7 +1,7 @@
 """From a `Generate` to the sequences and searches that answer it, each checked before any is started."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine_proc.beam_search import BeamSearch
 from engine_proc.choices import Choice, Contest, Embedding, Tag
@@ -131,16 +131,13 @@ class Starter:
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:
-    apart, prompt_only = generate.sampling.prompt_logprobs is not None, generate.sampling.max_tokens == 0
+    how: dict[str, Any] = {
+        "opening": prompt.echo,
+        "ending": prompt.ending,
+        "prompt_only": generate.sampling.max_tokens == 0,
+        "scored_apart": generate.sampling.prompt_logprobs is not None,
+    }
     if reading is None:
-        return Choice(request, index, prompt.echo, prompt.ending, prompt_only, apart)
-    return ParsedChoice(
-        request,
-        index,
-        prompt.echo,
-        prompt.ending,
-        prompt_only,
-        apart,
-        reading=reading,
-        prompt_token_ids=prompt.input["prompt_token_ids"],
-    )
+        return Choice(request, index, **how)
+    ids = prompt.input["prompt_token_ids"]
+    return ParsedChoice(request, index, **how, reading=reading, prompt_token_ids=ids)

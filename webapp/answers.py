@@ -1,8 +1,10 @@
 """From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
 
 import math
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Response, current_app, request
@@ -158,6 +160,20 @@ def check_engine(generate: Generate, welcome: Welcome) -> None:
     field = None if EXTENDED in welcome.features else generate.extended
     if field is not None:
         raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
+
+
+@contextmanager
+def renamed(names: dict[str, str]) -> Iterator[None]:
+    """An error of what is done within names a field as this API does. `names`: from the engine's to this API's."""
+    try:
+        yield
+    except ApiError as error:
+        for theirs, ours in names.items():
+            if error.param is not None and re.match(rf"{theirs}\b", error.param):
+                error.message = error.message.replace(f"`{error.param}`", f"`{ours}{error.param[len(theirs) :]}`")
+                error.param = ours + error.param[len(theirs) :]
+                break
+        raise
 
 
 def model_not_found(name: str) -> ApiError:

@@ -10,7 +10,7 @@ from engine_proc.choices import Choice
 from engine_proc.live import LiveRequest
 from engine_proc.outputs import Output
 from engine_proc.parsed_choice import ParsedChoice, Rewritten
-from engine_proc.parsing import Parsing, Parts, Reading
+from engine_proc.parsing import Parsing, Parts, Reading, Stream
 from schemas.errors import ApiError
 from schemas.wire import Delta, Generate, Sampling, Structure, ToolCall
 
@@ -44,7 +44,7 @@ def reading(tokenizer: Any, reasoning: str | None = None, **fields: Any) -> Read
 
 def streamed(tokenizer: Any, text: str, at_once: int = 1, reasoning: str | None = None, **fields: Any) -> Parts:
     """What a client would put together of an answer that comes `at_once` tokens at a time."""
-    stream = reading(tokenizer, reasoning, stream=True, **fields).begin([1])
+    stream = Stream(reading(tokenizer, reasoning, stream=True, **fields), [1])
     ids = tokenizer.encode(text, add_special_tokens=False)
     whole = Parts()
     for begin in range(0, len(ids), at_once):

@@ -5,10 +5,9 @@ from functools import partial
 from flask import Blueprint, Response, current_app
 
 from schemas.embeddings import EmbeddingShape
-from schemas.errors import ApiError
 from schemas.fields import Request
 from webapp import body
-from webapp.answers import answer
+from webapp.answers import answer, renamed
 
 blueprint = Blueprint("embeddings", __name__)
 
@@ -17,9 +16,5 @@ blueprint = Blueprint("embeddings", __name__)
 def create() -> Response:
     wanted: Request
     wanted, in_base64 = body.load(current_app.extensions["embedding_schema"])
-    try:
+    with renamed({"prompt": "input"}):
         return answer(wanted, partial(EmbeddingShape, in_base64))
-    except ApiError as error:
-        if error.param is not None and error.param.startswith("prompt"):
-            error.param = error.param.replace("prompt", "input", 1)
-        raise

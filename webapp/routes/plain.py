@@ -5,11 +5,10 @@ from functools import partial
 from flask import Blueprint, Response, current_app
 
 from schemas.completion_replies import PlainShape
-from schemas.errors import ApiError
 from schemas.fields import Request
 from schemas.plain import ENGINE_NAMES
 from webapp import body
-from webapp.answers import answer
+from webapp.answers import answer, renamed
 
 blueprint = Blueprint("plain", __name__)
 
@@ -18,8 +17,5 @@ blueprint = Blueprint("plain", __name__)
 def create() -> Response:
     wanted: Request = body.load(current_app.extensions["plain_schema"])
     said = [message["content"] for message in wanted.generate.messages or []]
-    try:
+    with renamed(ENGINE_NAMES):
         return answer(wanted, partial(PlainShape, said))
-    except ApiError as error:
-        error.param = ENGINE_NAMES.get(error.param or "", error.param)
-        raise

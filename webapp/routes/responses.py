@@ -13,7 +13,7 @@ from schemas.response_replies import ResponseShape
 from schemas.responses import ResponseRequest
 from schemas.tools import check_results
 from webapp import body
-from webapp.answers import answer
+from webapp.answers import answer, renamed
 from webapp.auth import caller
 from webapp.conversations import Conversations
 from webapp.responses import Responses, StoredResponse
@@ -28,13 +28,8 @@ ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
 @blueprint.post("/v1/responses")
 def create() -> Response:
     wanted: ResponseRequest = body.load(current_app.extensions["response_schema"])
-    try:
+    with renamed(ENGINE_NAMES):
         return _create(wanted)
-    except ApiError as error:
-        if error.param is not None:
-            head, bracket, rest = error.param.partition("[")
-            error.param = ENGINE_NAMES.get(head, head) + bracket + rest
-        raise
 
 
 def _create(wanted: ResponseRequest) -> Response:

@@ -5,10 +5,9 @@ from typing import Any
 from flask import Blueprint, current_app
 
 from schemas import wire
-from schemas.errors import ApiError, unavailable
-from schemas.tokenization import DetokenizeSchema, TokenizeSchema
+from schemas.errors import unavailable
 from webapp import body
-from webapp.answers import check_engine
+from webapp.answers import check_engine, renamed
 from webapp.auth import caller
 from webapp.engine_client import EngineClient
 from webapp.reply import Reply
@@ -21,13 +20,12 @@ WAIT_SECONDS = 60.0
 
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
-    schema: TokenizeSchema = current_app.extensions["tokenize_schema"]
-    reply, delta = _ask(body.load(schema))
+    welcome = _engine().require_ready()
+    reply, delta = _ask(body.load(current_app.extensions["tokenize_schema"]), welcome)
     (ids,) = reply.prompt_token_ids
-    engine: EngineClient = current_app.extensions["engine"]
     return {
         "count": len(ids),
-        "max_model_len": engine.require_ready().max_model_len,
+        "max_model_len": welcome.max_model_len,
         "tokens": ids,
         "token_strs": None if delta.logprobs is None else [token.text for token in delta.logprobs],
     }
@@ -35,21 +33,16 @@ def tokenize() -> dict[str, Any]:
 
 @blueprint.post("/detokenize")
 def detokenize() -> dict[str, Any]:
-    schema: DetokenizeSchema = current_app.extensions["detokenize_schema"]
-    generate: wire.Generate = body.load(schema)
-    try:
-        _, delta = _ask(generate)
-    except ApiError as error:
-        error.param = "tokens" if error.param == "prompt" else error.param
-        raise
+    welcome = _engine().require_ready()
+    with renamed({"prompt": "tokens"}):
+        _, delta = _ask(body.load(current_app.extensions["detokenize_schema"]), welcome)
     return {"prompt": delta.text}
 
 
-def _ask(generate: wire.Generate) -> tuple[Reply, wire.Delta]:
-    engine: EngineClient = current_app.extensions["engine"]
-    check_engine(generate, engine.require_ready())
+def _ask(generate: wire.Generate, welcome: wire.Welcome) -> tuple[Reply, wire.Delta]:
+    check_engine(generate, welcome)
     generate.name, generate.tenant = "tokenize", caller()
-    reply = engine.submit(generate)
+    reply = _engine().submit(generate)
     try:
         deltas = reply.deltas(WAIT_SECONDS)
     finally:
@@ -57,3 +50,8 @@ def _ask(generate: wire.Generate) -> tuple[Reply, wire.Delta]:
     if not deltas:
         raise unavailable("The engine is too busy.", "engine_busy")
     return reply, deltas[0]
+
+
+def _engine() -> EngineClient:
+    engine: EngineClient = current_app.extensions["engine"]
+    return engine
