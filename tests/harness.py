@@ -184,6 +184,19 @@ class Hearth:
             return False
 
 
+@contextlib.contextmanager
+def serving(run_dir: Path, *, ready: bool = True, **env: str) -> Iterator[Hearth]:
+    """A Hearth with `env`, ended afterwards whatever has become of it."""
+    stack = Hearth(run_dir, **env)
+    try:
+        stack.start_web()
+        if ready:
+            stack.wait_ready()
+        yield stack
+    finally:
+        stack.shut_down()
+
+
 def chat_body(text: str, **fields: Any) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": text}], "temperature": 0, **fields}
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.endpoint import PROJECT_ROOT
-from tests.harness import Hearth
+from tests.harness import Hearth, serving
 
 HERE = Path(__file__).parent
 PYTHON = PROJECT_ROOT / ".venv-clients" / "bin" / "python"
@@ -22,13 +22,8 @@ OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LANGSMITH_TRACING": "false"}
 
 @pytest.fixture(scope="module")
 def hearth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    stack = Hearth(tmp_path_factory.mktemp("run"))
-    try:
-        stack.start_web()
-        stack.wait_ready()
+    with serving(tmp_path_factory.mktemp("run")) as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 def run(hearth: Hearth, *command: str | Path) -> str:

@@ -4,19 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Hearth, until
+from tests.harness import Hearth, serving, until
 
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     """For tests that leave the engine as they found it; use `hearth`, which checks that they do."""
-    stack = Hearth(tmp_path_factory.mktemp("run"))
-    try:
-        stack.start_web()
-        stack.wait_ready()
+    with serving(tmp_path_factory.mktemp("run")) as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 @pytest.fixture

@@ -14,22 +14,16 @@ import zmq
 
 from engine_proc.settings import DEMO_MODEL
 from schemas import wire
-from tests.harness import Hearth, until
+from tests.harness import Hearth, serving, until
 
 WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="session")
 def running_precise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    stack = Hearth(
-        tmp_path_factory.mktemp("precise"), WEB_CONCURRENCY="1", HEARTH_ENGINE_ARGS="--enforce-eager --dtype float32"
-    )
-    try:
-        stack.start_web()
-        stack.wait_ready()
+    flags = "--enforce-eager --dtype float32"
+    with serving(tmp_path_factory.mktemp("precise"), WEB_CONCURRENCY="1", HEARTH_ENGINE_ARGS=flags) as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 @pytest.fixture

@@ -8,21 +8,15 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Hearth
+from tests.harness import Hearth, serving
 
 TEXTS = ["Who are you?", "你好", "Who are you?"]
 
 
 @pytest.fixture(scope="module")
 def embedding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    flags = "--runner pooling --convert embed"
-    stack = Hearth(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS=flags)
-    try:
-        stack.start_web()
-        stack.wait_ready()
+    with serving(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS="--runner pooling --convert embed") as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 def test_the_sdk_gets_vectors(embedding: Hearth) -> None:

@@ -15,7 +15,7 @@ import pytest
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 from tests.e2e.mixture import Mixture
-from tests.harness import Hearth, chat_body, endless, processes_of, until
+from tests.harness import Hearth, chat_body, endless, processes_of, serving, until
 
 LOAD_SECONDS = 240
 
@@ -28,12 +28,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
         "HEARTH_STALL_SECONDS": "12",
         "HEARTH_DRAIN_SECONDS": "1",
     }
-    stack = Hearth(tmp_path_factory.mktemp("life"), **environment)
-    try:
-        stack.start_web()
+    with serving(tmp_path_factory.mktemp("life"), ready=False, **environment) as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 def engine_processes(stack: Hearth) -> list[psutil.Process]:

@@ -1,12 +1,13 @@
 """What vLLM's flags give: adapters under their own names, reasoning told apart, priorities, a template of one's own."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from schemas.endpoint import PROJECT_ROOT
-from tests.harness import Hearth
+from tests.harness import Hearth, endless, serving, until
 
 ADAPTER = PROJECT_ROOT / "demo_model" / "adapter"
 FLAGS = [
@@ -14,6 +15,7 @@ FLAGS = [
     f"--lora-modules=thoughtful={ADAPTER}",
     "--reasoning-parser=qwen3",
     "--scheduling-policy=priority",
+    "--max-num-seqs=1",  # so that the others wait, in some order
 ]
 QUESTION = [{"role": "user", "content": "Who are you?"}]
 TEMPLATE = """\
@@ -31,13 +33,8 @@ def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     template: Path = tmp_path_factory.mktemp("template") / "template.jinja"
     template.write_text(TEMPLATE)
     flags = " ".join([*FLAGS, f"--chat-template={template}"])
-    stack = Hearth(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS=flags, HEARTH_STRICT_MODEL="1")
-    try:
-        stack.start_web()
-        stack.wait_ready()
+    with serving(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS=flags, HEARTH_STRICT_MODEL="1") as stack:
         yield stack
-    finally:
-        stack.shut_down()
 
 
 def test_an_adapter_is_a_model_of_its_own(flagged: Hearth) -> None:
@@ -77,9 +74,25 @@ def test_a_response_has_its_reasoning_as_an_item(flagged: Hearth) -> None:
 
 
 @pytest.mark.field("priority")
-def test_priorities_are_taken(flagged: Hearth) -> None:
-    body = {"model": "hearth-demo", "prompt": "Hello", "max_tokens": 2, "priority": -5}
-    assert flagged.post("/v1/completions", body).status_code == 200
+def test_the_lower_priority_comes_first(flagged: Hearth) -> None:
+    """Three that wait for one that runs, the last to come being the most urgent."""
+    ended: list[int] = []
+
+    def ask(priority: int) -> None:
+        body = {"model": "hearth-demo", "prompt": "Hello", "max_tokens": 2, "priority": priority}
+        assert flagged.post("/v1/completions", body).status_code == 200
+        ended.append(priority)
+
+    running = {**endless(n=1), "model": "hearth-demo", "priority": -9}
+    with flagged.stream("/v1/chat/completions", running) as response, ThreadPoolExecutor(3) as pool:
+        lines = response.iter_lines()
+        next(lines)
+        for priority in (5, 0, -5):
+            waiting = flagged.live()
+            pool.submit(ask, priority)
+            until(lambda: flagged.live() > waiting, 10, "it waits")  # noqa: B023 - called at once
+        response.close()
+    assert ended == [-5, 0, 5]
 
 
 @pytest.mark.field("chat_template_kwargs", "reasoning_effort")

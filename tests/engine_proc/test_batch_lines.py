@@ -57,6 +57,12 @@ def test_force_prompt_is_enforced() -> None:
     assert taken.request.generate.messages[0] == {"role": "system", "content": "Be brief."}
 
 
+def test_a_result_that_answers_no_call_is_refused() -> None:
+    told = refusal(line(body={"messages": [*HELLO["messages"], {"role": "tool", "tool_call_id": "x", "content": "1"}]}))
+    assert told["response"]["status_code"] == 400
+    assert told["response"]["body"]["error"]["param"] == "messages[1].tool_call_id"
+
+
 def test_a_byte_order_mark_begins_a_file_and_nothing_else() -> None:
     raw = b"\xef\xbb\xbf" + line()
     assert isinstance(Intake(Done()).take(1, raw), Job)

@@ -490,6 +490,7 @@ RESUMED: dict[str, dict[str, Any]] = {
     "scored": {"logprobs": 2},
     "a stop string": {"stop": ["no such text at all"]},
     "a stop string that comes": {"stop": ["stone bridge"], "max_tokens": 120},
+    "a stop string that comes too early": {"stop": [" the"], "min_tokens": 30},
 }
 
 
@@ -503,6 +504,20 @@ def test_a_resumed_sequence_is_the_one_that_was_lost(loaded: Loaded, fields: dic
         assert ids_of(head) + ids_of(rest) == ids_of(whole), cut
         assert text_of(head) + text_of(rest) == text_of(whole)
         assert (rest[-1].finish_reason, rest[-1].stop_reason) == (whole[-1].finish_reason, whole[-1].stop_reason)
+
+
+def test_what_was_sent_is_told_again_piece_by_piece(loaded: Loaded) -> None:
+    """Parts of characters too: 🦉 is several tokens."""
+    whole = loaded.say(text=SCRIPTS)
+
+    async def work() -> list[Output]:
+        (rendered,) = await loaded.rendering.render(Generate(id=1, name="test", prompts=[PROMPT]))
+        prepared = loaded.engine.prepare(rendered.input, SamplingParams(max_tokens=120))
+        return list(loaded.engine.replay(prepared, ids_of(whole[:-1])))
+
+    told = loaded.run(work())
+    assert [(output.text, output.token_ids) for output in told] == [(o.text, o.token_ids) for o in whole[:-1]]
+    assert not loaded.engine.busy
 
 
 def test_resumed_log_probabilities_name_the_pieces_of_one_text(loaded: Loaded) -> None:

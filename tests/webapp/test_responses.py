@@ -50,6 +50,14 @@ def test_the_engine_hears_the_whole_conversation(served: FlaskClient, engine: Fa
     ]
 
 
+def test_an_error_calls_fields_as_this_api_does(served: FlaskClient) -> None:
+    output = {"type": "function_call_output", "call_id": "x", "output": "a"}
+    error = served.post(URL, json={"input": [output]}).get_json()["error"]
+
+    assert error["param"] == "input[0].tool_call_id"
+    assert error["message"].startswith("Invalid value for `input[0].tool_call_id`")
+
+
 def test_what_is_not_to_be_kept_is_not(served: FlaskClient) -> None:
     made = served.post(URL, json={"input": "a", "store": False}).get_json()
 

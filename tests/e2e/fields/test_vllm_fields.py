@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from tests.e2e.fields.asking import (
-    CHAT,
     COMPLETIONS,
     END_OF_TURN,
     ENDPOINTS,
@@ -116,14 +115,6 @@ def test_cache_salt(hearth: Hearth, endpoint: str) -> None:
     assert cached(cache_salt=f"one {endpoint}") == 0
     assert cached(cache_salt=f"one {endpoint}") > 0
     assert cached(cache_salt=f"two {endpoint}") == 0
-
-
-@pytest.mark.field("chat_template_kwargs", "reasoning_effort", "include_reasoning")
-def test_a_template_takes_what_it_knows(hearth: Hearth) -> None:
-    """The demo model's knows none of these; test_flags.py has one that does."""
-    plain = reply_to(hearth, CHAT)
-    fields: dict[str, Any] = {"chat_template_kwargs": {"x": 1}, "reasoning_effort": "low", "include_reasoning": False}
-    assert reply_to(hearth, CHAT, **fields)["choices"] == plain["choices"]
 
 
 @pytest.mark.field("stream_options")
