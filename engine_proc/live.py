@@ -17,7 +17,7 @@ class LiveRequest:
     sequences: int
     """Candidates over all prompts; each weighs on the queue."""
     structure: str = ""
-    """Where the request has what its answer must be; nothing: it may be any text."""
+    """The field that its answers are held to, once they are started; nothing: they may be any text."""
     tenant: str = ""
     """Whose request it is, where shares are counted."""
     keys: list[str] = field(default_factory=list)

@@ -111,8 +111,6 @@ class Server:
         request = LiveRequest(
             client, generate.id, generate.name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
-        if generate.sampling.structure is not None:
-            request.structure = generate.sampling.structure.field
         if self.drain.begun or self.engine is None:
             self._fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
             return

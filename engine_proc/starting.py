@@ -96,13 +96,17 @@ class Starter:
     def _sequences(
         self, generate: Generate, prompt: Rendered, choices: list[Choice], reading: Reading | None
     ) -> list[Beginning]:
+        structure = generate.sampling.structure
+        held_to = "tools" if structure is None else structure.field  # a call may be forced, too
+
         def prepare(candidate: int) -> Prepared:
             params = self._rules.params(generate, prompt.tokens, candidate, reading)
+            if params.structured_outputs is not None:
+                choices[0].request.structure = held_to
             try:
                 prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter)
             except ApiError as error:
-                if error.param is None and generate.sampling.structure is not None:
-                    error.param = generate.sampling.structure.field
+                error.param = error.param or choices[0].request.structure or None
                 raise
             if reading is not None and params.structured_outputs is not None:
                 prepared.reasoning_ended = reading.reasoning_ended(prompt.input["prompt_token_ids"])

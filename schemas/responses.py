@@ -11,7 +11,7 @@ from schemas.fields import Request, SamplingSchema
 from schemas.json_types import Bool, Int, Items, Text, optional
 from schemas.response_items import Input, Item, messages_of
 from schemas.structure import FORMATS, NamedSchema, structure_of
-from schemas.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, check_choice
+from schemas.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
 
 MAX_METADATA = 16
 
@@ -31,12 +31,8 @@ class ResponseRequest:
     """What the reply repeats of the request."""
 
 
-class FunctionToolSchema(FunctionSchema):
-    type = Text(
-        required=True,
-        validate=validate.OneOf(["function"], error="Expected function: this server runs no tools of its own."),
-        metadata={"description": "What kind of tool."},
-    )
+class FunctionToolSchema(FunctionSchema, ToolKind):
+    """A tool, and its function, in one."""
 
 
 class FlatToolChoice(fields.Field[str | dict[str, Any]]):

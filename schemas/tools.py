@@ -42,12 +42,15 @@ class FunctionSchema(WithoutNulls):
     )
 
 
-class ToolSchema(WithoutNulls):
+class ToolKind(WithoutNulls):
     type = Text(
         required=True,
-        validate=validate.OneOf(["function"], error="Expected function."),
+        validate=validate.OneOf(["function"], error="Expected function: this server runs no tools of its own."),
         metadata={"description": "What kind of tool."},
     )
+
+
+class ToolSchema(ToolKind):
     function = fields.Nested(FunctionSchema, required=True, metadata={"description": "The function."})
 
 

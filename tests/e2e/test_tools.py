@@ -146,8 +146,9 @@ def test_a_conversation_remembers_calls(hearth: Hearth) -> None:
             {"tools": [{**WEATHER, "function": {"name": "f", "parameters": {"type": 5}, "strict": True}}]},
             "tools[0].function.parameters.type",
         ),
+        ({"tools": [WEATHER], "tool_choice": "required", "white_list_token": ["z"]}, "tools"),
     ],
-    ids=["an unknown tool", "a thousand", "no call", "parameters that are no schema"],
+    ids=["an unknown tool", "a thousand", "no call", "parameters that are no schema", "no token left"],
 )
 def test_what_cannot_be_called_is_refused(hearth: Hearth, fields: dict[str, Any], param: str) -> None:
     response = hearth.post("/v1/chat/completions", {"messages": QUESTION, **fields})
