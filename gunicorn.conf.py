@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT))
 from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.log_lines import LogLines  # noqa: E402
+from webapp import metrics_files  # noqa: E402
 from webapp.gunicorn_logger import HearthLogger  # noqa: E402
 from webapp.gunicorn_master import HearthArbiter  # noqa: E402
 from webapp.gunicorn_worker import HearthWorker  # noqa: E402
@@ -67,7 +68,12 @@ def _find_or_start_engine() -> "subprocess.Popen[bytes]":
     return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT)
 
 
+METRICS = settings.run_dir / "metrics"
+
+
 def on_starting(server: Any) -> None:
+    if not server.master_pid:  # after USR2 the old master's workers still count
+        metrics_files.clear(METRICS)
     if settings.engine_spawn:
         _find_or_start_engine().wait()
 
@@ -76,6 +82,15 @@ def on_reload(server: Any) -> None:
     """No process is spent on it while an engine runs, and none waited for: the new workers must answer at once."""
     if settings.engine_spawn and lock_holder(settings.run_dir / LOCK_FILE) is None:
         _find_or_start_engine()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """In the worker alone: vLLM heeds this variable too, and the engine may be started from here."""
+    os.environ[metrics_files.DIRECTORY] = str(METRICS)
+
+
+def child_exit(server: Any, worker: Any) -> None:
+    metrics_files.retire(METRICS, worker.pid)
 
 
 def pre_exec(server: Any) -> None:

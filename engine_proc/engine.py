@@ -41,13 +41,12 @@ from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.executor import Executor
-from vllm.v1.metrics.buckets import INTER_TOKEN_LATENCY_BUCKETS, TIME_TO_FIRST_TOKEN_BUCKETS
 from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
 from engine_proc import flags
-from engine_proc.figures import StepTimes, empty
 from engine_proc.logprobs import Pieces, entry, narrow
+from engine_proc.metrics import Metrics, SequenceStats
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.processes import YIELD_VARIABLE
 from engine_proc.resuming import Resumed
@@ -89,8 +88,9 @@ class _Sequence:
     tag: Any
     stream: bool
     prompt_token_ids: list[int]
-    began: float
-    """Of the monotonic clock, as `last`: when its last tokens came (0: none have)."""
+    max_tokens: int | None
+    adapter: str | None
+    stats: SequenceStats
     detokenizer: IncrementalDetokenizer | None = None
     """None: raw."""
     logprobs: LogprobsProcessor | None = None
@@ -100,7 +100,6 @@ class _Sequence:
     """Where the prompt's log probabilities are wanted."""
     silent_ids: frozenset[int] = frozenset()
     """Special tokens that the text leaves out."""
-    last: float = 0.0
     sent: int = field(default=0)
     """Tokens already reported."""
     cached_tokens: int = 0
@@ -137,9 +136,7 @@ class Engine:
         """Keys by vLLM's names, of sequences that were begun anew."""
         self._keys = itertools.count()
         self._stats = Stats()
-        self.figures = wire.Stats(ttft=empty(TIME_TO_FIRST_TOKEN_BUCKETS), itl=empty(INTER_TOKEN_LATENCY_BUCKETS))
-        """With vLLM's own bounds, so that its dashboards can be read."""
-        self._times = StepTimes(self.figures)
+        self._metrics = Metrics(config)
 
     @property
     def max_model_len(self) -> int:
@@ -174,6 +171,17 @@ class Engine:
     @property
     def stats(self) -> Stats:
         return self._stats if self._live else Stats()  # vLLM sends none once it is idle
+
+    @property
+    def figures(self) -> wire.Stats:
+        """What the engine has done since it was loaded."""
+        return self._metrics.figures()
+
+    def metrics(self) -> str:
+        """vLLM's own, in Prometheus's text format."""
+        if not self._live:
+            self._metrics.idle()
+        return self._metrics.text()
 
     def prepare(
         self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = ""
@@ -229,7 +237,6 @@ class Engine:
         sequence = self._sequence(tag, prepared, stream, raw)
         key: str = prepared.request_id
         self._live[key] = sequence
-        self.figures.prompt_tokens += len(sequence.prompt_token_ids)
         request = self._go_on(sequence, prepared, list(sent)) if sent else prepared
         try:
             await self._core.add_request_async(request)
@@ -259,10 +266,17 @@ class Engine:
         await self._core.add_request_async(resumed.rest(list(sequence.detokenizer.output_token_ids)))
 
     def _sequence(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> _Sequence:
-        sequence = _Sequence(tag, stream, prepared.prompt_token_ids or [], began=time.monotonic())
+        params = prepared.sampling_params
+        sequence = _Sequence(
+            tag,
+            stream,
+            prepared.prompt_token_ids or [],
+            params.max_tokens if params is not None else None,
+            prepared.lora_request.lora_name if prepared.lora_request else None,
+            SequenceStats(arrival_time=prepared.arrival_time),
+        )
         if raw:
             return sequence
-        params = prepared.sampling_params
         assert params is not None
         sequence.detokenizer = self._detokenizer(prepared)
         sequence.silent_ids = self._special_ids if params.skip_special_tokens else frozenset()
@@ -326,7 +340,10 @@ class Engine:
     async def abort(self, keys: Iterable[str]) -> None:
         """Forget these sequences; no further output of theirs is reported. Unknown keys are ignored."""
         known = [(key, self._live.pop(key)) for key in keys if key in self._live]
-        await self._core.abort_requests_async([self._forget_name(key, sequence) for key, sequence in known])
+        names = [self._forget_name(key, sequence) for key, sequence in known]
+        for name, (_, sequence) in zip(names, known, strict=True):
+            self._metrics.aborted(name, sequence.adapter)
+        await self._core.abort_requests_async(names)
 
     async def step(self) -> list[Output]:
         """Wait for the next engine step and return what it made. Raises `EngineGone`."""
@@ -336,7 +353,7 @@ class Engine:
             raise EngineGone from error
         if step.scheduler_stats is not None:
             self._note_stats(step.scheduler_stats)
-        self._times.begin(time.monotonic())
+        self._metrics.begin(step.timestamp)
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
@@ -349,28 +366,31 @@ class Engine:
                 continue  # begun anew meanwhile
             if raw.prefill_stats is not None and sequence.sent == 0:
                 sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
-            if raw.new_token_ids:
-                sequence.last = self._times.tokens(sequence.began, sequence.last, len(raw.new_token_ids))
+            self._metrics.output(sequence.stats, raw, sequence.adapter)
             output, ended_here = self._advance(sequence, raw)
             if output is not None:
                 outputs.append(output)
                 if output.finish_reason is not None:
                     del self._live[key]
                     self._forget_name(key, sequence)
+                    self._note_end(sequence, raw)
                     if ended_here and not raw.finished:
                         stopped.append(raw.request_id)
                     continue
             if resumed is not None and resumed.stale:
                 await self._begin_anew(key, sequence, resumed)
-        self._times.end()
+        self._metrics.end(step.scheduler_stats, step.engine_index)
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs
 
     def _note_stats(self, scheduler: SchedulerStats) -> None:
         self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
-        self.figures.prefix_cache_queries += scheduler.prefix_cache_stats.queries
-        self.figures.prefix_cache_hits += scheduler.prefix_cache_stats.hits
+
+    def _note_end(self, sequence: _Sequence, raw: EngineCoreOutput) -> None:
+        reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string's
+        prompt = len(sequence.prompt_token_ids)
+        self._metrics.ended(sequence.stats, raw, reason, prompt, sequence.max_tokens, sequence.adapter)
 
     def _forget_name(self, key: str, sequence: _Sequence) -> str:
         """What vLLM calls the sequence that was submitted as `key`, for the last time."""

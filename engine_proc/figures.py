@@ -1,20 +1,27 @@
-"""What operators watch: how long tokens take, how many there were, how often the prefix cache knew a prompt."""
+"""Latencies as histograms: what operators watch."""
 
-from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 
-from schemas.wire import Histogram, Stats
+from prometheus_client.samples import Sample
 
-
-def observe(histogram: Histogram, seconds: float, count: int = 1) -> None:
-    """`count` times the same value."""
-    histogram.counts[bisect_left(histogram.bounds, seconds)] += count
-    histogram.total += seconds * count
+from schemas.wire import Histogram
 
 
-def empty(bounds: Iterable[float]) -> Histogram:
-    bounds = list(bounds)
-    return Histogram(bounds=bounds, counts=[0] * (len(bounds) + 1))
+def histogram(samples: Iterable[Sample]) -> Histogram:
+    """Of Prometheus's samples, whose buckets count all values up to their bound; several engines' are added up."""
+    upto: Counter[float] = Counter()
+    total = 0.0
+    for sample in samples:
+        if sample.name.endswith("_bucket"):
+            upto[float(sample.labels["le"])] += int(sample.value)
+        elif sample.name.endswith("_sum"):
+            total += sample.value
+    bounds = sorted(upto)
+    cumulative = [upto[bound] for bound in bounds]
+    counts = [more - less for less, more in pairwise([0, *cumulative])]
+    return Histogram(bounds=bounds[:-1], counts=counts, total=total)
 
 
 def quantile(histogram: Histogram, share: float) -> float | None:
@@ -28,33 +35,3 @@ def quantile(histogram: Histogram, share: float) -> float | None:
         if seen >= wanted:
             return bound
     raise AssertionError("the counts have changed meanwhile")
-
-
-class StepTimes:
-    """The latencies of one engine step. Most of its tokens follow one of the step before, and so took the same time."""
-
-    def __init__(self, figures: Stats) -> None:
-        self._figures = figures
-        self._previous = 0.0
-        self._now = 0.0
-        self._regular = 0
-
-    def begin(self, now: float) -> None:
-        self._previous, self._now, self._regular = self._now, now, 0
-
-    def tokens(self, began: float, last: float, count: int) -> float:
-        """A sequence that began at `began` has `count` new tokens; its last came at `last` (0: it had none). Returns
-        the time of these.
-        """
-        self._figures.generated_tokens += count
-        if last == self._previous and last:
-            self._regular += 1
-        elif last:
-            observe(self._figures.itl, self._now - last)
-        else:
-            observe(self._figures.ttft, self._now - began)
-        return self._now
-
-    def end(self) -> None:
-        if self._regular:
-            observe(self._figures.itl, self._now - self._previous, self._regular)

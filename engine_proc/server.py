@@ -60,7 +60,7 @@ class Server:
             load_count=load_count,
             started=int(time.time()),
             max_queue=admission.max_queue,
-            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED],
+            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS],
         )
         self.last_heard: dict[bytes, float] = {}
         self._looked_at = time.monotonic()
@@ -98,6 +98,8 @@ class Server:
                 self._reply(client, self._pong())
             case wire.AskStats():
                 self._reply(client, self._pong() if self.engine is None else self.engine.figures)
+            case wire.AskMetrics():
+                self._reply(client, wire.Metrics(text="" if self.engine is None else self.engine.metrics()))
             case wire.Drain():
                 self.begin_drain(message.seconds)
                 self._reply(client, self._pong())

@@ -13,6 +13,7 @@ from schemas.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.embeddings import EmbeddingSchema
 from schemas.json_types import Bool, Int, Items, LogitBias, Number, Text
 from schemas.messages import Content
+from schemas.openapi_operating import OPERATING
 from schemas.openapi_paths import PATHS, TAGS
 from schemas.openapi_replies import REPLIES
 from schemas.plain import PlainSchema, Turn
@@ -27,7 +28,8 @@ from schemas.vllm_fields import TOKEN_ID
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null counts as left out; fields that are "
     "not listed are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path but "
-    "`/health`, `/ready`, `/openapi.json` and `/docs` asks for `Authorization: Bearer <key>`."
+    "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`) asks for `Authorization: Bearer "
+    "<key>`."
 )
 
 STRING = {"type": "string"}
@@ -117,7 +119,7 @@ def document() -> dict[str, Any]:
     spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
     for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
-    for name, component in REPLIES.items():
+    for name, component in (REPLIES | OPERATING).items():
         spec.components.schema(name, component)
     for path, operations in PATHS.items():
         spec.path(path=path, operations=copy.deepcopy(operations))

@@ -98,6 +98,10 @@ def _documentation(name: str, summary: str, media_type: str, schema: Json) -> Js
     return _operation("Operate", name, summary, responses, security=[])
 
 
+def _page(name: str, summary: str) -> Json:
+    return _operation("Operate", name, summary, _responses("HTML.", {"text/html": {"schema": STRING}}, ()), security=[])
+
+
 PATHS: dict[str, Json] = {
     "/v1/chat/completions": {
         "post": _generate(
@@ -113,7 +117,11 @@ PATHS: dict[str, Json] = {
             "createCompletion", "Go on with a text.", "CompletionRequest", "Completion", "CompletionChunk"
         )
     },
-    "/": {"post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain")},
+    "/": {
+        "get": _page("getPage", "A page to talk to the model."),
+        "post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain"),
+    },
+    "/status": {"get": _page("getStatusPage", "A page that shows how both tiers are.")},
     "/v1/embeddings": {
         "post": _generate(
             "createEmbedding", "Texts to vectors, by an embedding model.", "EmbeddingRequest", "Embeddings"
@@ -147,6 +155,15 @@ PATHS: dict[str, Json] = {
     },
     "/ready": {"get": _look("Operate", "getReady", "Can requests be answered now?", "Ready", 503, public=True)},
     "/version": {"get": _look("Operate", "getVersion", "What runs, on both sides.", "Version", 401)},
+    "/status.json": {"get": _look("Operate", "getStatus", "How both tiers are, in figures.", "Status", 401)},
+    "/metrics": {
+        "get": _operation(
+            "Operate",
+            "getMetrics",
+            "Both tiers' metrics, for Prometheus; vLLM's own under their names.",
+            _responses("Prometheus's text format.", {"text/plain": {"schema": STRING}}, (401,)),
+        )
+    },
     "/openapi.json": {
         "get": _documentation("getOpenAPI", "This document.", "application/json", {"type": "object"}),
     },

@@ -215,36 +215,6 @@ REPLIES: dict[str, Json] = {
     "ConversationDeleted": thing(
         {"id": STRING, "object": {"const": "conversation.deleted"}, "deleted": {"const": True}}
     ),
-    "Health": thing(
-        {
-            "status": {"const": "ok"},
-            "engine": thing(
-                {
-                    "state": {"enum": ["ready", "loading", "restarting", "gone", "incompatible"]},
-                    "stage": STRING,
-                    "progress": {**NUMBER, "minimum": 0, "maximum": 1, "description": "How far a load has come."},
-                }
-            ),
-        }
-    ),
-    "Ready": thing({"status": {"const": "ready"}}),
-    "Version": thing(
-        {
-            "version": STRING,
-            "protocol": STRING,
-            "engine": maybe(
-                thing(
-                    {
-                        "version": STRING,
-                        "protocol": STRING,
-                        "fingerprint": {**STRING, "description": "Of the loaded model's files."},
-                        "pid": INTEGER,
-                        "load_count": {**INTEGER, "description": "How often the model has been loaded."},
-                    }
-                )
-            ),
-        }
-    ),
     "Error": thing(
         {
             "error": thing(

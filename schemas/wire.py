@@ -12,7 +12,7 @@ import msgspec
 
 MAJOR = 1
 """Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
-MINOR = 3
+MINOR = 4
 """Raised when something was added that an older peer may ignore."""
 
 RESUMES = "resume"
@@ -21,6 +21,10 @@ FRAMES = "frames"
 """Likewise: it takes several frames at once."""
 EXTENDED = "extended"
 """Likewise: it knows what `Generate.extended` looks for. An older one would ignore it, and answer another question."""
+
+
+METRICS = "metrics"
+"""Likewise: it answers `AskMetrics`."""
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):
@@ -191,6 +195,10 @@ class AskStats(Message, tag="ask_stats"):
     """Answered by `Stats`, or by `Pong` while the model loads."""
 
 
+class AskMetrics(Message, tag="ask_metrics"):
+    """Answered by `Metrics`."""
+
+
 class Drain(Message, tag="drain"):
     """From the operator: take no new request, end within `seconds` what is live, then stop. Answered by `Pong`."""
 
@@ -279,6 +287,13 @@ class Stats(Message, tag="stats"):
     """Both in tokens of prompts."""
 
 
+class Metrics(Message, tag="metrics"):
+    """The answer to `AskMetrics`."""
+
+    text: str = ""
+    """vLLM's metrics in Prometheus's text format; empty while the model loads."""
+
+
 class Refused(Message, tag="refused"):
     """The two sides cannot talk; `message` says which one to upgrade."""
 
@@ -359,8 +374,8 @@ class Deltas(Message, tag="deltas"):
     batch: list[Delta]
 
 
-ToEngine = Hello | Ping | Generate | Abort | AskStats | Drain
-ToWeb = Welcome | Pong | Stats | Refused | Accepted | Failed | Deltas
+ToEngine = Hello | Ping | Generate | Abort | AskStats | AskMetrics | Drain
+ToWeb = Welcome | Pong | Stats | Metrics | Refused | Accepted | Failed | Deltas
 
 PING_INTERVAL = 1.0
 """Seconds between two pings of a client."""

@@ -56,6 +56,8 @@ class FakeEngine:
         """Runs in the engine's thread, once for each request."""
         self.pong: wire.Pong | None = None
         """The answer to a Ping; None: one that agrees with `on_hello`."""
+        self.stats = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
+        self.metrics = ""
         self.silent = False
         """Hear everything and answer nothing."""
         self.received: list[wire.ToEngine] = []
@@ -117,5 +119,9 @@ class FakeEngine:
                 self.say(self.pong)
             case wire.Ping() if isinstance(self.on_hello, wire.Welcome):
                 self.say(wire.Pong(instance=self.on_hello.instance, load=self.on_hello.load))
+            case wire.AskStats():
+                self.say(self.stats)
+            case wire.AskMetrics():
+                self.say(wire.Metrics(text=self.metrics))
             case wire.Generate():
                 self.on_generate(self, message)

@@ -51,9 +51,9 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     generate.cache_salt = _cache_salt(generate.cache_salt)
     if generate.stream and generate.rewritten and generate.sampling.seed is None:
         generate.sampling.seed = secrets.randbits(62)  # so that another engine can write the same
-    record = RequestLog(request.path, generate.user)
-    record.shape = shape
     reply = engine.submit(generate)
+    record = RequestLog(request.path, generate.user, streamed=generate.stream)
+    record.shape = shape
     unwatch = _watch_for_hangup(reply)
     deadline = get_hub().loop.timer(seconds)
     deadline.start(reply.time_out, seconds)

@@ -8,8 +8,8 @@ from flask import Flask, g, has_request_context, request
 from schemas.errors import ApiError
 from webapp.api_keys import ApiKey, digest
 
-OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/docs"})
-"""Probes carry no key, and the documentation holds no secret."""
+OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/docs", "/status"})
+"""Probes carry no key, and the documentation and the pages hold no secret: what these show they ask for with a key."""
 
 
 def register(app: Flask, keys: Sequence[ApiKey]) -> None:
@@ -19,7 +19,7 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
 
     @app.before_request
     def check_key() -> None:
-        if request.path in OPEN_PATHS:
+        if _is_open():
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
         given_digest = digest(given.strip().encode("latin-1"))  # as WSGI has decoded it
@@ -32,6 +32,11 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
                 code="invalid_api_key",
             )
         g.api_key = matches[0]
+
+
+def _is_open() -> bool:
+    page = request.path == "/" or request.path.startswith("/page/")  # but `POST /` asks the model
+    return request.path in OPEN_PATHS or (page and request.method in ("GET", "HEAD"))
 
 
 def caller() -> str:

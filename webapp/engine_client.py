@@ -4,10 +4,11 @@ import itertools
 import logging
 import os
 import time
+from typing import Any, TypeVar
 
 import gevent
 import msgspec
-from gevent.event import Event
+from gevent.event import AsyncResult, Event
 
 from schemas import wire
 from schemas.curve import ClientKeys
@@ -22,6 +23,10 @@ ENGINE_SILENCE_LIMIT = 10.0
 """Seconds without a word after which the engine is taken for gone."""
 FIRST_ANSWER_SECONDS = 2.0
 """How long a worker's first request waits to hear from the engine."""
+ASK_SECONDS = 2.0
+"""How long the engine may take to tell its figures."""
+
+Told = TypeVar("Told", bound=wire.Message)
 
 
 class EngineClient:
@@ -44,6 +49,7 @@ class EngineClient:
         self._heard_at = 0.0
         self._heard = Event()
         self._dealer: Dealer | None = None
+        self._asked: dict[type[wire.Message], AsyncResult[Any]] = {}
 
     # ---- state -------------------------------------------------------------------------------------------------
 
@@ -69,6 +75,17 @@ class EngineClient:
             how_far = f"{self.load.stage}, about {self.load.progress:.0%}"
             raise unavailable(f"The engine is {state} ({how_far}).", f"engine_{state}")
         raise unavailable("The engine does not answer; it may be starting.", f"engine_{state}")
+
+    def ask(self, question: wire.Message, answer: type[Told]) -> Told | None:
+        """The engine's next message of the kind `answer`; None where none comes in `ASK_SECONDS`."""
+        self._connect()
+        waiting = self._asked.setdefault(answer, AsyncResult())  # whoever asks meanwhile gets the same one
+        self._send(wire.encode(question))
+        try:
+            told: Told = waiting.get(timeout=ASK_SECONDS)
+        except gevent.Timeout:
+            return None
+        return told
 
     # ---- requests ----------------------------------------------------------------------------------------------
 
@@ -142,6 +159,8 @@ class EngineClient:
             self._on_message(message)
 
     def _on_message(self, message: wire.ToWeb) -> None:
+        if (waiting := self._asked.pop(type(message), None)) is not None:
+            waiting.set(message)
         match message:
             case wire.Accepted() if message.id in self.live:
                 self.live[message.id].accept(message)

@@ -29,7 +29,7 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
         self.sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data)
 
     def sendfile(self, respiter: Any) -> bool:
-        return False  # nothing here is a file
+        return False  # the few files there are, are small
 
     def close(self) -> None:
         self.send_headers()

@@ -5,6 +5,7 @@ import time
 
 from schemas.errors import ApiError, unavailable
 from schemas.wire import RESUMES, Welcome
+from webapp import metrics
 from webapp.reply import Reply
 
 log = logging.getLogger("hearth.recovery")
@@ -28,6 +29,7 @@ class Recovery:
         """`reply` has lost its engine now, or the engine has lost it."""
         if not reply.complete:
             log.warning("%s has lost its engine", reply.generate.name)
+            metrics.LOST.inc()
             self._waiting[reply] = time.monotonic()
 
     def discard(self, reply: Reply) -> None:

@@ -42,7 +42,7 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("GET /version", SAME, "of both tiers"),
     ("GET /v1/conversations/{id}", BETTER, "vLLM has none"),
     ("DELETE /v1/conversations/{id}", BETTER, "vLLM has none"),
-    ("GET /metrics", NOT_YET, ""),
+    ("GET /metrics", BETTER, "the web tier's too; it asks for a key where the API does"),
     ("POST /v1/embeddings", SAME, "of an engine with `--runner pooling`"),
     ("POST /v1/messages", NOT_YET, "Anthropic's"),
     ("POST /v1/load_lora_adapter", NOT_YET, "adapters are given at the start, by `--lora-modules`"),

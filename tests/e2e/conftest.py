@@ -1,9 +1,11 @@
-"""One engine and one web tier for all end-to-end tests: a load costs what hundreds of requests cost."""
+"""One engine, one web tier and one browser for all end-to-end tests: a load costs what hundreds of requests cost."""
 
 from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser import chromium
 from tests.harness import Hearth, serving, until
 
 
@@ -12,6 +14,12 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     """For tests that leave the engine as they found it; use `hearth`, which checks that they do."""
     with serving(tmp_path_factory.mktemp("run")) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with chromium() as found:
+        yield found
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.harness import Hearth
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 STORY = "Once upon a time, in a land far away,"
-LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 800}
+LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 320}
 STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 PENALTIES: dict[str, Any] = {"frequency_penalty": 0.4, "presence_penalty": 0.3}
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}]}
@@ -28,7 +28,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
     "a streamed text": (TEXT, {"prompt": STORY, **LONG, **STREAM}),
     "several choices, with log probabilities": (
         TEXT,
-        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 600},
+        {"prompt": STORY, **LONG, **STREAM, "n": 2, "logprobs": 1, "max_tokens": 260},
     ),
     "penalties and a stop string": (
         TEXT,
@@ -39,12 +39,12 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
             "frequency_penalty": 0.4,
             "presence_penalty": 0.3,
             "stop": ["no such end"],
-            "max_tokens": 700,
+            "max_tokens": 300,
         },
     ),
     "a structure": (
         TEXT,
-        {"prompt": STORY, **LONG, **STREAM, "structured_outputs": {"regex": "[a-z ,]*"}, "max_tokens": 400},
+        {"prompt": STORY, **LONG, **STREAM, "structured_outputs": {"regex": "[a-z ,]*"}, "max_tokens": 240},
     ),
     "a call that is written": (
         CHAT,
@@ -52,7 +52,7 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
             **QUESTION,
             **LONG,
             **STREAM,
-            "max_tokens": 400,
+            "max_tokens": 240,
             "tools": [TOOL],
             "structured_outputs": {"regex": '\\{"name": "count", "parameters": \\{"word": "[a-z ,]*'},
         },

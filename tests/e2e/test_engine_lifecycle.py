@@ -1,6 +1,8 @@
 """How an engine starts, dies and is replaced: on an engine of its own, for the tests kill it."""
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,9 +13,11 @@ from typing import Any
 
 import psutil
 import pytest
+from playwright.sync_api import Browser, expect
 
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
+from tests.browser import answered, ask, page_of
 from tests.e2e.mixture import Mixture
 from tests.harness import Hearth, chat_body, endless, processes_of, serving, until
 
@@ -61,6 +65,19 @@ def test_while_it_loads_requests_get_503_and_health_says_how_far_it_is(stack: He
     assert "%" in status.stdout
 
 
+def test_the_pages_show_the_load_and_what_is_sent_meanwhile_is_answered(stack: Hearth, browser: Browser) -> None:
+    with page_of(browser, stack.url) as page, page_of(browser, stack.url, path="/status") as status:
+        expect(page.locator("#banner")).to_contain_text("The model is being loaded: ")
+        expect(page.locator("#engine")).to_have_text(re.compile(r"^loading \d+%$"))
+        expect(status.locator("#state")).to_have_text(re.compile(r"^The model is being loaded: .+, about \d+%$"))
+        ask(page, "Who are you?")
+        assert "Hearth" in answered(page)
+        expect(page.locator("#banner")).to_be_hidden()
+        expect(status.locator("#state")).to_have_text("The engine is ready")
+        expect(status.locator("#engine")).to_contain_text("hearth-demo")
+        expect(status.locator("#workers tr")).to_have_count(2)
+
+
 def test_it_becomes_ready(stack: Hearth) -> None:
     stack.wait_ready()
     assert "Hearth" in stack.chat("Who are you?")
@@ -105,8 +122,30 @@ def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcom
     assert "go on with engine" in stack.web_log.read_text()
 
 
-def test_a_killed_model_process_is_replaced_and_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
-    lose_the_engine(stack, mixture, lambda engine: os.kill(engine.pid, signal.SIGKILL))
+def test_a_killed_model_process_is_replaced_and_loses_no_request(
+    stack: Hearth, mixture: Mixture, browser: Browser
+) -> None:
+    """The page shows the pause."""
+    question = "Count from 1 to 100."
+    settings = {"temperature": 0, "ignore_eos": True, "max_tokens": 300}
+    whole = stack.chat(question, **settings)
+
+    def kill(engine: wire.Welcome) -> None:
+        ask(page, question)
+        expect(page.locator("article.assistant .said")).to_contain_text("1")
+        os.kill(engine.pid, signal.SIGKILL)
+        expect(page.locator("#banner")).to_contain_text("Your answer goes on when it is ready.")
+        begun.append(page.locator("article.assistant .said").inner_text())
+
+    begun: list[str] = []
+    with page_of(browser, stack.url) as page:
+        page.evaluate("fields => localStorage.setItem('hearth.fields', fields)", json.dumps(settings))
+        page.reload()
+        lose_the_engine(stack, mixture, kill)
+        assert answered(page) == whole
+        expect(page.locator("#banner")).to_be_hidden()
+    assert whole.startswith(begun[0])
+    assert begun[0] != whole
     assert stack.welcome().load_count == 2
 
 

@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from engine_proc.admission import Admission
 from engine_proc.choices import Choice
-from engine_proc.figures import empty
 from engine_proc.live import LiveRequest
 from engine_proc.loading import LoadClock
 from engine_proc.outputs import EngineGone
@@ -51,7 +50,8 @@ class Engine:
         self.aborted: list[str] = []
         self.stats = Stats()
         self.busy = False
-        self.figures = wire.Stats(ttft=empty([0.1]), itl=empty([0.1]))
+        self.figures = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
+        self.metrics = lambda: "vllm:up 1\n"
         self.submits = asyncio.Event()
         self.submits.set()
         self._keys = itertools.count(1)

@@ -6,7 +6,6 @@ learnt. A vLLM release that changes what the adapter relies on fails here.
 
 import asyncio
 import contextlib
-import copy
 import json
 import os
 from collections.abc import Coroutine, Iterator, Sequence
@@ -459,9 +458,10 @@ def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_tokens_latencies_and_the_prefix_cache_are_counted(loaded: Loaded) -> None:
-    figures, before = loaded.engine.figures, copy.deepcopy(loaded.engine.figures)
+    before = loaded.engine.figures
     for _ in range(2):
         generated = len(ids_of(loaded.say(text=None, max_tokens=40, ignore_eos=True, prompt=PROMPT * 80)))
+    figures = loaded.engine.figures
     prompt = (figures.prompt_tokens - before.prompt_tokens) // 2
     assert BLOCK < prompt < 2 * BLOCK
     assert figures.generated_tokens - before.generated_tokens == 2 * generated == 80
@@ -469,6 +469,33 @@ def test_tokens_latencies_and_the_prefix_cache_are_counted(loaded: Loaded) -> No
     assert sum(figures.itl.counts) - sum(before.itl.counts) == 78
     assert figures.prefix_cache_queries - before.prefix_cache_queries == 2 * prompt
     assert figures.prefix_cache_hits - before.prefix_cache_hits == BLOCK
+
+
+def counted(loaded: Loaded) -> dict[str, float]:
+    """Every series of vLLM's metrics."""
+    lines = [line for line in loaded.engine.metrics().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_vllms_own_metrics_are_filled_as_vllm_serve_fills_them(loaded: Loaded) -> None:
+    before = counted(loaded)
+    loaded.say(text=None, max_tokens=12, ignore_eos=True, prompt=PROMPT)
+    after = counted(loaded)
+    gained = {name: after[name] - before[name] for name in after}
+    of = '{engine="0",model_name="demo"}'
+    assert gained[f"vllm:generation_tokens_total{of}"] == 12
+    assert gained[f"vllm:time_to_first_token_seconds_count{of}"] == 1
+    assert gained[f"vllm:inter_token_latency_seconds_count{of}"] == 11
+    assert gained[f"vllm:e2e_request_latency_seconds_count{of}"] == 1
+    assert gained[f"vllm:request_generation_tokens_sum{of}"] == 12
+    assert gained[f"vllm:request_params_max_tokens_sum{of}"] == 12
+    assert 0 < gained[f"vllm:request_prefill_time_seconds_sum{of}"] < 60
+    assert 0 < gained[f"vllm:request_decode_time_seconds_sum{of}"] < 60
+    assert 0 <= gained[f"vllm:request_queue_time_seconds_sum{of}"] < 60
+    assert gained['vllm:request_success_total{engine="0",finished_reason="length",model_name="demo"}'] == 1
+    assert after[f"vllm:num_requests_running{of}"] == 0, "nothing is live, though vLLM said otherwise last"
+    assert any(name.startswith("vllm:cache_config_info") for name in after)
+    assert all(name.startswith("vllm:") for name in after)
 
 
 def test_what_it_starts_on_a_cpu_leaves_the_cores_to_others(loaded: Loaded) -> None:

@@ -58,6 +58,15 @@ async def test_what_it_has_done_is_told_once_there_is_a_model(tmp_path: Path) ->
     assert (stats.generated_tokens, stats.itl.counts) == (5, [0, 0])
 
 
+@on_a_loop
+async def test_vllms_metrics_are_told_once_there_is_a_model(tmp_path: Path) -> None:
+    room = Room(tmp_path, attached=False)
+    room.receive(wire.AskMetrics())
+    room.attach()
+    room.receive(wire.AskMetrics())
+    assert [message.text for _, message in room.take()] == ["", "vllm:up 1\n"]
+
+
 @pytest.mark.parametrize(("major", "upgrade"), [(wire.MAJOR - 1, "web tier"), (wire.MAJOR + 1, "engine")])
 @on_a_loop
 async def test_another_major_version_is_refused_saying_which_side_to_upgrade(

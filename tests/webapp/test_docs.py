@@ -55,11 +55,12 @@ def test_the_page_has_every_endpoint_and_field(client: FlaskClient) -> None:
             assert f"<td><code>{field.path}</code></td>" in section[0]
 
 
-def test_the_page_loads_nothing(client: FlaskClient) -> None:
+def test_the_page_loads_nothing_of_another_host(client: FlaskClient) -> None:
     page = client.get("/docs").text
     tags = Tags(page)
 
-    assert tags.loads == ["openapi.json"]
+    assert "openapi.json" in tags.loads
+    assert all(url == "openapi.json" or client.get(url).status_code == 200 for url in tags.loads)
     assert tags.open == []
     assert "://" not in page
     assert "@import" not in page and "url(" not in page
@@ -84,6 +85,7 @@ def test_every_route_is_documented(make_app: MakeApp) -> None:
         (method, re.sub(r"<(?:path:)?\w+>", "{id}", rule.rule))
         for rule in make_app().url_map.iter_rules()
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+        if rule.endpoint != "page.file"
     }
 
     assert {(endpoint.method, endpoint.path) for endpoint in endpoints(document())} == routes

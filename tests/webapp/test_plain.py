@@ -54,5 +54,6 @@ def test_there_is_no_model_to_be_strict_about(engine: FakeEngine, make_app: Make
     assert client.post("/", json={"prompt": "Hello"}).status_code == 200
 
 
-def test_only_post(client: FlaskClient) -> None:
-    assert client.get("/").status_code == 405
+def test_get_is_the_page(client: FlaskClient) -> None:
+    assert client.get("/").content_type == "text/html; charset=utf-8"
+    assert client.put("/").status_code == 405

@@ -6,6 +6,7 @@ from flask import Blueprint, Response, render_template
 from markupsafe import Markup, escape
 
 from schemas.replies import encode_json
+from webapp.routes.page import HEADERS
 
 blueprint = Blueprint("docs", __name__, template_folder="../templates")
 
@@ -17,7 +18,7 @@ def openapi() -> Response:
 
 @blueprint.get("/docs")
 def docs() -> Response:
-    return Response(_page(), content_type="text/html; charset=utf-8")
+    return Response(_page(), content_type="text/html; charset=utf-8", headers=HEADERS)
 
 
 @cache

@@ -1,0 +1,85 @@
+// One answer as it comes: its choices, how many tokens they are, how fast they come.
+
+import { element, show } from "./text.js";
+import { append } from "./tokens.js";
+
+const REDRAW_EVERY = 80; // milliseconds: a long answer is laid out anew each time
+
+export class Answer {
+  tokens = 0;
+  promptTokens = 0;
+  choices = [];
+  #asked = performance.now();
+  #first = 0;
+  #last = 0;
+  #drawing = 0;
+
+  constructor(target) {
+    this.target = target;
+    target.classList.add("waiting");
+  }
+
+  add(chunk) {
+    for (const { index, delta, logprobs, finish_reason: finish } of chunk.choices) {
+      const choice = (this.choices[index] ??= this.#choice());
+      choice.text += delta.content ?? "";
+      choice.thought += delta.reasoning ?? "";
+      if (logprobs?.content?.length) {
+        choice.scored = true;
+        append(choice.said, logprobs.content);
+      }
+      choice.finish = finish ?? choice.finish;
+      if (delta.content || delta.reasoning) {
+        this.#last = performance.now();
+        this.#first ||= this.#last;
+      }
+    }
+    if (chunk.usage) {
+      this.tokens = chunk.usage.completion_tokens ?? 0;
+      this.promptTokens = chunk.usage.prompt_tokens;
+    }
+    this.warning = chunk.warning ?? this.warning;
+    this.#drawing ||= setTimeout(() => this.draw(), REDRAW_EVERY);
+  }
+
+  end() {
+    clearTimeout(this.#drawing);
+    this.draw();
+    this.target.classList.remove("waiting");
+  }
+
+  draw() {
+    this.#drawing = 0;
+    for (const choice of this.choices.filter(Boolean)) {
+      if (!choice.scored) show(choice.said, choice.text);
+      choice.thinking.hidden = !choice.thought;
+      choice.thinking.textContent = choice.thought;
+    }
+    this.drawn?.();
+  }
+
+  get text() {
+    return this.choices[0]?.text ?? "";
+  }
+
+  get seconds() {
+    return (this.#last - this.#first) / 1000;
+  }
+
+  // In words, for people.
+  get figures() {
+    const parts = [`${this.promptTokens} tokens in`, `${this.tokens} out`];
+    if (this.tokens > 1 && this.seconds > 0.05) parts.push(`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
+    if (this.#first) parts.push(`first text after ${((this.#first - this.#asked) / 1000).toFixed(2)} s`);
+    const finish = this.choices.find(Boolean)?.finish;
+    if (finish && finish !== "stop") parts.push(`ended by ${finish}`);
+    return parts.join(" · ");
+  }
+
+  #choice() {
+    const said = element("div", { className: "said", dir: "auto" });
+    const thinking = element("div", { className: "thought", dir: "auto", hidden: true });
+    this.target.append(thinking, said);
+    return { text: "", thought: "", finish: null, scored: false, said, thinking };
+  }
+}

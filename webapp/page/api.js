@@ -1,0 +1,42 @@
+// The server, as any client asks it.
+
+import { load, save } from "./store.js";
+
+export class ApiError extends Error {
+  // status 0: no server answers.
+  constructor(status, message, code = null) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+export const key = () => load("key", "");
+export const keepKey = (value) => save("key", value);
+
+export async function ask(path, { body, method = body ? "POST" : "GET", signal } = {}) {
+  const headers = {};
+  if (body) headers["Content-Type"] = "application/json";
+  if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, "The key has characters that no key has.");
+  if (key()) headers.Authorization = `Bearer ${key()}`;
+  let response;
+  try {
+    response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "The server cannot be reached.");
+  }
+  if (!response.ok) throw await refusal(response);
+  return response;
+}
+
+export const json = async (path, options) => (await ask(path, options)).json();
+
+async function refusal(response) {
+  try {
+    const { error } = await response.json();
+    return new ApiError(response.status, error.message, error.code);
+  } catch {
+    return new ApiError(response.status, `The server answered ${response.status}.`);
+  }
+}

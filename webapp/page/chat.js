@@ -1,0 +1,346 @@
+// The page at /: puts the parts together. Shows what the server says, and sends what is typed.
+
+import { Answer } from "./answer.js";
+import { json, keepKey, key } from "./api.js";
+import { Engine } from "./engine.js";
+import { Fields } from "./fields.js";
+import { Shelf } from "./shelf.js";
+import { copy, curl, python } from "./snippets.js";
+import { load, save } from "./store.js";
+import { Talk, textOf } from "./talk.js";
+import { element } from "./text.js";
+import { Transcript } from "./transcript.js";
+
+const FIRST_WORDS = ["Who are you?", "How do I restart the web tier?", "Write quicksort in Python."];
+const $ = (id) => document.getElementById(id);
+
+const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
+const transcript = new Transcript($("transcript"), { edit, retry, copied, curl: snippet(curl), python: snippet(python) });
+let talk = new Talk();
+let model = "";
+
+// ---- one turn ------------------------------------------------------------------------------------------------
+
+async function send(text) {
+  if (talk.running || !text.trim()) return;
+  if (!talk.messages.length) transcript.clear();
+  talk.messages.push({ role: "user", content: text });
+  transcript.follow = true;
+  transcript.add("user", text, talk.messages.length - 1);
+  save("draft", text); // until it is answered: a page that is closed meanwhile has it again
+  await respond();
+}
+
+async function respond() {
+  const mine = talk, index = mine.messages.length;
+  const answer = new Answer(transcript.add("assistant", null, index));
+  answer.drawn = () => {
+    transcript.bottom();
+    $("figures").textContent = answer.figures;
+  };
+  show(true);
+  let wrong = "";
+  try {
+    const body = mine.body(fields, model);
+    await mine.answer({ ...body }, answer, engine);
+    save("draft", "");
+    mine.stored = true;
+  } catch (error) {
+    wrong = error.name === "AbortError" ? "Stopped." : error.message;
+    if (error.status === 401) askKey();
+    if (!error.status) engine.look();
+  }
+  answer.end();
+  if (answer.text || !wrong) mine.messages.push({ role: "assistant", content: answer.text });
+  mine.failed = Boolean(wrong);
+  if (mine === talk) finish(mine, index, answer, wrong);
+}
+
+function finish(mine, index, answer, wrong) {
+  show(false);
+  $("figures").textContent = "";
+  transcript.actions(index, buttons(), wrong || answer.warning || answer.figures, Boolean(wrong) && wrong !== "Stopped.");
+  if (answer.text) shelf.put(mine);
+  list();
+  location.hash = mine.id;
+  $("prompt").focus({ preventScroll: true });
+}
+
+const buttons = () => ({ retry: "Retry", copied: "Copy", curl: "Copy as curl", python: "Copy as Python" });
+
+function edit(index) {
+  if (talk.running) return;
+  transcript.edit(index, textOf(talk.messages[index]), (text) => {
+    if (talk.stored) switchTo(talk.branch(index));
+    else talk.messages.length = index;
+    draw();
+    send(text);
+  });
+}
+
+// What the server has not stored is not kept as a version of its own.
+function retry(index) {
+  if (talk.running) return;
+  if (talk.failed && index >= talk.messages.length - 1) talk.messages.length = index;
+  else switchTo(talk.branch(index));
+  draw();
+  respond();
+}
+
+function copied(index, button) {
+  return said(button, copy(textOf(talk.messages[index])));
+}
+
+function snippet(write) {
+  return (index, button) => {
+    const asked = new Talk();
+    asked.messages = talk.messages.slice(0, index);
+    return said(button, copy(write({ ...asked.body(fields, model), stream: true })));
+  };
+}
+
+async function said(button, promise) {
+  const label = button.textContent;
+  button.textContent = await promise.then(() => "Copied", () => "This browser does not allow it");
+  setTimeout(() => (button.textContent = label), 1500);
+}
+
+// ---- conversations -------------------------------------------------------------------------------------------
+
+function switchTo(other) {
+  talk.running?.abort();
+  talk = other;
+  show(false);
+}
+
+function fresh() {
+  switchTo(new Talk());
+  history.replaceState(null, "", location.pathname);
+  draw();
+  list();
+  closeDrawers();
+  $("prompt").focus();
+}
+
+async function open(id) {
+  const entry = shelf.find(id);
+  switchTo(new Talk(id, entry?.root ?? id));
+  const mine = talk;
+  transcript.clear(element("p", { className: "empty" }, "Asking the server for it …"));
+  list();
+  try {
+    fields.system = await mine.fetch();
+    mine.stored = true;
+    if (mine === talk) draw();
+  } catch (error) {
+    if (mine !== talk) return;
+    if (error.status === 401) askKey();
+    const gone = error.status === 404 ? "The server does not keep this conversation any more." : error.message;
+    transcript.clear(element("p", { className: "empty error", role: "alert" }, gone));
+  }
+}
+
+function draw() {
+  transcript.clear();
+  $("figures").textContent = "";
+  if (!talk.messages.length) transcript.clear(welcome());
+  talk.messages.forEach((message, index) => {
+    transcript.add(message.role, textOf(message), index);
+    if (message.role === "assistant") transcript.actions(index, buttons());
+  });
+  versions();
+}
+
+function welcome() {
+  const box = element("div", { className: "empty" }, element("p", {}, "Ask the model something:"));
+  for (const words of FIRST_WORDS) {
+    const button = element("button", { type: "button" }, words);
+    button.addEventListener("click", () => send(words));
+    box.append(button);
+  }
+  return box;
+}
+
+function list() {
+  const wanted = $("find").value.toLowerCase();
+  const rows = shelf.latest.filter((entry) => entry.title.toLowerCase().includes(wanted));
+  $("conversations").replaceChildren(...rows.map((entry) => {
+    const link = element("a", { href: `#${entry.id}`, title: entry.title, dir: "auto" }, entry.title);
+    if (entry.root === talk.root) link.setAttribute("aria-current", "page");
+    const remove = element("button", { type: "button", title: "Delete, on the server too" }, "×");
+    remove.setAttribute("aria-label", `Delete ${entry.title}`);
+    remove.addEventListener("click", () => forget(entry));
+    return element("li", {}, link, remove);
+  }));
+  versions();
+}
+
+async function forget(entry) {
+  const ids = shelf.versions(entry.root).map((version) => version.id);
+  for (const id of ids) {
+    try {
+      await new Talk(id).forget();
+    } catch (error) {
+      if (error.status !== 404) return banner(error.message);
+    }
+    shelf.remove([id]);
+  }
+  if (talk.root === entry.root) fresh();
+  else list();
+}
+
+function versions() {
+  const all = shelf.versions(talk.root), at = all.findIndex((entry) => entry.id === talk.id);
+  $("branches").hidden = all.length < 2 || at < 0;
+  if ($("branches").hidden) return;
+  const step = (label, to, name) => {
+    const button = element("button", { type: "button", disabled: !all[to] }, label);
+    button.setAttribute("aria-label", name);
+    button.addEventListener("click", () => (location.hash = all[to].id));
+    return button;
+  };
+  const words = ` Version ${at + 1} of ${all.length} `;
+  $("branches").replaceChildren(step("‹", at - 1, "The version before"), words, step("›", at + 1, "The next version"));
+}
+
+// ---- the engine ----------------------------------------------------------------------------------------------
+
+function banner(...children) {
+  $("banner").replaceChildren(...children);
+  $("banner").hidden = !children.length;
+}
+
+function onEngine() {
+  $("engine").textContent = engine.state === "loading" || engine.state === "restarting" ? `${engine.words} ${engine.percent}` : engine.words;
+  $("engine").dataset.state = engine.state;
+  if (engine.state === "ready") {
+    banner();
+    if (!model) identify();
+    return;
+  }
+  const goesOn = talk.running ? " Your answer goes on when it is ready." : "";
+  const sentences = {
+    loading: `The model is being loaded: ${engine.stage}.`,
+    restarting: `The engine is being restarted: ${engine.stage || "it has just gone"}.`,
+    gone: "No engine answers the web tier; it may be starting. `make status` tells more.",
+    incompatible: "The web tier and the engine cannot talk: one of them must be upgraded.",
+    offline: "The server cannot be reached. This page asks again every second.",
+  };
+  const bar = element("progress", { max: 1, value: engine.progress });
+  bar.setAttribute("aria-label", "How far the load has come");
+  const loads = ["loading", "restarting"].includes(engine.state);
+  banner(sentences[engine.state] + (engine.state === "offline" ? "" : goesOn), ...(loads ? [bar, engine.percent] : []));
+}
+
+async function identify() {
+  try {
+    const { data } = await json("/v1/models");
+    model = data[0].id;
+    $("model").textContent = model;
+  } catch (error) {
+    if (error.status === 401) askKey();
+  }
+}
+
+// ---- the frame -----------------------------------------------------------------------------------------------
+
+function show(running) {
+  $("send").hidden = running;
+  $("stop").hidden = !running;
+}
+
+function askKey() {
+  if ($("key").open) return;
+  $("key-value").value = key();
+  $("key").showModal();
+}
+
+function toggle(panel, button, open = panel.hidden) {
+  panel.hidden = !open;
+  button.setAttribute("aria-expanded", String(open));
+}
+
+function toggleShelf(open = !$("shelf").classList.contains("open")) {
+  $("shelf").classList.toggle("open", open);
+  $("show-shelf").setAttribute("aria-expanded", String(open));
+}
+
+function closeDrawers() {
+  toggleShelf(false);
+  if (matchMedia("(max-width: 60rem)").matches) toggle($("fields"), $("show-fields"), false);
+}
+
+function submit() {
+  const text = $("prompt").value;
+  if (talk.running || !text.trim()) return;
+  $("prompt").value = "";
+  closeDrawers();
+  send(text);
+}
+
+function onKey(event) {
+  const typing = /INPUT|TEXTAREA|SELECT/.test(event.target.tagName);
+  const chord = event.ctrlKey || event.metaKey;
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape") talk.running ? talk.running.abort() : closeDrawers();
+  else if (chord && event.shiftKey && event.key.toLowerCase() === "o") fresh();
+  else if (chord && event.key === ".") toggle($("fields"), $("show-fields"));
+  else if (!typing && !chord && event.key === "/") $("prompt").focus();
+  else if (!typing && !chord && event.key === "?") $("help").showModal();
+  else return;
+  event.preventDefault();
+}
+
+function onPromptKey(event) {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    submit();
+  } else if (event.key === "ArrowUp" && !$("prompt").value) {
+    const last = talk.messages.findLastIndex((message) => message.role === "user");
+    if (last >= 0) {
+      event.preventDefault();
+      edit(last);
+    }
+  }
+}
+
+async function begin() {
+  $("composer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    submit();
+  });
+  $("prompt").addEventListener("keydown", onPromptKey);
+  $("stop").addEventListener("click", () => talk.running?.abort());
+  $("new").addEventListener("click", fresh);
+  $("find").addEventListener("input", list);
+  $("show-shelf").addEventListener("click", () => toggleShelf());
+  $("show-fields").addEventListener("click", () => toggle($("fields"), $("show-fields")));
+  $("ask-key").addEventListener("click", askKey);
+  $("ask-help").addEventListener("click", () => $("help").showModal());
+  $("leave-key").addEventListener("click", () => $("key").close(""));
+  $("key").addEventListener("close", () => {
+    if ($("key").returnValue === "keep") {
+      keepKey($("key-value").value.trim());
+      identify();
+    }
+  });
+  document.addEventListener("keydown", onKey);
+  addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
+  addEventListener("storage", list);
+  engine.addEventListener("change", onEngine);
+  engine.look();
+  $("prompt").value = load("draft", "");
+  list();
+  if (location.hash.length > 1) open(location.hash.slice(1));
+  else draw();
+  $("prompt").focus();
+  let schema = null;
+  try {
+    schema = (await json("/openapi.json")).components.schemas.ChatCompletionRequest;
+  } catch {
+    // the two fields that need no documentation of the server's are there all the same
+  }
+  fields.build($("fields"), schema);
+}
+
+begin();

@@ -1,0 +1,60 @@
+// How the engine is, as /health says it: asked every second while it matters, seldom otherwise.
+
+const OFTEN = 1000, SELDOM = 10000; // milliseconds
+const WORDS = {
+  ready: "ready", loading: "loading", restarting: "restarting", gone: "no engine answers",
+  incompatible: "incompatible", offline: "no server answers",
+};
+
+export class Engine extends EventTarget {
+  state = "";
+  stage = "";
+  progress = 0;
+  watched = false; // somebody waits
+  #timer;
+
+  get words() {
+    return WORDS[this.state] ?? this.state;
+  }
+
+  get percent() {
+    return `${Math.round(this.progress * 100)}%`;
+  }
+
+  async look() {
+    clearTimeout(this.#timer);
+    let engine = { state: "offline", stage: "", progress: 0 };
+    try {
+      engine = (await (await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json()).engine;
+    } catch {
+      // offline
+    }
+    Object.assign(this, engine);
+    this.dispatchEvent(new Event("change"));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.look(), this.watched || this.state !== "ready" ? OFTEN : SELDOM);
+  }
+
+  watch(on) {
+    if (on !== this.watched) {
+      this.watched = on;
+      if (on) this.look();
+    }
+  }
+
+  // Resolves when requests are taken again; rejects as `signal` does.
+  ready(signal) {
+    return new Promise((resolve, reject) => {
+      const heard = () => this.state === "ready" && end(resolve);
+      const aborted = () => end(() => reject(signal.reason));
+      const end = (settle) => {
+        this.removeEventListener("change", heard);
+        signal.removeEventListener("abort", aborted);
+        settle();
+      };
+      this.addEventListener("change", heard);
+      signal.addEventListener("abort", aborted);
+      this.look();
+    });
+  }
+}

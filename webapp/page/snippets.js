@@ -1,0 +1,55 @@
+// A request as a command or a program that others can run. The key is never in it.
+
+import { key } from "./api.js";
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+export function curl(body) {
+  const lines = [`curl -sN ${location.origin}/v1/chat/completions`, "-H 'Content-Type: application/json'"];
+  if (key()) lines.push('-H "Authorization: Bearer $HEARTH_API_KEY"');
+  return [...lines, `-d ${quoted(JSON.stringify(body, null, 2))}`].join(" \\\n  ");
+}
+
+// What the SDK has no parameter of its own for goes into `extra_body`.
+const OWN = new Set(("messages model temperature top_p n max_tokens stop presence_penalty frequency_penalty logit_bias user seed " +
+  "logprobs top_logprobs stream stream_options").split(" "));
+
+export function python(body) {
+  const own = Object.entries(body).filter(([name]) => OWN.has(name));
+  const extra = Object.entries(body).filter(([name]) => !OWN.has(name));
+  const lines = own.map(([name, value]) => `    ${name}=${literal(value)},`);
+  if (extra.length) lines.push(`    extra_body=${literal(Object.fromEntries(extra))},`);
+  return [
+    ...(key() ? ["import os", ""] : []),
+    "from openai import OpenAI",
+    "",
+    `client = OpenAI(base_url="${location.origin}/v1", api_key=${key() ? 'os.environ["HEARTH_API_KEY"]' : '"none"'})`,
+    "stream = client.chat.completions.create(",
+    ...lines,
+    ")",
+    "for chunk in stream:",
+    "    if chunk.choices:",
+    '        print(chunk.choices[0].delta.content or "", end="", flush=True)',
+    "",
+  ].join("\n");
+}
+
+function literal(value) {
+  if (value === true) return "True";
+  if (value === false) return "False";
+  if (value === null) return "None";
+  if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
+  if (typeof value === "object") return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${literal(one)}`).join(", ")}}`;
+  return JSON.stringify(value); // numbers and strings: JSON's are Python's too
+}
+
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  // Only https and localhost have a clipboard; elsewhere there is this.
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  document.execCommand("copy");
+  field.remove();
+}

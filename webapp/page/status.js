@@ -1,0 +1,110 @@
+// The page at /status: asks /status.json every second, and draws what has become of it.
+
+import { json } from "./api.js";
+import { bars, line } from "./plot.js";
+import { element } from "./text.js";
+
+const EVERY = 1000; // milliseconds
+const KEPT = 300; // looks: five minutes
+const $ = (id) => document.getElementById(id);
+const history = [];
+
+const WORDS = {
+  ready: "The engine is ready", loading: "The model is being loaded", restarting: "The engine is being restarted",
+  gone: "No engine answers the web tier", incompatible: "The web tier and the engine cannot talk",
+};
+
+function seconds(value) {
+  if (value === Infinity) return "more than that";
+  return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
+}
+
+function duration(value) {
+  const parts = [[Math.floor(value / 86400), "d"], [Math.floor(value / 3600) % 24, "h"], [Math.floor(value / 60) % 60, "min"], [Math.floor(value) % 60, "s"]];
+  const first = parts.findIndex(([count]) => count);
+  return first < 0 ? "0 s" : parts.slice(first, first + 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
+}
+
+// What was counted between two looks.
+function between(old, now) {
+  return { bounds: now.bounds, counts: now.counts.map((count, index) => count - (old?.counts[index] ?? 0)) };
+}
+
+function quantile({ bounds, counts }, share) {
+  const wanted = counts.reduce((sum, count) => sum + count, 0) * share;
+  let seen = 0;
+  for (const [index, count] of counts.entries()) {
+    seen += count;
+    if (wanted && seen >= wanted) return bounds[index] ?? Infinity;
+  }
+  return null;
+}
+
+function rate(at) {
+  const now = history[at], before = history[at - 1];
+  if (!now.stats || !before?.stats || now.pid !== before.pid) return 0;
+  return Math.max(0, (now.stats.generated_tokens - before.stats.generated_tokens) / ((now.at - before.at) / 1000));
+}
+
+function draw({ engine, web }) {
+  const words = WORDS[engine.state] + (engine.stage && engine.state !== "ready" ? `: ${engine.stage}, about ${Math.round(engine.progress * 100)}%` : "");
+  say(words, engine.state);
+  $("progress").hidden = !["loading", "restarting"].includes(engine.state);
+  $("progress").value = engine.progress;
+  const rates = history.map((_, index) => rate(index));
+  const kept = (name) => history.map((look) => look[name] ?? 0);
+  $("plots").replaceChildren(
+    line("Tokens per second", rates.at(-1).toFixed(0), rates, KEPT),
+    line("Running", String(engine.running ?? 0), kept("running"), KEPT),
+    line("Waiting", String(engine.waiting ?? 0), kept("waiting"), KEPT),
+    line("KV cache", `${((engine.kv_cache_usage ?? 0) * 100).toFixed(1)}%`, kept("kv_cache_usage"), KEPT, 0.01),
+  );
+  if (engine.stats) drawLatencies(engine);
+  $("engine").replaceChildren(...facts(engine).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
+  $("workers").replaceChildren(...web.workers.map((worker) =>
+    element("tr", {}, ...[worker.pid, duration(worker.age_seconds), `${(worker.rss_bytes / 2 ** 20).toFixed(0)} MiB`].map((cell) => element("td", {}, String(cell))))));
+}
+
+function drawLatencies(engine) {
+  const oldest = history.find((look) => look.pid === engine.pid && look.stats);
+  // Begun with what is there: a page that was just opened shows all since the load.
+  const since = history.length < 3 ? null : oldest.stats;
+  $("histograms").replaceChildren(...[["Time to first token", "ttft"], ["Between tokens", "itl"]].map(([title, name]) => {
+    let values = between(since?.[name], engine.stats[name]);
+    if (quantile(values, 0.5) === null) values = between(null, engine.stats[name]);
+    const median = quantile(values, 0.5), late = quantile(values, 0.99);
+    return bars(title, median === null ? "none yet" : `half ≤ ${seconds(median)}, 99% ≤ ${seconds(late)}`, values, seconds);
+  }));
+}
+
+function facts(engine) {
+  const rows = [["state", engine.state], ["up", engine.uptime_seconds && duration(engine.uptime_seconds)], ["times the model was loaded", engine.load_count], ["pid", engine.pid]];
+  if (engine.served_names) {
+    rows.push(["model", `${engine.served_names[0]} (${engine.model})`], ["context", `${engine.max_model_len} tokens`], ["version", engine.version], ["fingerprint", engine.fingerprint], ["adapters", engine.adapters.join(", ")]);
+  }
+  if (engine.stats) {
+    const { prompt_tokens, generated_tokens, prefix_cache_hits: hits, prefix_cache_queries: queries } = engine.stats;
+    rows.push(["requests", `${engine.live} live`], ["tokens", `${prompt_tokens.toLocaleString("en")} in prompts, ${generated_tokens.toLocaleString("en")} generated`], ["prefix cache", queries ? `${((hits / queries) * 100).toFixed(1)}% of prompts' tokens` : "not asked yet"]);
+  }
+  return rows.filter(([, value]) => value !== undefined && value !== "");
+}
+
+function say(words, state) {
+  if ($("state").textContent !== words) $("state").textContent = words; // or it is read aloud each second
+  $("state").dataset.state = state;
+}
+
+async function look() {
+  try {
+    const told = await json("/status.json", { signal: AbortSignal.timeout(8000) });
+    history.push({ ...told.engine, at: Date.now() });
+    if (history.length > KEPT) history.shift();
+    draw(told);
+  } catch (error) {
+    if (error.status === 401) say("This server asks for a key: give it on the chat page", "refused");
+    else say("The server cannot be reached", "offline");
+  }
+  setTimeout(look, EVERY);
+}
+
+look();

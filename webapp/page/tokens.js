@@ -1,0 +1,54 @@
+// Each token of an answer, with the probability it had and what else might have come: on hover, and by the keyboard.
+
+import { element } from "./text.js";
+
+const UNSURE = 0.5, DOUBTFUL = 0.1;
+const percent = (logprob) => `${(Math.exp(logprob) * 100).toFixed(1)}%`;
+const shown = (token) => token.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
+
+let hint;
+
+export function append(target, entries) {
+  for (const { token, logprob, top_logprobs: top } of entries) {
+    const span = element("span", { className: "token", tabIndex: -1 }, token);
+    const probability = Math.exp(logprob);
+    if (probability < UNSURE) span.classList.add(probability < DOUBTFUL ? "doubtful" : "unsure");
+    const rows = top?.length ? top : [{ token, logprob }];
+    const tell = () => tellOf(span, token, rows);
+    span.addEventListener("pointerenter", tell);
+    span.addEventListener("focus", tell);
+    span.addEventListener("pointerleave", forget);
+    span.addEventListener("blur", forget);
+    span.addEventListener("keydown", step);
+    target.append(span);
+  }
+  if (target.firstElementChild) target.firstElementChild.tabIndex = 0; // one stop for Tab, arrows go on from it
+}
+
+function step(event) {
+  const next = { ArrowRight: "nextElementSibling", ArrowLeft: "previousElementSibling" }[event.key];
+  if (next && event.target[next]) {
+    event.target[next].focus();
+    event.preventDefault();
+  }
+}
+
+function tellOf(span, token, rows) {
+  forget();
+  const table = element("table");
+  for (const row of rows) {
+    const name = element("td", {}, shown(row.token));
+    table.append(element("tr", {}, element("td", {}, row.token === token ? "▸" : ""), name, element("td", {}, percent(row.logprob))));
+  }
+  hint = element("div", { id: "hint", role: "tooltip" }, table);
+  document.body.append(hint);
+  const at = span.getBoundingClientRect(), size = hint.getBoundingClientRect();
+  const below = at.bottom + size.height + 8 < innerHeight;
+  hint.style.left = `${Math.max(4, Math.min(at.left, innerWidth - size.width - 4))}px`;
+  hint.style.top = `${below ? at.bottom + 4 : at.top - size.height - 4}px`;
+}
+
+function forget() {
+  hint?.remove();
+  hint = undefined;
+}

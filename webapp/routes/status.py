@@ -1,0 +1,88 @@
+"""`GET /metrics` for Prometheus, and `GET /status.json`, of which the page at /status is made."""
+
+import os
+import time
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app
+
+from schemas import wire
+from schemas.version import VERSION
+from webapp import metrics
+from webapp.engine_client import EngineClient
+
+blueprint = Blueprint("operate", __name__)
+
+
+@blueprint.get("/metrics")
+def prometheus() -> Response:
+    """The web tier's figures, and those of the engine where it answers."""
+    engine = _engine()
+    state = engine.state()
+    welcome, pulse = engine.welcome, _pulse(engine)
+    text = metrics.text(metrics.EngineFigures(state, welcome, pulse))
+    if pulse is not None and welcome is not None and wire.METRICS in welcome.features:
+        answer = engine.ask(wire.AskMetrics(), wire.Metrics)
+        text += answer.text.encode() if answer is not None else b""
+    return Response(text, content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@blueprint.get("/status.json")
+def status() -> dict[str, Any]:
+    return {"engine": _engine_status(_engine()), "web": {"version": VERSION, "workers": _workers()}}
+
+
+def _engine_status(engine: EngineClient) -> dict[str, Any]:
+    told: dict[str, Any] = {"state": engine.state(), "stage": engine.load.stage, "progress": engine.load.progress}
+    welcome, pulse = engine.welcome, _pulse(engine)
+    if welcome is None or pulse is None:
+        return told
+    told |= {
+        "pid": welcome.pid,
+        "load_count": welcome.load_count,
+        "uptime_seconds": max(0, int(time.time()) - welcome.started),
+        "live": pulse.live,
+        "running": pulse.running,
+        "waiting": pulse.waiting,
+        "kv_cache_usage": pulse.kv_cache_usage,
+    }
+    if engine.load.ready:
+        told |= {
+            "model": welcome.model,
+            "served_names": welcome.served_names,
+            "adapters": welcome.adapters,
+            "fingerprint": welcome.fingerprint,
+            "version": welcome.engine_version,
+            "max_model_len": welcome.max_model_len,
+        }
+        stats = engine.ask(wire.AskStats(), wire.Stats)
+        if stats is not None:
+            told["stats"] = msgspec.to_builtins(stats)
+            del told["stats"]["t"]
+    return told
+
+
+def _pulse(engine: EngineClient) -> wire.Pong | None:
+    return None if engine.welcome is None else engine.ask(wire.Ping(), wire.Pong)
+
+
+def _workers() -> list[dict[str, Any]]:
+    """The workers of this worker's master. Others of this host, after a USR2, are the other master's."""
+    import psutil  # not before somebody asks
+
+    master = psutil.Process(os.getppid())
+    workers = []
+    for child in master.children():
+        try:
+            if "engine_proc" not in child.cmdline():  # which the master may just be starting
+                age = max(0.0, time.time() - child.create_time())
+                workers.append({"pid": child.pid, "age_seconds": round(age, 1), "rss_bytes": child.memory_info().rss})
+        except psutil.Error:
+            continue  # it has just ended
+    return sorted(workers, key=lambda worker: worker["pid"])
+
+
+def _engine() -> EngineClient:
+    engine: EngineClient = current_app.extensions["engine"]
+    return engine
