@@ -26,7 +26,7 @@ export class Answer {
       choice.thought += delta.reasoning ?? "";
       if (logprobs?.content?.length) {
         choice.scored = true;
-        append(choice.said, logprobs.content);
+        choice.shown = append(choice.said, logprobs.content, choice.text, choice.shown);
       }
       choice.finish = finish ?? choice.finish;
       if (delta.content || delta.reasoning) {
@@ -80,6 +80,6 @@ export class Answer {
     const said = element("div", { className: "said", dir: "auto" });
     const thinking = element("div", { className: "thought", dir: "auto", hidden: true });
     this.target.append(thinking, said);
-    return { text: "", thought: "", finish: null, scored: false, said, thinking };
+    return { text: "", thought: "", finish: null, scored: false, shown: 0, said, thinking };
   }
 }

@@ -229,7 +229,8 @@ function onEngine() {
   const bar = element("progress", { max: 1, value: engine.progress });
   bar.setAttribute("aria-label", "How far the load has come");
   const loads = ["loading", "restarting"].includes(engine.state);
-  banner(sentences[engine.state] + (engine.state === "offline" ? "" : goesOn), ...(loads ? [bar, engine.percent] : []));
+  const load = element("span", { className: "load" }, bar, engine.percent);
+  banner(sentences[engine.state] + (engine.state === "offline" ? "" : goesOn), ...(loads ? [load] : []));
 }
 
 async function identify() {

@@ -5,7 +5,7 @@ import { bars, line } from "./plot.js";
 import { element } from "./text.js";
 
 const EVERY = 1000; // milliseconds
-const KEPT = 300; // looks: five minutes
+const KEPT = 300, LEAST = 60; // looks: five minutes, and a minute
 const $ = (id) => document.getElementById(id);
 const history = [];
 
@@ -51,13 +51,14 @@ function draw({ engine, web }) {
   say(words, engine.state);
   $("progress").hidden = !["loading", "restarting"].includes(engine.state);
   $("progress").value = engine.progress;
+  const room = Math.max(LEAST, history.length);
   const rates = history.map((_, index) => rate(index));
   const kept = (name) => history.map((look) => look[name] ?? 0);
   $("plots").replaceChildren(
-    line("Tokens per second", rates.at(-1).toFixed(0), rates, KEPT),
-    line("Running", String(engine.running ?? 0), kept("running"), KEPT),
-    line("Waiting", String(engine.waiting ?? 0), kept("waiting"), KEPT),
-    line("KV cache", `${((engine.kv_cache_usage ?? 0) * 100).toFixed(1)}%`, kept("kv_cache_usage"), KEPT, 0.01),
+    line("Tokens per second", rates.at(-1).toFixed(0), rates, room),
+    line("Running", String(engine.running ?? 0), kept("running"), room),
+    line("Waiting", String(engine.waiting ?? 0), kept("waiting"), room),
+    line("KV cache", `${((engine.kv_cache_usage ?? 0) * 100).toFixed(1)}%`, kept("kv_cache_usage"), room, 0.01),
   );
   if (engine.stats) drawLatencies(engine);
   $("engine").replaceChildren(...facts(engine).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));

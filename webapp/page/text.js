@@ -13,10 +13,10 @@ export function show(target, text) {
   target.replaceChildren();
   let end = 0;
   for (const found of text.matchAll(FENCE)) {
-    spans(target, text.slice(end, found.index));
+    spans(target, text.slice(end, found.index).replace(/\n+$/, "")); // a block has space around it
     target.append(element("pre", { title: found[1].trim() }, element("code", {}, found[2])));
     end = found.index + found[0].length;
-    if (text[end] === "\n") end += 1; // the block has space around it
+    if (text[end] === "\n") end += 1;
   }
   spans(target, text.slice(end));
 }

@@ -8,8 +8,11 @@ const shown = (token) => token.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 
 let hint;
 
-export function append(target, entries) {
+// `text`: what the answer is so far, which has no special tokens; `at`: how much of it `target` has. Returns how much now.
+export function append(target, entries, text, at) {
   for (const { token, logprob, top_logprobs: top } of entries) {
+    if (!text.startsWith(token, at)) continue;
+    at += token.length;
     const span = element("span", { className: "token", tabIndex: -1 }, token);
     const probability = Math.exp(logprob);
     if (probability < UNSURE) span.classList.add(probability < DOUBTFUL ? "doubtful" : "unsure");
@@ -23,6 +26,7 @@ export function append(target, entries) {
     target.append(span);
   }
   if (target.firstElementChild) target.firstElementChild.tabIndex = 0; // one stop for Tab, arrows go on from it
+  return at;
 }
 
 function step(event) {

@@ -205,6 +205,7 @@ def test_log_probabilities_are_shown_on_hover_and_by_keyboard(page: Page) -> Non
     text = answered(page)
     tokens = page.locator("article.assistant .token")
     assert "".join(tokens.all_inner_texts()) == text
+    assert "<|" not in text, "the end token is none of the text"
     tokens.nth(1).hover()
     expect(page.locator("#hint tr")).to_have_count(5)
     expect(page.locator("#hint")).to_contain_text("%")
