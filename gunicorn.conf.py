@@ -16,12 +16,13 @@ TRY_THIS = """\
     curl -s http://{bind}/v1/chat/completions -H 'Content-Type: application/json' \\
       -d '{{"messages": [{{"role": "user", "content": "Who are you?"}}]}}'"""
 
+LINE = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
-from schemas.log_lines import LogLines  # noqa: E402
+from schemas.log_lines import formatter  # noqa: E402
 from webapp import metrics_files  # noqa: E402
 from webapp.gunicorn_logger import HearthLogger  # noqa: E402
 from webapp.gunicorn_master import HearthArbiter  # noqa: E402
@@ -53,7 +54,7 @@ control_socket_disable = True  # after USR2 the old master would remove the new 
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"()": LogLines, "fmt": "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"}},
+    "formatters": {"line": {"()": formatter, "kind": settings.log_format, "pattern": LINE}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"level": "WARNING", "handlers": ["stderr"]},
     "loggers": {

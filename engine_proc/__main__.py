@@ -46,7 +46,7 @@ def main() -> int:
     try:
         match args.command:
             case "serve":
-                log_to_stderr()
+                log_to_stderr(settings.log_format)
                 return Supervisor(settings, settings.argv(extra)).run()
             case "start":
                 return control.start(settings, extra)

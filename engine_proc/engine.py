@@ -50,6 +50,7 @@ from engine_proc.metrics import Metrics, SequenceStats
 from engine_proc.outputs import EngineGone, Output, Row, Stats
 from engine_proc.processes import YIELD_VARIABLE
 from engine_proc.resuming import Resumed
+from engine_proc.traces import PARENT, Traces, endpoint
 from schemas import wire
 from schemas.errors import invalid
 from schemas.wire import TokenLogprob
@@ -91,6 +92,8 @@ class _Sequence:
     max_tokens: int | None
     adapter: str | None
     stats: SequenceStats
+    trace: str
+    """What its span is a child of; nothing: it has none."""
     detokenizer: IncrementalDetokenizer | None = None
     """None: raw."""
     logprobs: LogprobsProcessor | None = None
@@ -137,6 +140,7 @@ class Engine:
         self._keys = itertools.count()
         self._stats = Stats()
         self._metrics = Metrics(config)
+        self._traces = Traces(config.observability_config.otlp_traces_endpoint)
 
     @property
     def max_model_len(self) -> int:
@@ -184,15 +188,22 @@ class Engine:
         return self._metrics.text()
 
     def prepare(
-        self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = ""
+        self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = "", trace: str = ""
     ) -> EngineCoreRequest:
         """Have vLLM check a sequence without starting it. Raises `ApiError` (400) where vLLM refuses it."""
         if priority and self.config.scheduler_config.policy != "priority":
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
         lora = self._adapter(adapter)
+        traced = {PARENT: trace} if trace and self._traces.wanted else None
         try:
             return self._inputs.process_inputs(
-                str(next(self._keys)), prompt, params, self._tasks, lora_request=lora, priority=priority
+                str(next(self._keys)),
+                prompt,
+                params,
+                self._tasks,
+                lora_request=lora,
+                trace_headers=traced,
+                priority=priority,
             )
         except VLLMClientError as error:
             raise invalid(str(error), getattr(error, "parameter", None)) from error
@@ -274,6 +285,7 @@ class Engine:
             params.max_tokens if params is not None else None,
             prepared.lora_request.lora_name if prepared.lora_request else None,
             SequenceStats(arrival_time=prepared.arrival_time),
+            prepared.trace_headers[PARENT] if prepared.trace_headers else "",
         )
         if raw:
             return sequence
@@ -391,6 +403,8 @@ class Engine:
         reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string's
         prompt = len(sequence.prompt_token_ids)
         self._metrics.ended(sequence.stats, raw, reason, prompt, sequence.max_tokens, sequence.adapter)
+        if sequence.trace:
+            self._traces.ended(sequence.trace, sequence.stats, prompt, sequence.max_tokens)
 
     def _forget_name(self, key: str, sequence: _Sequence) -> str:
         """What vLLM calls the sequence that was submitted as `key`, for the last time."""
@@ -514,6 +528,7 @@ def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
     if current_platform.is_cpu():  # its workers take the cores that the web tier needs too
         os.environ.setdefault(YIELD_VARIABLE, "0.0002")
     engine_args = AsyncEngineArgs.from_cli_args(args)
+    engine_args.otlp_traces_endpoint = engine_args.otlp_traces_endpoint or endpoint()
     engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
     if engine_args.structured_outputs_config.backend == "auto":
         # vLLM would keep, for all requests, the one that the first of them chose.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from engine_proc.fingerprint import fingerprint
 from engine_proc.server import Server
 from engine_proc.settings import Settings
+from schemas.log_lines import vllm_configuration
 
 if TYPE_CHECKING:
     from engine_proc.engine import Engine
@@ -22,6 +23,13 @@ def set_vllm_environment() -> None:
     # spawn runs the main module again in each child, which is how they die with their parent; and fork is no option
     # beside threads.
     os.environ["VLLM_WORKER_MULTIPROC_METHOD"] = "spawn"
+
+
+def have_vllm_log_json(run_dir: Path) -> None:
+    """In all of its processes, unless its operator has another configuration for it. Before vLLM is imported."""
+    path = run_dir / "vllm-logging.json"
+    path.write_bytes(vllm_configuration())
+    os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(path))
 
 
 def missing_model(settings: Settings) -> str | None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from engine_proc.admission import Admission
 from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.loading import LoadClock
-from engine_proc.model import load_and_attach, missing_model, set_vllm_environment
+from engine_proc.model import have_vllm_log_json, load_and_attach, missing_model, set_vllm_environment
 from engine_proc.processes import die_with_parent, yield_by_sleeping
 from engine_proc.pulse import Pulse
 from engine_proc.router import Router
@@ -47,9 +47,11 @@ log = logging.getLogger("hearth.model_process")
 
 def main(argv: list[str]) -> int:
     """Load the model, serve until TERM, and return the exit status."""
-    log_to_stderr()
-    set_vllm_environment()
     settings = read_settings_or_exit()
+    log_to_stderr(settings.log_format)
+    set_vllm_environment()
+    if settings.log_format == "json":
+        have_vllm_log_json(settings.run_dir)
     if (problem := missing_model(settings)) is not None:
         print(f"engine_proc: {problem}", file=sys.stderr)
         return EXIT_USAGE

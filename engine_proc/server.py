@@ -111,7 +111,7 @@ class Server:
     def _on_generate(self, client: bytes, generate: wire.Generate) -> None:
         open_choices = generate.choices - len(set(generate.ended))
         request = LiveRequest(
-            client, generate.id, generate.name, generate.user, 0, tenant=generate.tenant, open=open_choices
+            client, generate.id, generate.log_name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
         if self.drain.begun or self.engine is None:
             self._fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
@@ -122,7 +122,7 @@ class Server:
             self._fail(request, error)
             return
         if not self.live.add(request):
-            log.warning("ignored request %s: its id is already live", generate.name)
+            log.warning("ignored request %s: its id is already live", generate.log_name)
             return
         request.task = asyncio.create_task(self._start(request, generate))
 

@@ -11,6 +11,7 @@ from engine_proc.exits import EXIT_USAGE
 from engine_proc.processes import LOCK_FILE
 from schemas.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
+from schemas.log_lines import FORMATS
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling takes longer than the demo model will ever save
@@ -31,6 +32,7 @@ class Settings:
     default_stops: list[str]
     repeat_max_pattern: int
     repeat_min_count: int
+    log_format: str
 
     def server_keys(self) -> ServerKeys | None:
         """Raises `EndpointError`, as `client_keys` does."""
@@ -75,6 +77,7 @@ def read_settings() -> Settings:
         default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),
         repeat_max_pattern=env.int("REPEAT_MAX_PATTERN", 32, validate=validate.Range(min=1)),
         repeat_min_count=env.int("REPEAT_MIN_COUNT", 4, validate=validate.Range(min=2)),
+        log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
 
 

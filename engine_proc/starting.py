@@ -104,7 +104,9 @@ class Starter:
             if params.structured_outputs is not None:
                 choices[0].request.structure = held_to
             try:
-                prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter)
+                prepared = self._engine.prepare(
+                    prompt.input, params, generate.priority, generate.adapter, generate.trace
+                )
             except ApiError as error:
                 error.param = error.param or choices[0].request.structure or None
                 raise

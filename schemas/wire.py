@@ -163,6 +163,15 @@ class Generate(Message, tag="generate"):
     """Of the vectors; None: as the model has them."""
     adapter: str = ""
     """The LoRA adapter, among `Welcome.adapters`; none: the model itself."""
+    request_id: str = ""
+    """The client's own name for the request, for the logs."""
+    trace: str = ""
+    """The web tier's span, as W3C's `traceparent`: the engine's are its children."""
+
+    @property
+    def log_name(self) -> str:
+        """What logs call the request."""
+        return f"{self.name} ({self.request_id})" if self.request_id else self.name
 
     @property
     def extended(self) -> str | None:

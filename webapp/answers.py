@@ -14,7 +14,7 @@ from schemas.errors import ApiError, invalid
 from schemas.fields import Request
 from schemas.replies import Shape
 from schemas.wire import EXTENDED, Generate, Welcome
-from webapp import sse
+from webapp import request_id, sse
 from webapp.auth import caller
 from webapp.direct import DirectWriter, chunked_connection
 from webapp.engine_client import EngineClient
@@ -47,13 +47,18 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     )
     generate.name = shape.id
     generate.tenant = caller()
+    generate.request_id = request_id.given()
     seconds = _allowed_seconds()
     generate.cache_salt = _cache_salt(generate.cache_salt)
     if generate.stream and generate.rewritten and generate.sampling.seed is None:
         generate.sampling.seed = secrets.randbits(62)  # so that another engine can write the same
-    reply = engine.submit(generate)
-    record = RequestLog(request.path, generate.user, streamed=generate.stream)
-    record.shape = shape
+    record = RequestLog(request.path, generate, shape)
+    try:
+        reply = engine.submit(generate)
+    except ApiError as error:
+        record.status = error.status
+        record.write()
+        raise
     unwatch = _watch_for_hangup(reply)
     deadline = get_hub().loop.timer(seconds)
     deadline.start(reply.time_out, seconds)
@@ -67,10 +72,10 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     except HungUp:
         response = Response(status=499)
     except BaseException as error:
-        record.status = str(getattr(error, "status", 500))
+        record.status = getattr(error, "status", 500)
         _close(reply, record, unwatch, deadline)
         raise
-    response.headers["X-Request-ID"] = shape.id
+    response.headers[request_id.HEADER] = generate.request_id or shape.id
     response.call_on_close(lambda: _close(reply, record, unwatch, deadline))
     return response
 
@@ -78,7 +83,7 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
 def _stream(
     reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: OnComplete | None
 ) -> Response:
-    record.status = "200"
+    record.status = 200
     events = sse.events(
         reply,
         shape,
@@ -98,7 +103,7 @@ def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComple
     _note_prompt(reply, shape)
     if on_complete is not None:
         shape.warning = on_complete(shape)
-    record.status = "200"
+    record.status = 200
     return Response(shape.whole(), content_type="application/json")
 
 

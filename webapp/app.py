@@ -11,7 +11,7 @@ from schemas.embeddings import EmbeddingSchema
 from schemas.plain import PlainSchema
 from schemas.responses import ResponseSchema
 from schemas.tokenization import DetokenizeSchema, TokenizeSchema
-from webapp import auth, errors, metrics
+from webapp import auth, errors, metrics, request_id, request_log
 from webapp.api_keys import read_by_others
 from webapp.conversations import Conversations
 from webapp.engine_client import EngineClient
@@ -58,6 +58,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
     errors.register(app)
     metrics.register(app)
+    request_log.register(app)
+    request_id.register(app)
     auth.register(app, settings.api_keys)
     if settings.api_keys_file is not None and read_by_others(settings.api_keys_file):
         log.warning("every user of this host can read the API keys in %s: chmod o-rwx it", settings.api_keys_file)

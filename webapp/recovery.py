@@ -28,7 +28,7 @@ class Recovery:
     def add(self, reply: Reply) -> None:
         """`reply` has lost its engine now, or the engine has lost it."""
         if not reply.complete:
-            log.warning("%s has lost its engine", reply.generate.name)
+            log.warning("%s has lost its engine", reply.generate.log_name)
             metrics.LOST.inc()
             self._waiting[reply] = time.monotonic()
 

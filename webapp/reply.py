@@ -151,7 +151,7 @@ class Reply:
             try:
                 direct.write(self._waiting)  # type: ignore[arg-type]
             except Exception:  # whatever it is, it is raised again where it ends this request alone
-                log.exception("%s cannot be written", self.generate.name)
+                log.exception("%s cannot be written", self.generate.log_name)
                 self.direct = None
             else:
                 self._waiting = []

@@ -9,6 +9,7 @@ from environs import Env, EnvError, validate
 from schemas.curve import ClientKeys, read_client_keys
 from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 from schemas.fields import MAX_CHOICES
+from schemas.log_lines import FORMATS
 from webapp.api_keys import ApiKey, parse_keys, read_file
 
 MIB = 1024 * 1024
@@ -37,6 +38,7 @@ class Settings:
     conversation_max_days: float
     conversation_max_mb: float
     conversation_each_mb: float
+    log_format: str
 
 
 def read_settings() -> Settings:
@@ -66,6 +68,7 @@ def read_settings() -> Settings:
         conversation_max_days=env.float("CONVERSATION_MAX_DAYS", 30.0, validate=ABOVE_ZERO),
         conversation_max_mb=env.float("CONVERSATION_MAX_MB", 1024.0, validate=ABOVE_ZERO),
         conversation_each_mb=env.float("CONVERSATION_EACH_MB", 4.0, validate=ABOVE_ZERO),
+        log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
 
 

@@ -1,12 +1,21 @@
-"""What vLLM's flags give: adapters under their own names, reasoning told apart, priorities, a template of one's own."""
+"""What flags and settings give: adapters, reasoning told apart, priorities, a template of one's own, JSON logs, traces.
 
+On one engine, for a load costs more than all of it.
+"""
+
+import json
+import re
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from schemas.endpoint import PROJECT_ROOT
+from tests.collector import Collector
 from tests.harness import Hearth, endless, serving, until
 
 ADAPTER = PROJECT_ROOT / "demo_model" / "adapter"
@@ -15,8 +24,11 @@ FLAGS = [
     f"--lora-modules=thoughtful={ADAPTER}",
     "--reasoning-parser=qwen3",
     "--scheduling-policy=priority",
+    "--enable-log-requests",
     "--max-num-seqs=1",  # so that the others wait, in some order
 ]
+CONSOLE = re.compile(r"(INFO|WARNING|ERROR) (\[\d+\] |\d\d-\d\d |hearth|gunicorn|vllm)")
+"""How a line of Hearth's, gunicorn's or vLLM's loggers begins on a console. Libraries in C++ have none."""
 QUESTION = [{"role": "user", "content": "Who are you?"}]
 TEMPLATE = """\
 {{- bos_token -}}
@@ -29,11 +41,23 @@ TEMPLATE = """\
 
 
 @pytest.fixture(scope="module")
-def flagged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+def collector() -> Iterator[Collector]:
+    with Collector() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def flagged(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Hearth]:
     template: Path = tmp_path_factory.mktemp("template") / "template.jinja"
     template.write_text(TEMPLATE)
-    flags = " ".join([*FLAGS, f"--chat-template={template}"])
-    with serving(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS=flags, HEARTH_STRICT_MODEL="1") as stack:
+    settings: Any = {
+        "HEARTH_ENGINE_ARGS": " ".join([*FLAGS, f"--chat-template={template}"]),
+        "HEARTH_STRICT_MODEL": "1",
+        "HEARTH_LOG_FORMAT": "json",
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint,
+        "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds
+    }
+    with serving(tmp_path_factory.mktemp("run"), **settings) as stack:
         yield stack
 
 
@@ -105,3 +129,37 @@ def test_the_template_gets_what_it_asks_for(flagged: Hearth) -> None:
     kwargs = {"shout": "Hey! " * 9}
     assert tokens(chat_template_kwargs=kwargs, reasoning_effort="low") == tokens()
     assert tokens(chat_template_kwargs=kwargs, reasoning_effort="high") > tokens()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_trace_goes_through_both_tiers(flagged: Hearth, collector: Collector, stream: bool) -> None:
+    trace, parent = secrets.token_hex(16), secrets.token_hex(8)
+    headers = {"traceparent": f"00-{trace}-{parent}-01", "X-Request-ID": f"traced-{stream}"}
+    body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 5, "stream": stream}
+    httpx.post(f"{flagged.url}/v1/chat/completions", json=body, headers=headers, timeout=60).raise_for_status()
+    until(lambda: len(collector.of(trace)) == 2, 20, "both spans have come")
+    web, engine = sorted(collector.of(trace), key=lambda span: span["service"], reverse=True)
+    assert (web["service"], web["name"], web["parent"]) == ("hearth-web", "POST /v1/chat/completions", parent)
+    assert (engine["service"], engine["name"], engine["parent"]) == ("hearth-engine", "llm_request", web["id"])
+    assert (web["http.response.status_code"], web["hearth.request_id"]) == (200, f"traced-{stream}")
+    assert web["gen_ai.usage.output_tokens"] == engine["gen_ai.usage.completion_tokens"] == 5
+    assert web["gen_ai.usage.input_tokens"] == engine["gen_ai.usage.prompt_tokens"] > 0
+    assert engine["gen_ai.latency.time_in_model_prefill"] > 0
+
+
+def test_what_is_logged_is_json_and_the_request_is_in_both(flagged: Hearth) -> None:
+    name = secrets.token_hex(8)
+    body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 5}
+    headers = {"X-Request-ID": name}
+    response = httpx.post(f"{flagged.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+    assert response.headers["X-Request-ID"] == name
+    until(lambda: name in flagged.web_log.read_text(), 10, "the web tier has written its line")
+    logs = {}
+    for path in (flagged.web_log, flagged.run_dir / "engine.log"):
+        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        assert not [line for line in lines if CONSOLE.search(line) and not line.startswith("{")]
+        logs[path.name] = [json.loads(line) for line in lines if line.startswith("{")]
+    (told,) = [line for line in logs["web.log"] if line.get("request_id") == name]
+    assert (told["status"], told["completion_tokens"], told["model"]) == (200, 5, "hearth-demo")
+    assert any(name in line["message"] and "accepted" in line["message"] for line in logs["engine.log"])
+    assert any(line["logger"].startswith("vllm") for line in logs["engine.log"])

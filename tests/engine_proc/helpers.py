@@ -59,4 +59,5 @@ def settings_in(run_dir: Path) -> Settings:
         default_stops=[],
         repeat_max_pattern=32,
         repeat_min_count=4,
+        log_format="console",
     )

@@ -31,7 +31,7 @@ class Engine:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
 
-    def prepare(self, prompt: Any, params: Any, priority: int = 0, adapter: str = "") -> Any:
+    def prepare(self, prompt: Any, params: Any, priority: int = 0, adapter: str = "", trace: str = "") -> Any:
         return SimpleNamespace(sampling_params=params)
 
     def replay(self, prepared: Any, sent: list[int]) -> list[Output]:

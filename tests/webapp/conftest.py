@@ -61,6 +61,7 @@ def settings(tmp_path: Path) -> Settings:
         conversation_max_days=30,
         conversation_max_mb=1024,
         conversation_each_mb=4,
+        log_format="console",
     )
 
 

@@ -221,7 +221,7 @@ def test_each_answer_is_one_line_of_the_log(
 
     (line,) = caplog.messages
     assert line.startswith(f"POST {url} 200 {response.headers['X-Request-ID']} ttft=0.")
-    assert re.search(r"prompt_tokens=7 completion_tokens=2 finish=stop key=- user='somebody'$", line)
+    assert re.search(r"prompt_tokens=7 completion_tokens=2 finish=stop model=fake key=- user='somebody'$", line)
 
 
 def test_a_refusal_is_a_line_with_its_status(

@@ -126,7 +126,8 @@ def test_the_log_names_the_key_and_never_shows_it(
         for path in ("/v1/completions", "/fails?key=1", "/nowhere"):
             client.post(path, json={"prompt": "x"}, headers={"Authorization": f"Bearer {key}"}).close()
 
-    assert sum("key=ann" in line for line in caplog.messages) == 1
+    assert sum("key=ann" in line for line in caplog.messages) == 3, "a completion, a failure, an unknown path"
+    assert sum("key=-" in line for line in caplog.messages) == 3, "a wrong key has no name"
     assert "sk-secret" not in caplog.text
 
 

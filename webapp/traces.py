@@ -1,0 +1,89 @@
+"""OpenTelemetry spans, one a generation, where OpenTelemetry's own variables say where to send them.
+
+Without them nothing of it is imported. The engine's spans are the children of these (engine_proc/traces.py).
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flask import request
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span, Tracer
+
+VARIABLES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
+PARENT = "traceparent"
+
+_tracer: "Tracer | None" = None
+_making = threading.Lock()
+
+
+def wanted() -> bool:
+    return any(os.environ.get(name) for name in VARIABLES)
+
+
+def begin() -> "Span | None":
+    """The span of the request at hand, a child of the client's where the client has one."""
+    if not wanted():
+        return None
+    from opentelemetry.trace import SpanKind
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    context = TraceContextTextMapPropagator().extract(headers)
+    attributes = {"http.request.method": request.method, "url.path": request.path}
+    name = f"{request.method} {request.path}"
+    return _get_tracer().start_span(name, context=context, kind=SpanKind.SERVER, attributes=attributes)
+
+
+def parent(span: "Span | None") -> str:
+    """What has the engine's spans follow `span`."""
+    if span is None:
+        return ""
+    from opentelemetry.trace import set_span_in_context
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier, set_span_in_context(span))
+    return carrier.get(PARENT, "")
+
+
+def end(span: "Span | None", fields: Mapping[str, Any]) -> None:
+    """`fields`: the request's, as its log line has them."""
+    if span is None:
+        return
+    from opentelemetry.trace import Status, StatusCode
+
+    names = {
+        "status": "http.response.status_code",
+        "model": "gen_ai.response.model",
+        "id": "gen_ai.response.id",
+        "finish": "gen_ai.response.finish_reasons",
+        "prompt_tokens": "gen_ai.usage.input_tokens",
+        "completion_tokens": "gen_ai.usage.output_tokens",
+        "ttft": "gen_ai.server.time_to_first_token",
+        "key": "hearth.key",
+        "request_id": "hearth.request_id",
+    }
+    span.set_attributes({name: fields[field] for field, name in names.items() if fields.get(field) is not None})
+    if fields["status"] >= 500:
+        span.set_status(Status(StatusCode.ERROR))
+    span.end()
+
+
+def _get_tracer() -> "Tracer":
+    """Made in the worker, at its first span: the exporter's thread would not outlive a fork."""
+    global _tracer
+    with _making:
+        if _tracer is None:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+            provider = TracerProvider(resource=Resource.create({"service.name": "hearth-web"}))
+            provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+            _tracer = provider.get_tracer("hearth.web")
+    return _tracer
