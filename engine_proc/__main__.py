@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 from engine_proc import control
+from engine_proc.completion import SHELLS, completion
 from engine_proc.curve import make_keys
+from engine_proc.doctor import doctor
 from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import read_settings_or_exit
+from engine_proc.status import status
 from engine_proc.supervisor import Supervisor
 from schemas.endpoint import EndpointError
 from schemas.log_lines import log_to_stderr
@@ -16,16 +19,28 @@ from schemas.log_lines import log_to_stderr
 DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* variables (docs/configuration.md)."
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """`flags`: vLLM's, which are read by whoever runs it; here they are needed for completion alone."""
     parser = argparse.ArgumentParser(prog="python -m engine_proc", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
     # Everything after `serve`, `start` or `batch` is theirs, `--help` too: see `main`.
-    commands.add_parser("serve", add_help=False, help="load the model and serve it, in the foreground [vLLM's flags]")
-    commands.add_parser("start", add_help=False, help="the same, detached; does nothing where an engine runs")
+    commands.add_parser(
+        "serve", parents=flags, add_help=False, help="load the model and serve it, in the foreground [vLLM's flags]"
+    )
+    commands.add_parser(
+        "start", parents=flags, add_help=False, help="the same, detached; does nothing where an engine runs"
+    )
     commands.add_parser("batch", add_help=False, help="answer a file of requests, without a server (docs/batch.md)")
     wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
     wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
-    commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
+    told = commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
+    checked = commands.add_parser("doctor", help="look for what keeps Hearth from working, and say what to do")
+    for command in (told, checked):
+        command.add_argument("--json", action="store_true", help="for programs")
+    shell = commands.add_parser(
+        "completion", help="what a shell needs to complete `hearth`, as `make install` calls this"
+    )
+    shell.add_argument("shell", choices=SHELLS)
     keys = commands.add_parser("keys", help="make the keys of a tcp:// endpoint (docs/security.md)")
     keys.add_argument("directory", type=Path)
     commands.add_parser("stop", help="stop the engine and wait until it is gone")
@@ -34,12 +49,22 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _complete(shell: str) -> int:
+    from engine_proc.engine import make_parser  # imports vLLM
+
+    return completion(_parser(make_parser()), shell)
+
+
 def main() -> int:
     args, extra = _parser().parse_known_args()
     if extra and args.command not in {"serve", "start", "batch"}:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     if args.command == "batch":  # a process of its own kind, which loads what the others must not
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
+    if args.command == "completion":
+        return _complete(args.shell)
+    if args.command == "doctor":  # before the settings, which may be what is wrong
+        return doctor(as_json=args.json)
     if args.command == "keys":  # before the settings, which may name the keys that are to be made
         return make_keys(args.directory)
     settings = read_settings_or_exit()
@@ -53,7 +78,7 @@ def main() -> int:
             case "wait":
                 return control.wait(settings, args.seconds)
             case "status":
-                return control.status(settings)
+                return status(settings, as_json=args.json)
             case "drain":
                 return control.drain(settings, args.seconds)
             case _:

@@ -11,7 +11,6 @@ from typing import Any
 import zmq
 from tqdm import tqdm
 
-from engine_proc.figures import quantile
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
@@ -46,55 +45,6 @@ def ask(
                 return None
             replies.append(wire.decode_to_web(socket.recv()))
         return replies
-
-
-def status(settings: Settings) -> int:
-    """Print what the engine says of itself. Exit status 0: ready, 3: loading, 1: no engine answers."""
-    hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
-    replies = ask(settings.endpoint, hello, wire.Ping(), wire.AskStats(), keys=settings.client_keys())
-    if replies is None:
-        print(f"engine     none answers at {settings.endpoint}")
-        return 1
-    welcome, pong, stats = replies
-    if isinstance(welcome, wire.Refused):
-        print(f"engine     {welcome.message}")
-        return 1
-    load = welcome.load
-    rows: list[tuple[str, object]] = [
-        ("engine", load.stage if load.ready else f"{load.stage}, about {load.progress:.0%}"),
-        ("endpoint", settings.endpoint),
-        ("pid", welcome.pid),
-        ("supervisor", lock_holder(settings.lock_file) or "none"),
-        ("load count", welcome.load_count),
-        ("up", f"{time.time() - welcome.started:.0f} s"),
-    ]
-    if load.ready:
-        rows += [
-            ("model", f"{welcome.served_names[0]} ({welcome.model})"),
-            ("fingerprint", welcome.fingerprint),
-            ("context", f"{welcome.max_model_len} tokens"),
-            ("version", welcome.engine_version),
-            ("live requests", pong.live),
-            ("running", pong.running),
-            ("waiting", pong.waiting),
-            ("kv cache", f"{pong.kv_cache_usage:.1%}"),
-        ]
-    if isinstance(stats, wire.Stats):
-        hits, queries = stats.prefix_cache_hits, stats.prefix_cache_queries
-        rows += [
-            ("prefix cache", f"{hits / queries:.1%} of {queries} tokens" if queries else "not asked yet"),
-            ("tokens", f"{stats.prompt_tokens} in prompts, {stats.generated_tokens} generated"),
-            ("ttft", _latencies(stats.ttft)),
-            ("itl", _latencies(stats.itl)),
-        ]
-    for name, value in rows:
-        print(f"{name:14}{value}")
-    return 0 if load.ready else 3
-
-
-def _latencies(histogram: wire.Histogram) -> str:
-    median, late = quantile(histogram, 0.5), quantile(histogram, 0.99)
-    return "none yet" if median is None else f"half within {median:g} s, 99% within {late:g} s"
 
 
 def start(settings: Settings, extra: list[str]) -> int:

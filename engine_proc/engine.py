@@ -504,13 +504,20 @@ def has_looped(token_ids: list[int], detection: RepetitionDetectionParams) -> bo
     return bool(check_sequence_repetition(token_ids, detection))
 
 
-def parse_args(argv: list[str]) -> argparse.Namespace:
-    """vLLM's own flags. Exits with status 2, a usage line and a sentence where one is wrong."""
+def make_parser() -> FlexibleArgumentParser:
+    """Of vLLM's own flags."""
     parser = FlexibleArgumentParser(
-        prog="python -m engine_proc serve", description="Every vLLM engine flag is accepted."
+        prog="python -m engine_proc serve", description="Every vLLM engine flag is accepted.", add_help=False
     )
     AsyncEngineArgs.add_cli_args(parser)
     flags.ServingFlags.add_cli_args(parser)
+    return parser
+
+
+def parse_args(argv: list[str]) -> argparse.Namespace:
+    """Exits with status 2, a usage line and a sentence where a flag is wrong."""
+    parser = make_parser()
+    parser.add_argument("--help", "-h", action="help", help="show this help message and exit")
     args: argparse.Namespace = parser.parse_args(argv)
     problem = flags.missing_adapter(args)
     if problem is not None:

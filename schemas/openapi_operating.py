@@ -58,6 +58,7 @@ OPERATING: dict[str, Json] = {
                     "adapters": array(STRING),
                     "fingerprint": STRING,
                     "version": STRING,
+                    "protocol": {**STRING, "description": "Of the wire."},
                     "max_model_len": INTEGER,
                     "stats": thing(
                         {

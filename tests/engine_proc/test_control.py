@@ -2,24 +2,19 @@
 
 import os
 import sys
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import zmq
 
 from engine_proc import control
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
+from tests.engine_proc.answering import LOADING, READY, engine, welcome
 from tests.engine_proc.helpers import gone, settings_in
 from tests.harness import until
-
-READY = wire.Load(ready=True, stage="ready", progress=1.0)
-LOADING = wire.Load(stage="loading demo", progress=0.42)
 
 MAIN = """
 import signal, sys, time
@@ -42,93 +37,6 @@ def settings(tmp_path: Path) -> Settings:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(control, "ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(control, "STOP_SECONDS", 1.0)
-
-
-@contextmanager
-def engine(settings: Settings, welcome: wire.Message, *loads: wire.Load) -> Iterator[None]:
-    """A thread that answers at the endpoint: `Ping` with one load after another, the last for ever."""
-    loads_left = list(loads) or [READY]
-    context, bound, ended = zmq.Context(), threading.Event(), threading.Event()
-
-    def answer() -> None:
-        with context.socket(zmq.ROUTER) as socket:
-            socket.bind(settings.endpoint)
-            bound.set()
-            while not ended.is_set():
-                if not socket.poll(20):
-                    continue
-                client, payload = socket.recv_multipart()
-                if isinstance(wire.decode_to_engine(payload), wire.Ping):
-                    load = loads_left.pop(0) if len(loads_left) > 1 else loads_left[0]
-                    socket.send_multipart([client, wire.encode(wire.Pong(instance="i", load=load, live=7))])
-                else:
-                    socket.send_multipart([client, wire.encode(welcome)])
-
-    thread = threading.Thread(target=answer)
-    thread.start()
-    bound.wait(5)
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-        context.term()
-
-
-def welcome(load: wire.Load) -> wire.Welcome:
-    return wire.Welcome(
-        major=wire.MAJOR,
-        minor=wire.MINOR,
-        instance="i",
-        pid=4321,
-        load_count=3,
-        load=load,
-        model="/models/demo",
-        served_names=["demo"] if load.ready else [],
-        fingerprint="f" * 32,
-        max_model_len=2048,
-        engine_version="vllm 0",
-    )
-
-
-# ---- status -----------------------------------------------------------------------------------------------------
-
-
-def test_status_where_nothing_runs(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    assert control.status(settings) == 1
-    assert capsys.readouterr().out == f"engine     none answers at {settings.endpoint}\n"
-
-
-def rows(out: str) -> dict[str, str]:
-    return {line[:14].strip(): line[14:] for line in out.splitlines()}
-
-
-def test_status_of_a_ready_engine(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    with engine(settings, welcome(READY)):
-        assert control.status(settings) == 0
-    shown = rows(capsys.readouterr().out)
-    assert shown["engine"] == "ready"
-    assert shown["pid"] == "4321"
-    assert shown["load count"] == "3"
-    assert shown["supervisor"] == "none"
-    assert shown["model"] == "demo (/models/demo)"
-    assert shown["fingerprint"] == "f" * 32
-    assert shown["context"] == "2048 tokens"
-    assert shown["live requests"] == "7"
-
-
-def test_status_of_an_engine_that_is_loading(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    with engine(settings, welcome(LOADING)):
-        assert control.status(settings) == 3
-    shown = rows(capsys.readouterr().out)
-    assert shown["engine"] == "loading demo, about 42%"
-    assert "model" not in shown
-
-
-def test_status_of_an_engine_of_another_protocol(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
-    with engine(settings, wire.Refused(message="upgrade the web tier")):
-        assert control.status(settings) == 1
-    assert capsys.readouterr().out == "engine     upgrade the web tier\n"
 
 
 # ---- wait -------------------------------------------------------------------------------------------------------

@@ -4,10 +4,10 @@ import os
 import time
 from typing import Any
 
-import msgspec
 from flask import Blueprint, Response, current_app
 
 from schemas import wire
+from schemas.engine_status import describe
 from schemas.version import VERSION
 from webapp import metrics
 from webapp.engine_client import EngineClient
@@ -38,29 +38,8 @@ def _engine_status(engine: EngineClient) -> dict[str, Any]:
     welcome, pulse = engine.welcome, _pulse(engine)
     if welcome is None or pulse is None:
         return told
-    told |= {
-        "pid": welcome.pid,
-        "load_count": welcome.load_count,
-        "uptime_seconds": max(0, int(time.time()) - welcome.started),
-        "live": pulse.live,
-        "running": pulse.running,
-        "waiting": pulse.waiting,
-        "kv_cache_usage": pulse.kv_cache_usage,
-    }
-    if engine.load.ready:
-        told |= {
-            "model": welcome.model,
-            "served_names": welcome.served_names,
-            "adapters": welcome.adapters,
-            "fingerprint": welcome.fingerprint,
-            "version": welcome.engine_version,
-            "max_model_len": welcome.max_model_len,
-        }
-        stats = engine.ask(wire.AskStats(), wire.Stats)
-        if stats is not None:
-            told["stats"] = msgspec.to_builtins(stats)
-            del told["stats"]["t"]
-    return told
+    stats = engine.ask(wire.AskStats(), wire.Stats) if engine.load.ready else None
+    return describe(welcome, pulse, stats) | told
 
 
 def _pulse(engine: EngineClient) -> wire.Pong | None:
