@@ -11,7 +11,7 @@ CLIENTS := .venv-clients
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status install test test-clients lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -25,10 +25,19 @@ run: $(INSTALLED) ## serve on 127.0.0.1:6006, in the foreground; starts the engi
 stop: ## end the engine (Ctrl-C in `make run` ends the web tier alone)
 	@$(BIN)/python -m engine_proc stop
 
-status: ## what the engine is doing
+status: ## what the engine is doing; `make doctor` where it does nothing
 	@$(BIN)/python -m engine_proc status
 
-install: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda
+doctor: $(INSTALLED) ## look for what keeps Hearth from working, and say what to do
+	@$(BIN)/python -m engine_proc doctor
+
+setup: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda, without running anything
+
+install: ## as root: Hearth into /opt/hearth, with units and a user; PREFIX and DESTDIR as deploy/install says
+	deploy/install
+
+uninstall: ## the reverse; configuration and conversations stay
+	deploy/install --remove
 
 test: lint ## every check and every test
 	$(BIN)/pytest
@@ -99,9 +108,13 @@ $(CLIENTS)/installed: requirements/clients.txt tests/clients/node/package-lock.j
 	cd tests/clients/node && npm ci
 	@touch $@
 
-docs: $(VENV)/installed-dev ## make docs/api.md and docs/compatibility.md again from the schemas
+docs: $(VENV)/installed-dev ## docs/api.md, docs/compatibility.md and the architecture's picture again
 	$(BIN)/python -m schemas.openapi > docs/api.md
 	$(BIN)/python -m tests.docs.compatibility > docs/compatibility.md
+	dot -Tsvg docs/architecture.dot -o docs/architecture.svg
+
+screenshots: $(VENV)/installed-dev ## the pictures of docs/ again, in Chromium
+	$(BIN)/python -m tests.screenshots
 
 lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
 	$(BIN)/pip install uv

@@ -6,12 +6,14 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, expect
 
 from schemas.endpoint import PROJECT_ROOT
 from tests.browser import PHONE, answered, ask, chromium, page_of
 from tests.harness import Hearth, endless, serving
+from tests.prometheus import Prometheus, scraping
 
 IMAGES = PROJECT_ROOT / "docs/images"
 
@@ -27,7 +29,9 @@ def main() -> None:
         stack.wait_ready()
         desktop(browser, stack)
         phone(browser, stack)
-        status(browser, stack)
+        with scraping(stack, Path(directory)) as prometheus:
+            status(browser, stack)
+            graphs(browser, prometheus)
         restart(browser, stack)
 
 
@@ -79,12 +83,29 @@ def status(browser: Browser, stack: Hearth) -> None:
             stack.post("/v1/chat/completions", endless(n=24, max_tokens=400))
 
     working = threading.Thread(target=load)
-    with page_of(browser, stack.url, path="/status") as page:
+    with page_of(browser, stack.url, (1280, 590), path="/status") as page:  # the rest is this machine's business
         page.wait_for_timeout(2000)
         working.start()
         page.wait_for_timeout(15_000)
         keep(page, "status")
     working.join()
+
+
+def graphs(browser: Browser, prometheus: Prometheus) -> None:
+    queries = (
+        "rate(vllm:generation_tokens_total[5s])",
+        "histogram_quantile(0.99, sum by (le) (rate(vllm:inter_token_latency_seconds_bucket[5s])))",
+    )
+    shown = [
+        f"g{number}.expr={quote(query)}&g{number}.tab=0&g{number}.range_input=1m&g{number}.step_input=1"
+        for number, query in enumerate(queries)
+    ]
+    page = browser.new_page(viewport={"width": 1280, "height": 1120})  # its scripts are not ours to judge
+    page.goto(f"{prometheus.url}/graph?{'&'.join(shown)}")
+    page.wait_for_timeout(5000)
+    page.evaluate("scrollTo(0, 0)")
+    keep(page, "prometheus")
+    page.close()
 
 
 def restart(browser: Browser, stack: Hearth) -> None:

@@ -6,15 +6,13 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
 from schemas.endpoint import PROJECT_ROOT
-from tests.harness import Hearth, chat_body, free_port, until
+from tests.harness import Hearth, chat_body, until
+from tests.prometheus import DEPLOY, Prometheus, scraping
 
-DEPLOY = PROJECT_ROOT / "deploy/prometheus"
 DASHBOARD = PROJECT_ROOT / "deploy/grafana/hearth.json"
 VLLMS_DASHBOARD = (
     "vllm:e2e_request_latency_seconds_bucket",
@@ -37,17 +35,6 @@ VLLMS_DASHBOARD = (
 """What the dashboard that comes with vLLM asks for."""
 
 
-class Prometheus:
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/api/v1"
-
-    def ask(self, expression: str) -> list[dict[str, Any]]:
-        answer = httpx.get(f"{self.url}/query", params={"query": expression}, timeout=30).json()
-        assert answer["status"] == "success", (expression, answer)
-        found: list[dict[str, Any]] = answer["data"]["result"]
-        return found
-
-
 def promtool(*arguments: str | Path) -> str:
     done = subprocess.run(["promtool", *arguments], cwd=DEPLOY, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -57,41 +44,13 @@ def promtool(*arguments: str | Path) -> str:
 @pytest.fixture(scope="module")
 def prometheus(running: Hearth, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
     """With the shipped configuration, but for the port and how often it asks."""
-    directory, port = tmp_path_factory.mktemp("prometheus"), free_port()
-    text = (DEPLOY / "prometheus.yml").read_text()
-    text = text.replace("127.0.0.1:6006", f"127.0.0.1:{running.port}").replace("15s", "250ms")
-    (directory / "prometheus.yml").write_text(text)
-    (directory / "hearth-alerts.yml").write_text((DEPLOY / "hearth-alerts.yml").read_text())
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                "prometheus",
-                f"--config.file={directory}/prometheus.yml",
-                f"--storage.tsdb.path={directory}/data",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        found = Prometheus(port)
-        until(lambda: is_up(found), 60, "Prometheus has scraped Hearth")
+    with scraping(running, tmp_path_factory.mktemp("prometheus")) as found:
         for _ in range(3):
             running.post("/v1/chat/completions", chat_body("Who are you?"))
             with running.stream("/v1/completions", {"prompt": "Once upon a time", "max_tokens": 30}) as response:
                 response.read()
             time.sleep(0.6)
         yield found
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(prometheus: Prometheus) -> bool:
-    try:
-        return any(sample["value"][1] == "1" for sample in prometheus.ask('up{job="hearth"}'))
-    except httpx.TransportError:
-        return False
 
 
 def test_promtool_finds_nothing_wrong() -> None:
