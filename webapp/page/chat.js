@@ -2,9 +2,11 @@
 
 import { Answer } from "./answer.js";
 import { json, keepKey, key } from "./api.js";
+import { banner, showEngine } from "./banner.js";
 import { Engine } from "./engine.js";
 import { Fields } from "./fields.js";
 import { Shelf } from "./shelf.js";
+import { drawList, drawVersions } from "./sidebar.js";
 import { copy, curl, python } from "./snippets.js";
 import { load, save } from "./store.js";
 import { Talk, textOf } from "./talk.js";
@@ -60,9 +62,11 @@ function finish(mine, index, answer, wrong) {
   show(false);
   $("figures").textContent = "";
   transcript.actions(index, buttons(), wrong || answer.warning || answer.figures, Boolean(wrong) && wrong !== "Stopped.");
-  if (answer.text) shelf.put(mine);
+  if (mine.stored) {
+    shelf.put(mine);
+    location.hash = mine.id;
+  }
   list();
-  location.hash = mine.id;
   $("prompt").focus({ preventScroll: true });
 }
 
@@ -115,9 +119,9 @@ function switchTo(other) {
 
 function fresh() {
   switchTo(new Talk());
+  fields.system = fields.own;
   history.replaceState(null, "", location.pathname);
   draw();
-  list();
   closeDrawers();
   $("prompt").focus();
 }
@@ -129,9 +133,11 @@ async function open(id) {
   transcript.clear(element("p", { className: "empty" }, "Asking the server for it …"));
   list();
   try {
-    fields.system = await mine.fetch();
+    const system = await mine.fetch();
     mine.stored = true;
-    if (mine === talk) draw();
+    if (mine !== talk) return;
+    fields.system = system;
+    draw();
   } catch (error) {
     if (mine !== talk) return;
     if (error.status === 401) askKey();
@@ -148,7 +154,7 @@ function draw() {
     transcript.add(message.role, textOf(message), index);
     if (message.role === "assistant") transcript.actions(index, buttons());
   });
-  versions();
+  list();
 }
 
 function welcome() {
@@ -163,16 +169,8 @@ function welcome() {
 
 function list() {
   const wanted = $("find").value.toLowerCase();
-  const rows = shelf.latest.filter((entry) => entry.title.toLowerCase().includes(wanted));
-  $("conversations").replaceChildren(...rows.map((entry) => {
-    const link = element("a", { href: `#${entry.id}`, title: entry.title, dir: "auto" }, entry.title);
-    if (entry.root === talk.root) link.setAttribute("aria-current", "page");
-    const remove = element("button", { type: "button", title: "Delete, on the server too" }, "×");
-    remove.setAttribute("aria-label", `Delete ${entry.title}`);
-    remove.addEventListener("click", () => forget(entry));
-    return element("li", {}, link, remove);
-  }));
-  versions();
+  drawList(shelf.latest.filter((entry) => entry.title.toLowerCase().includes(wanted)), talk.root, forget);
+  drawVersions(shelf.versions(talk.root), talk.id);
 }
 
 async function forget(entry) {
@@ -189,48 +187,11 @@ async function forget(entry) {
   else list();
 }
 
-function versions() {
-  const all = shelf.versions(talk.root), at = all.findIndex((entry) => entry.id === talk.id);
-  $("branches").hidden = all.length < 2 || at < 0;
-  if ($("branches").hidden) return;
-  const step = (label, to, name) => {
-    const button = element("button", { type: "button", disabled: !all[to] }, label);
-    button.setAttribute("aria-label", name);
-    button.addEventListener("click", () => (location.hash = all[to].id));
-    return button;
-  };
-  const words = ` Version ${at + 1} of ${all.length} `;
-  $("branches").replaceChildren(step("‹", at - 1, "The version before"), words, step("›", at + 1, "The next version"));
-}
-
 // ---- the engine ----------------------------------------------------------------------------------------------
 
-function banner(...children) {
-  $("banner").replaceChildren(...children);
-  $("banner").hidden = !children.length;
-}
-
 function onEngine() {
-  $("engine").textContent = engine.state === "loading" || engine.state === "restarting" ? `${engine.words} ${engine.percent}` : engine.words;
-  $("engine").dataset.state = engine.state;
-  if (engine.state === "ready") {
-    banner();
-    if (!model) identify();
-    return;
-  }
-  const goesOn = talk.running ? " Your answer goes on when it is ready." : "";
-  const sentences = {
-    loading: `The model is being loaded: ${engine.stage}.`,
-    restarting: `The engine is being restarted: ${engine.stage || "it has just gone"}.`,
-    gone: "No engine answers the web tier; it may be starting. `make status` tells more.",
-    incompatible: "The web tier and the engine cannot talk: one of them must be upgraded.",
-    offline: "The server cannot be reached. This page asks again every second.",
-  };
-  const bar = element("progress", { max: 1, value: engine.progress });
-  bar.setAttribute("aria-label", "How far the load has come");
-  const loads = ["loading", "restarting"].includes(engine.state);
-  const load = element("span", { className: "load" }, bar, engine.percent);
-  banner(sentences[engine.state] + (engine.state === "offline" ? "" : goesOn), ...(loads ? [load] : []));
+  showEngine(engine, Boolean(talk.running));
+  if (engine.state === "ready" && !model) identify();
 }
 
 async function identify() {

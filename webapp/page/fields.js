@@ -17,6 +17,7 @@ const LOGPROBS = { description: "Show each token's probability, and what else mi
 
 export class Fields {
   #values = load("fields", {});
+  #own = this.#values.system; // the system message of new conversations
   #controls = new Map();
 
   // `target` gets the controls; `schema` is the API's of a chat request, or null where it could not be had.
@@ -36,9 +37,14 @@ export class Fields {
     return this.#values.system ?? "";
   }
 
+  // That of a conversation that is opened. What its reader had set is kept for new ones.
   set system(text) {
-    this.#set("system", text || undefined);
+    this.#put("system", text || undefined);
     this.#controls.get("system")?.show();
+  }
+
+  get own() {
+    return this.#own ?? "";
   }
 
   get logprobs() {
@@ -51,15 +57,21 @@ export class Fields {
     return logprobs ? { ...rest, logprobs: true, top_logprobs: 5 } : rest;
   }
 
-  #set(name, value) {
+  #put(name, value) {
     if (value === undefined) delete this.#values[name];
     else this.#values[name] = value;
-    save("fields", this.#values);
     this.#controls.get(name)?.box.classList.toggle("changed", value !== undefined);
+  }
+
+  #set(name, value) {
+    this.#put(name, value);
+    if (name === "system") this.#own = value;
+    save("fields", { ...this.#values, system: this.#own });
   }
 
   #reset() {
     this.#values = {};
+    this.#own = undefined;
     save("fields", {});
     for (const control of this.#controls.values()) {
       control.show();

@@ -160,6 +160,35 @@ def test_settings_go_along_and_stay(page: Page) -> None:
     expect(page.locator("#field-max_tokens")).to_have_value("")
 
 
+def test_a_system_message_is_that_of_its_conversation(page: Page) -> None:
+    setting(page, "system")
+    page.locator("#field-system").fill("You are short.")
+    page.locator("#field-system").press("Tab")
+    ask(page, "Hello")
+    answered(page)
+    page.locator("#field-system").fill("")
+    page.locator("#field-system").press("Tab")
+    page.locator("#new").click()
+    ask(page, "Who are you?")
+    answered(page)
+    page.locator("#conversations a", has_text="Hello").click()
+    expect(page.locator("article.user")).to_contain_text("Hello")
+    expect(page.locator("#field-system")).to_have_value("You are short.")
+    page.locator("#new").click()
+    expect(page.locator("#field-system")).to_have_value("")
+
+
+def test_what_was_stopped_is_not_listed_and_its_question_not_lost(page: Page) -> None:
+    endless(page)
+    ask(page, LONG)
+    expect(page.locator("#figures")).to_contain_text("tokens/s")
+    page.keyboard.press("Escape")
+    answered(page)
+    expect(page.locator("#conversations li")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#prompt")).to_have_value(LONG)
+
+
 def test_every_sampling_field_of_the_seed_has_a_control_with_its_documentation(page: Page, hearth: Hearth) -> None:
     seed = json.loads((PROJECT_ROOT / "tests/seed/chat_request.json").read_text())
     elsewhere = {"model", "messages", "stream", "conversation_id"}  # the page's own business
