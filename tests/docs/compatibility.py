@@ -76,7 +76,10 @@ NOTES: dict[str, tuple[str, str]] = {
     "include": (NEVER, "nothing of it is left out, or it is of tools that run in the server"),
     "truncation": (NOT_YET, "a conversation that is too long is a 400"),
     "service_tier": (NEVER, "ignored"),
-    "request_id": (DIFFERENT, "made by the server, and returned as `X-Request-ID`"),
+    "request_id": (
+        DIFFERENT,
+        "made by the server; a name of one's own goes into the header `X-Request-ID`, and is returned",
+    ),
     "prompt_embeds": (NEVER, "tensors from strangers"),
     "mm_processor_kwargs": (NEVER, "text models only"),
     "media_io_kwargs": (NEVER, "text models only"),

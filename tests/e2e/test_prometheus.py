@@ -12,6 +12,7 @@ import pytest
 from schemas.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, chat_body, until
 from tests.prometheus import DEPLOY, Prometheus, scraping
+from tests.readme import blocks
 
 DASHBOARD = PROJECT_ROOT / "deploy/grafana/hearth.json"
 VLLMS_DASHBOARD = (
@@ -56,6 +57,20 @@ def prometheus(running: Hearth, tmp_path_factory: pytest.TempPathFactory) -> Ite
 def test_promtool_finds_nothing_wrong() -> None:
     assert "SUCCESS" in promtool("check", "config", "prometheus.yml")
     assert "7 rules found" in promtool("check", "rules", "hearth-alerts.yml")
+
+
+def test_the_commands_that_are_shown_run(hearth: Hearth) -> None:
+    shown = [
+        block for block in blocks(PROJECT_ROOT / "docs/monitoring.md", "sh") if block.startswith(("promtool", "curl"))
+    ]
+    assert len(shown) == 2
+    for block in shown:
+        here = block.replace("127.0.0.1:6006", f"127.0.0.1:{hearth.port}")
+        done = subprocess.run(
+            ["bash", "-euc", here], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert "SUCCESS" in done.stdout or "hearth_engine_state" in done.stdout
 
 
 def test_each_alert_fires_where_it_should_and_only_there() -> None:

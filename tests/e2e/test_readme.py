@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -88,8 +89,19 @@ def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: 
 
 
 def test_the_engine_flags_that_are_shown_are_vllms() -> None:
-    from engine_proc.engine import parse_args
+    from engine_proc.engine import make_parser, parse_args
 
     flags = shown("engine_proc serve").split("engine_proc serve ")[1].split()
     args = parse_args(["--model", "x", *flags])
     assert args.max_model_len == 8192
+    documents = [*(PROJECT_ROOT / "docs").glob("*.md"), PROJECT_ROOT / "deploy/systemd/hearth.conf"]
+    values = [
+        value
+        for document in documents
+        for value in re.findall(r"^HEARTH_ENGINE_ARGS=\"?([^\"\n]+)", document.read_text(), re.MULTILINE)
+    ]
+    assert len(values) >= 6
+    for value in values:
+        parse_args(["--model", "x", *value.split()])
+    for flag in re.findall(r"`(--[a-z-]+)", (PROJECT_ROOT / "docs/llama-3.md").read_text()):
+        assert flag in make_parser().format_help(), flag
