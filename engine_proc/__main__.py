@@ -1,4 +1,4 @@
-"""The command line of the engine."""
+"""The command line of the engine. `serve` stays as a small parent, so what others need is imported for them alone."""
 
 import argparse
 import os
@@ -6,12 +6,9 @@ import sys
 from pathlib import Path
 
 from engine_proc import control
-from engine_proc.completion import SHELLS, completion
 from engine_proc.curve import make_keys
-from engine_proc.doctor import doctor
 from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import read_settings_or_exit
-from engine_proc.status import status
 from engine_proc.supervisor import Supervisor
 from schemas.endpoint import EndpointError
 from schemas.log_lines import log_to_stderr
@@ -40,7 +37,7 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
     shell = commands.add_parser(
         "completion", help="what a shell needs to complete `hearth`, as `make install` calls this"
     )
-    shell.add_argument("shell", choices=SHELLS)
+    shell.add_argument("shell", choices=("bash", "zsh"))
     keys = commands.add_parser("keys", help="make the keys of a tcp:// endpoint (docs/security.md)")
     keys.add_argument("directory", type=Path)
     commands.add_parser("stop", help="stop the engine and wait until it is gone")
@@ -50,7 +47,8 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _complete(shell: str) -> int:
-    from engine_proc.engine import make_parser  # imports vLLM
+    from engine_proc.completion import completion
+    from engine_proc.engine import make_parser
 
     return completion(_parser(make_parser()), shell)
 
@@ -64,6 +62,8 @@ def main() -> int:
     if args.command == "completion":
         return _complete(args.shell)
     if args.command == "doctor":  # before the settings, which may be what is wrong
+        from engine_proc.doctor import doctor
+
         return doctor(as_json=args.json)
     if args.command == "keys":  # before the settings, which may name the keys that are to be made
         return make_keys(args.directory)
@@ -78,6 +78,8 @@ def main() -> int:
             case "wait":
                 return control.wait(settings, args.seconds)
             case "status":
+                from engine_proc.status import status
+
                 return status(settings, as_json=args.json)
             case "drain":
                 return control.drain(settings, args.seconds)

@@ -4,7 +4,6 @@ import argparse
 
 import shtab
 
-SHELLS = ("bash", "zsh")
 COMMAND = "hearth"
 """What `make install` calls `python -m engine_proc`."""
 

@@ -32,6 +32,7 @@ def describe(welcome: Welcome, pulse: Pong, stats: Stats | None) -> dict[str, An
             "max_model_len": welcome.max_model_len,
         }
     if stats is not None:
-        told["stats"] = msgspec.to_builtins(stats)
-        del told["stats"]["t"]
+        # With its zeros, which the wire leaves out.
+        histograms = {"ttft": msgspec.structs.asdict(stats.ttft), "itl": msgspec.structs.asdict(stats.itl)}
+        told["stats"] = msgspec.structs.asdict(stats) | histograms
     return told

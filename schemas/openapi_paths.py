@@ -25,7 +25,12 @@ ERRORS = {
 }
 NO_CONVERSATION = "There is no such conversation: `conversation_not_found`."
 RETRY_AFTER: Json = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
-REQUEST_ID: Json = {"X-Request-ID": {"description": "Its name in both tiers' logs: the client's own, or the reply's id.", "schema": STRING}}
+REQUEST_ID: Json = {
+    "X-Request-ID": {
+        "description": "Its name in both tiers' logs: the client's own, or the reply's id.",
+        "schema": STRING,
+    }
+}
 BODY_ERRORS = (400, 401, 408, 413, 415, 429, 500, 503)
 
 

@@ -1,4 +1,4 @@
-"""One engine, one web tier and one browser for all end-to-end tests: a load costs what hundreds of requests cost."""
+"""One engine and one web tier for all end-to-end tests: a load costs what hundreds of requests cost."""
 
 from collections.abc import Iterator
 
@@ -16,8 +16,9 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
         yield stack
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the session: while Playwright runs, nothing else can run an event loop in this thread."""
     with chromium() as found:
         yield found
 

@@ -51,4 +51,4 @@ def test_access_log_line(hearth: Hearth) -> None:
 
     text = until(line, 5, "the log line")
     pattern = r"POST /v1/chat/completions 200 \S+ ttft=\d+\.\d{3}s total=\d+\.\d{3}s prompt_tokens=\d+ "
-    assert re.search(pattern + r"completion_tokens=3 finish=length key=- user='ann\\nx'$", text), text
+    assert re.search(pattern + r"completion_tokens=3 finish=length model=hearth-demo key=- user='ann\\nx'$", text), text

@@ -85,6 +85,18 @@ def test_the_status_has_what_the_page_shows(served: FlaskClient, engine: FakeEng
     assert os.getpid() in [worker["pid"] for worker in told["web"]["workers"]]
 
 
+def test_zeros_are_told_too(served: FlaskClient) -> None:
+    stats = served.get("/status.json").get_json()["engine"]["stats"]
+    assert stats == {
+        "ttft": {"bounds": [0.1], "counts": [0, 0], "total": 0.0},
+        "itl": {"bounds": [0.1], "counts": [0, 0], "total": 0.0},
+        "prompt_tokens": 0,
+        "generated_tokens": 0,
+        "prefix_cache_queries": 0,
+        "prefix_cache_hits": 0,
+    }
+
+
 def test_the_status_of_a_load(served: FlaskClient, engine: FakeEngine) -> None:
     engine.on_hello = welcome(ready=False)
     told = served.get("/status.json").get_json()["engine"]

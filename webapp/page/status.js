@@ -95,17 +95,23 @@ function say(words, state) {
   $("state").dataset.state = state;
 }
 
-async function look() {
+async function asked() {
   try {
-    const told = await json("/status.json", { signal: AbortSignal.timeout(8000) });
-    history.push({ ...told.engine, at: Date.now() });
-    if (history.length > KEPT) history.shift();
-    draw(told);
+    return await json("/status.json", { signal: AbortSignal.timeout(8000) });
   } catch (error) {
     if (error.status === 401) say("This server asks for a key: give it on the chat page", "refused");
-    else say("The server cannot be reached", "offline");
+    else say(error.status ? error.message : "The server cannot be reached", "offline");
+    return null;
   }
-  setTimeout(look, EVERY);
+}
+
+async function look() {
+  const told = await asked();
+  setTimeout(look, EVERY); // whatever becomes of the drawing
+  if (!told) return;
+  history.push({ ...told.engine, at: Date.now() });
+  if (history.length > KEPT) history.shift();
+  draw(told);
 }
 
 look();
