@@ -55,8 +55,8 @@ def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnCom
     record = RequestLog(request.path, generate, shape)
     try:
         reply = engine.submit(generate)
-    except ApiError as error:
-        record.status = error.status
+    except BaseException as error:
+        record.status = getattr(error, "status", 500)
         record.write()
         raise
     unwatch = _watch_for_hangup(reply)

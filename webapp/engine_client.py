@@ -2,6 +2,7 @@
 
 import itertools
 import logging
+import math
 import os
 import time
 from typing import Any, TypeVar
@@ -25,6 +26,8 @@ FIRST_ANSWER_SECONDS = 2.0
 """How long a worker's first request waits to hear from the engine."""
 ASK_SECONDS = 2.0
 """How long the engine may take to tell its figures."""
+FRESH_SECONDS = 0.5
+"""How old figures may be: many may look at a status page, and the engine has other things to do."""
 
 Told = TypeVar("Told", bound=wire.Message)
 
@@ -50,6 +53,7 @@ class EngineClient:
         self._heard = Event()
         self._dealer: Dealer | None = None
         self._asked: dict[type[wire.Message], AsyncResult[Any]] = {}
+        self._told: dict[type[wire.Message], tuple[float, Any]] = {}
 
     # ---- state -------------------------------------------------------------------------------------------------
 
@@ -77,7 +81,12 @@ class EngineClient:
         raise unavailable("The engine does not answer; it may be starting.", f"engine_{state}")
 
     def ask(self, question: wire.Message, answer: type[Told]) -> Told | None:
-        """The engine's next message of the kind `answer`; None where none comes in `ASK_SECONDS`."""
+        """The engine's message of the kind `answer`, not older than `FRESH_SECONDS`; None where none comes in
+        `ASK_SECONDS`.
+        """
+        told_at, before = self._told.get(answer, (-math.inf, None))
+        if time.monotonic() - told_at < FRESH_SECONDS:
+            return before  # type: ignore[no-any-return]
         self._connect()
         waiting = self._asked.setdefault(answer, AsyncResult())  # whoever asks meanwhile gets the same one
         self._send(wire.encode(question))
@@ -85,6 +94,7 @@ class EngineClient:
             told: Told = waiting.get(timeout=ASK_SECONDS)
         except gevent.Timeout:
             return None
+        self._told[answer] = time.monotonic(), told
         return told
 
     # ---- requests ----------------------------------------------------------------------------------------------

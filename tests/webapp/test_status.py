@@ -85,6 +85,12 @@ def test_the_status_has_what_the_page_shows(served: FlaskClient, engine: FakeEng
     assert os.getpid() in [worker["pid"] for worker in told["web"]["workers"]]
 
 
+def test_many_who_look_are_one_question_to_the_engine(served: FlaskClient, engine: FakeEngine) -> None:
+    for _ in range(20):
+        assert "stats" in served.get("/status.json").get_json()["engine"]
+    assert len([message for message in engine.received if isinstance(message, wire.AskStats)]) < 5
+
+
 def test_zeros_are_told_too(served: FlaskClient) -> None:
     stats = served.get("/status.json").get_json()["engine"]["stats"]
     assert stats == {
