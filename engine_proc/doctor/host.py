@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from engine_proc.finding import Finding, bad, note, ok
+from engine_proc.doctor.finding import Finding, bad, note, ok
 from engine_proc.model import missing_model
 from engine_proc.settings import Settings
 from schemas.endpoint import PROJECT_ROOT

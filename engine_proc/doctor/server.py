@@ -15,7 +15,7 @@ from urllib.request import urlopen
 import psutil
 
 from engine_proc.control import ask
-from engine_proc.finding import Finding, bad, note, ok
+from engine_proc.doctor.finding import Finding, bad, note, ok
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire

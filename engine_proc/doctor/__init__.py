@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
-from engine_proc.finding import Finding, bad
-from engine_proc.host_checks import host_checks
-from engine_proc.server_checks import server_checks
+from engine_proc.doctor.finding import Finding, bad
+from engine_proc.doctor.host import host_checks
+from engine_proc.doctor.server import server_checks
 from engine_proc.settings import read_settings
 
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
