@@ -365,7 +365,7 @@ class Engine:
             raise EngineGone from error
         if step.scheduler_stats is not None:
             self._note_stats(step.scheduler_stats)
-        self._metrics.begin(step.timestamp)
+        self._metrics.begin(step.timestamp, step.engine_index)
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
@@ -391,7 +391,7 @@ class Engine:
                     continue
             if resumed is not None and resumed.stale:
                 await self._begin_anew(key, sequence, resumed)
-        self._metrics.end(step.scheduler_stats, step.engine_index)
+        self._metrics.end(step.scheduler_stats)
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs

@@ -1,9 +1,11 @@
 """Latencies as histograms: what operators watch."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 from itertools import pairwise
 
+from prometheus_client import Histogram as PrometheusHistogram
 from prometheus_client.samples import Sample
 
 from schemas.wire import Histogram
@@ -22,6 +24,12 @@ def histogram(samples: Iterable[Sample]) -> Histogram:
     cumulative = [upto[bound] for bound in bounds]
     counts = [more - less for less, more in pairwise([0, *cumulative])]
     return Histogram(bounds=bounds[:-1], counts=counts, total=total)
+
+
+def observe(histogram: PrometheusHistogram, value: float, count: int) -> None:
+    """`histogram.observe(value)`, `count` times over."""
+    histogram._sum.inc(value * count)
+    histogram._buckets[bisect_left(histogram._upper_bounds, value)].inc(count)
 
 
 def quantile(histogram: Histogram, share: float) -> float | None:
