@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def main() -> int:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     if args.command == "batch":  # a process of its own kind, which loads what the others must not
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
+    if args.command in {"status", "doctor", "completion"}:  # as `| head` has any command end
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if args.command == "completion":
         return _complete(args.shell)
     if args.command == "doctor":  # before the settings, which may be what is wrong

@@ -47,6 +47,15 @@ def test_all_is_well_where_hearth_runs(hearth: Hearth) -> None:
     assert f"engine         pid {hearth.welcome().pid}, vllm 0." in output
 
 
+@pytest.mark.parametrize("command", ["status", "doctor"])
+def test_a_reader_that_has_had_enough_is_no_error(hearth: Hearth, command: str) -> None:
+    line = f"{sys.executable} -m engine_proc {command} | true"
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=PROJECT_ROOT, env=hearth.env, capture_output=True, timeout=60, check=True
+    )
+    assert done.stderr == b""
+
+
 def test_all_is_well_before_the_first_start(elsewhere: dict[str, str]) -> None:
     status, output = doctor("--json", **elsewhere)
     findings = {finding["what"]: finding for finding in json.loads(output)}
