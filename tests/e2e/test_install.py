@@ -86,6 +86,20 @@ def test_it_can_be_removed_and_the_configuration_stays(package: Path) -> None:
     assert left == {"etc/hearth/hearth.conf", "etc/hearth/api-keys"}
 
 
+def test_an_installation_can_be_removed(installed: Path) -> None:
+    places = {"PREFIX": "hearth", "BINDIR": "bin", "SYSCONFDIR": "etc", "UNITDIR": "units", "SYSUSERSDIR": "sysusers"}
+    make("uninstall", COMPLETIONS=installed / "c", **{name: installed / place for name, place in places.items()})
+    assert {path.name for path in installed.rglob("*") if path.is_file()} == {"hearth.conf", "api-keys"}
+    assert Path(sys.executable).exists(), "what it only pointed to stays"
+
+
+def test_only_a_hearth_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "opt/hearth").mkdir(parents=True)
+    (tmp_path / "opt/hearth/mine").write_text("")
+    make("uninstall", DESTDIR=tmp_path)
+    assert (tmp_path / "opt/hearth/mine").exists()
+
+
 def test_its_units_are_sound_where_they_were_put(installed: Path) -> None:
     units = [installed / "units" / unit for unit in UNITS]
     command = ["systemd-analyze", "verify", "--man=no", *map(str, units)]
@@ -122,7 +136,7 @@ def test_its_web_tier_serves_and_its_command_tells(installed: Path, hearth: Hear
         assert Path(f"/proc/{web.pid}/cwd").resolve() == installed / "hearth"
         for arguments, words in ((["status"], "hearth-demo"), (["doctor"], "All is well.")):
             run = [str(installed / "bin/hearth"), *arguments]
-            done = subprocess.run(run, env=inherited, capture_output=True, text=True, timeout=60, check=False)
+            done = subprocess.run(run, cwd="/", env=inherited, capture_output=True, text=True, timeout=60, check=False)
             assert done.returncode == 0, done.stdout + done.stderr
             assert words in done.stdout
     finally:

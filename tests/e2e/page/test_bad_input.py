@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import answered, ask, page_of
-from tests.harness import Hearth
+from tests.harness import Hearth, until
 
 EVIL = """<img src=x onerror="document.title='evil'"> <script>document.title='evil'</script>
 ```html
@@ -100,6 +100,9 @@ def test_a_wrong_key_is_asked_for_again(browser: Browser, locked: Hearth) -> Non
         page.reload()
         expect(page.locator("#model")).to_have_text("hearth-demo")
     assert httpx.post(f"{locked.url}/", json={"prompt": "x"}).status_code == 401, "`/` is open for GET alone"
+    for path in ("/metrics", "/status.json"):
+        assert httpx.get(locked.url + path).status_code == 401
+        assert httpx.get(locked.url + path, headers={"Authorization": "Bearer right"}).status_code == 200
 
 
 def test_without_an_engine_it_says_so_and_what_was_typed_can_be_stopped(browser: Browser, alone: Hearth) -> None:
@@ -127,6 +130,28 @@ def test_offline_nothing_typed_is_lost(page: Page) -> None:
     answered(page, 3)
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("#branches")).to_be_hidden()
+
+
+def test_a_killed_web_worker_is_told_and_the_question_asked_again(page: Page, hearth: Hearth) -> None:
+    page.keyboard.press("Control+.")
+    page.locator("#field-ignore_eos").check()
+    ask(page, "Count from 1 to 100.")
+    expect(page.locator("#figures")).to_contain_text("tokens/s")
+    for worker in hearth.workers():
+        worker.kill()
+    expect(page.get_by_role("alert")).to_contain_text("The connection was lost")
+    page.locator("#field-ignore_eos").uncheck()
+    until(lambda: hearth.get("/ready").status_code == 200, 30, "there are workers again")
+    page.locator("article").last.get_by_text("Retry").click()
+    answered(page)
+    expect(page.locator("article")).to_have_count(2)
+    expect(page.locator("#conversations li")).to_have_count(1)
+
+
+def test_a_lone_surrogate_is_refused_in_words(page: Page) -> None:
+    page.evaluate("document.getElementById('prompt').value = 'x\\ud800'")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("messages[0].content")
 
 
 def test_two_hundred_conversations(page: Page, hearth: Hearth) -> None:
