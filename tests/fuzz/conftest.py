@@ -1,6 +1,5 @@
-"""The end-to-end tests' own Hearth."""
+"""The web tier's own fixtures, for the fuzzed wire."""
 
-from tests.e2e.conftest import hearth, running
 from tests.webapp.conftest import engine, greenlets, wire_client
 
-__all__ = ["engine", "greenlets", "hearth", "running", "wire_client"]
+__all__ = ["engine", "greenlets", "wire_client"]

@@ -109,8 +109,13 @@ def test_no_comment_is_sent_between_texts_that_come_in_time(reply: Reply) -> Non
     reply.put(delta("one "))
     next(events)
 
-    gevent.spawn_later(0.01, reply.put, delta("two", "stop"))
-    assert b"two" in next(events)
+    def come() -> None:
+        reply.put(delta("two", "stop"))
+        reply.deliver()
+
+    gevent.spawn_later(0.01, come)
+    with gevent.Timeout(sse.PING_SECONDS / 2, AssertionError("it waited for the time of a comment")):
+        assert b"two" in next(events)
 
 
 def test_an_error_becomes_the_last_event(reply: Reply) -> None:
