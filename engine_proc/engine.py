@@ -106,7 +106,7 @@ class _Sequence:
     sent: int = field(default=0)
     """Tokens already reported."""
     cached_tokens: int = 0
-    """Of the prompt, that vLLM had computed before; not reported yet."""
+    """Of the prompt, that vLLM had computed before."""
     resumed: Resumed | None = None
 
 
@@ -402,7 +402,9 @@ class Engine:
     def _note_end(self, sequence: _Sequence, raw: EngineCoreOutput) -> None:
         reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string's
         prompt = len(sequence.prompt_token_ids)
-        self._metrics.ended(sequence.stats, raw, reason, prompt, sequence.max_tokens, sequence.adapter)
+        self._metrics.ended(
+            sequence.stats, raw, reason, prompt, sequence.cached_tokens, sequence.max_tokens, sequence.adapter
+        )
         if sequence.trace:
             self._traces.ended(sequence.trace, sequence.stats, prompt, sequence.max_tokens)
 
@@ -449,8 +451,8 @@ class Engine:
         token_ids = sequence.detokenizer.output_token_ids[sequence.sent :]
         reason = None if finish_reason is None else str(finish_reason)
         output = Output(sequence.tag, text, token_ids, reason, stop_reason)
-        if sequence.cached_tokens:
-            output.cached_tokens, sequence.cached_tokens = sequence.cached_tokens, 0
+        if sequence.sent == 0:
+            output.cached_tokens = sequence.cached_tokens
         if sequence.logprobs is not None:
             self._add_logprobs(sequence, sequence.logprobs, output)
         sequence.sent += len(token_ids)

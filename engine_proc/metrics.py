@@ -69,10 +69,11 @@ class Metrics:
         raw: EngineCoreOutput,
         reason: FinishReason,
         prompt_tokens: int,
+        cached_tokens: int,
         max_tokens: int | None,
         adapter: str | None,
     ) -> None:
-        self._step.update_from_finished_request(reason, raw.request_id, prompt_tokens, max_tokens, stats)
+        self._step.update_from_finished_request(reason, raw.request_id, prompt_tokens, max_tokens, stats, cached_tokens)
         self._adapters.request_finished(raw.request_id, adapter)
         ParentRequest.observe_finished_request(None, self._step, stats.num_generation_tokens)
 

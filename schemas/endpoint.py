@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 PROJECT_ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_RUN_DIR = PROJECT_ROOT / "run"
+DEFAULT_BIND = "127.0.0.1:6006"
 _SUN_PATH_MAX = 107  # bytes of sockaddr_un.sun_path on Linux, less the terminator
 
 

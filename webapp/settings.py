@@ -7,7 +7,7 @@ from pathlib import Path
 from environs import Env, EnvError, validate
 
 from schemas.curve import ClientKeys, read_client_keys
-from schemas.endpoint import DEFAULT_RUN_DIR, check_endpoint, default_endpoint
+from schemas.endpoint import DEFAULT_BIND, DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 from schemas.fields import MAX_CHOICES
 from schemas.log_lines import FORMATS
 from webapp.api_keys import ApiKey, parse_keys, read_file
@@ -48,7 +48,7 @@ def read_settings() -> Settings:
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
     keys_file: Path | None = env.path("API_KEYS_FILE", None)
     return Settings(
-        bind=env.str("BIND", "127.0.0.1:6006"),
+        bind=env.str("BIND", DEFAULT_BIND),
         run_dir=run_dir,
         endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
         curve_keys=read_client_keys(curve_keys) if curve_keys else None,

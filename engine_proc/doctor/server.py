@@ -19,13 +19,14 @@ from engine_proc.doctor.finding import Finding, bad, note, ok
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
-from schemas.endpoint import PROJECT_ROOT
+from schemas.endpoint import DEFAULT_BIND, PROJECT_ROOT
 from schemas.version import VERSION
 
 READS_SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
 INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_API_KEY"}
 """Not settings: what the engine tells its own processes, and what clients call their key."""
-LOG_TAIL = 3
+LOG_TAIL = 40
+"""Lines of the last engine's log in which its end is looked for."""
 
 
 def server_checks(settings: Settings) -> Iterator[Finding]:
@@ -36,13 +37,18 @@ def server_checks(settings: Settings) -> Iterator[Finding]:
     yield _port()
 
 
-def _unknown_settings() -> Iterator[Finding]:
-    """A setting that is misspelt has no effect, and nobody says so."""
-    known = {
+def known_settings() -> set[str]:
+    """All that either tier reads; found in its source, for the engine cannot import the web tier."""
+    return {
         f"HEARTH_{name}"
         for tier in ("webapp", "engine_proc")
         for name in READS_SETTING.findall((PROJECT_ROOT / tier / "settings.py").read_text())
     }
+
+
+def _unknown_settings() -> Iterator[Finding]:
+    """A setting that is misspelt has no effect, and nobody says so."""
+    known = known_settings()
     for name in sorted(name for name in os.environ if name.startswith("HEARTH_")):
         if name not in known | INTERNAL:
             meant = difflib.get_close_matches(name, known, 1)
@@ -108,7 +114,7 @@ def _silent_engine(settings: Settings, holder: int | None) -> Finding:
 
 def _last_error(settings: Settings) -> str:
     try:
-        lines = settings.log_file.read_text(errors="replace").splitlines()[-40:]
+        lines = settings.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL:]
     except OSError:
         return ""
     errors = [line for line in lines if "ERROR" in line or '"level": "error"' in line or "error:" in line]
@@ -116,7 +122,7 @@ def _last_error(settings: Settings) -> str:
 
 
 def _port() -> Finding:
-    bind = os.environ.get("HEARTH_BIND") or "127.0.0.1:6006"
+    bind = os.environ.get("HEARTH_BIND") or DEFAULT_BIND
     host, _, port = bind.rpartition(":")
     if not port.isdigit():
         return ok("address", bind)  # a socket's path; gunicorn has checked it

@@ -489,6 +489,15 @@ def test_vllms_own_metrics_are_filled_as_vllm_serve_fills_them(loaded: Loaded) -
     assert gained[f"vllm:e2e_request_latency_seconds_count{of}"] == 1
     assert gained[f"vllm:request_generation_tokens_sum{of}"] == 12
     assert gained[f"vllm:request_params_max_tokens_sum{of}"] == 12
+    loaded.say(text=None, max_tokens=2, prompt=PROMPT * 80)  # now its first block is in the cache
+    cached = counted(loaded)
+    loaded.say(text=None, max_tokens=2, prompt=PROMPT * 80)
+    found = counted(loaded)
+    computed, whole = (
+        found[name] - cached[name]
+        for name in (f"vllm:request_prefill_kv_computed_tokens_sum{of}", f"vllm:request_prompt_tokens_sum{of}")
+    )
+    assert whole - computed == BLOCK
     assert 0 < gained[f"vllm:request_prefill_time_seconds_sum{of}"] < 60
     assert 0 < gained[f"vllm:request_decode_time_seconds_sum{of}"] < 60
     assert 0 <= gained[f"vllm:request_queue_time_seconds_sum{of}"] < 60

@@ -43,8 +43,7 @@ async function respond() {
   show(true);
   let wrong = "";
   try {
-    const body = mine.body(fields, model);
-    await mine.answer({ ...body }, answer, engine);
+    await mine.answer(mine.body(fields, model), answer, engine);
     save("draft", "");
     mine.stored = true;
   } catch (error) {
@@ -99,7 +98,7 @@ function snippet(write) {
   return (index, button) => {
     const asked = new Talk();
     asked.messages = talk.messages.slice(0, index);
-    return said(button, copy(write({ ...asked.body(fields, model), stream: true })));
+    return said(button, copy(write(asked.body(fields, model))));
   };
 }
 

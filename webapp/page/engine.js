@@ -44,6 +44,7 @@ export class Engine extends EventTarget {
 
   // Resolves when requests are taken again; rejects as `signal` does.
   ready(signal) {
+    signal.throwIfAborted();
     return new Promise((resolve, reject) => {
       const heard = () => this.state === "ready" && end(resolve);
       const aborted = () => end(() => reject(signal.reason));

@@ -47,10 +47,6 @@ export class Fields {
     return this.#own ?? "";
   }
 
-  get logprobs() {
-    return this.#values.logprobs === true;
-  }
-
   // What differs from the API's defaults, as the request has it.
   get body() {
     const { system, logprobs, ...rest } = this.#values;

@@ -14,6 +14,9 @@ export function curl(body) {
 const OWN = new Set(("messages model temperature top_p n max_tokens stop presence_penalty frequency_penalty logit_bias user seed " +
   "logprobs top_logprobs stream stream_options").split(" "));
 
+const STREAMED = ["for chunk in stream:", "    if chunk.choices:", '        print(chunk.choices[0].delta.content or "", end="", flush=True)'];
+const WHOLE = ['print(answer.choices[0].message.content, end="")'];
+
 export function python(body) {
   const own = Object.entries(body).filter(([name]) => OWN.has(name));
   const extra = Object.entries(body).filter(([name]) => !OWN.has(name));
@@ -24,12 +27,10 @@ export function python(body) {
     "from openai import OpenAI",
     "",
     `client = OpenAI(base_url="${location.origin}/v1", api_key=${key() ? 'os.environ["HEARTH_API_KEY"]' : '"none"'})`,
-    "stream = client.chat.completions.create(",
+    `${body.stream ? "stream" : "answer"} = client.chat.completions.create(`,
     ...lines,
     ")",
-    "for chunk in stream:",
-    "    if chunk.choices:",
-    '        print(chunk.choices[0].delta.content or "", end="", flush=True)',
+    ...(body.stream ? STREAMED : WHOLE),
     "",
   ].join("\n");
 }

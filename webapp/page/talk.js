@@ -9,6 +9,8 @@ const SILENCE = 1500; // milliseconds without a word after which it is looked wh
 export class Talk {
   messages = [];
   running = null; // what stops the answer that is being made
+  stored = false; // the server has it, as far as its last turn that was answered
+  failed = false; // its last turn was not
 
   constructor(id = newId(), root = id) {
     this.id = id;
@@ -44,21 +46,22 @@ export class Talk {
   // The whole conversation goes along each time: the server knows what it has of it.
   body(fields, model) {
     const system = fields.system ? [{ role: "system", content: fields.system }] : [];
-    return { model, messages: [...system, ...this.messages], ...fields.body };
+    const body = { model, messages: [...system, ...this.messages], ...fields.body };
+    const chosen = body.best_of > (body.n ?? 1) && !body.use_beam_search; // which is best is known at the end
+    return chosen ? body : { ...body, stream: true };
   }
 
   // Gives `answer` what comes. Waits for an engine that loads. Throws an ApiError, or AbortError when it is stopped.
   async answer(body, answer, engine) {
     this.running = new AbortController();
     const { signal } = this.running;
-    const streamed = !(body.best_of > (body.n ?? 1)) || body.use_beam_search;
-    const options = { include_usage: true, continuous_usage_stats: true };
-    const whole = { ...body, conversation_id: this.id, ...(streamed ? { stream: true, stream_options: options } : {}) };
+    const options = body.stream ? { stream_options: { include_usage: true, continuous_usage_stats: true } } : {};
+    const whole = { ...body, ...options, conversation_id: this.id };
     let heard = Date.now();
     const pulse = setInterval(() => engine.watch(Date.now() - heard > SILENCE), 250);
     try {
       const response = await this.#asked(whole, signal, engine);
-      if (streamed) {
+      if (body.stream) {
         for await (const event of events(response)) {
           heard = Date.now();
           answer.add(event);

@@ -36,6 +36,13 @@ def setting(page: Page, name: str) -> None:
     page.locator(f"#field-{name}").scroll_into_view_if_needed()
 
 
+def put(page: Page, name: str, value: str) -> None:
+    """Type a value into the control of a field."""
+    setting(page, name)
+    page.locator(f"#field-{name}").fill(value)
+    page.locator(f"#field-{name}").press("Tab")
+
+
 def endless(page: Page) -> None:
     """Answers that end only when they are stopped."""
     setting(page, "ignore_eos")
@@ -131,9 +138,7 @@ def test_settings_go_along_and_stay(page: Page) -> None:
         "system": "You are short.",
     }
     for name, value in values.items():
-        setting(page, name)
-        page.locator(f"#field-{name}").fill(value)
-        page.locator(f"#field-{name}").press("Tab")
+        put(page, name, value)
     page.locator("#field-add_default_stop").uncheck()
     ask(page, "Hello")
     answered(page)
@@ -161,9 +166,7 @@ def test_settings_go_along_and_stay(page: Page) -> None:
 
 
 def test_a_system_message_is_that_of_its_conversation(page: Page) -> None:
-    setting(page, "system")
-    page.locator("#field-system").fill("You are short.")
-    page.locator("#field-system").press("Tab")
+    put(page, "system", "You are short.")
     ask(page, "Hello")
     answered(page)
     page.locator("#field-system").fill("")
@@ -201,9 +204,7 @@ def test_every_sampling_field_of_the_seed_has_a_control_with_its_documentation(p
 
 def test_a_value_out_of_range_is_refused_where_it_is_typed(page: Page) -> None:
     asked = bodies(page)
-    setting(page, "temperature")
-    page.locator("#field-temperature").fill("3")
-    page.locator("#field-temperature").press("Tab")
+    put(page, "temperature", "3")
     assert page.evaluate("document.getElementById('field-temperature').validationMessage") == "from 0 to 2"
     ask(page, "Hello")
     answered(page)
@@ -211,20 +212,22 @@ def test_a_value_out_of_range_is_refused_where_it_is_typed(page: Page) -> None:
 
 
 def test_several_choices_are_all_shown(page: Page) -> None:
-    setting(page, "n")
-    page.locator("#field-n").fill("3")
-    page.locator("#field-n").press("Tab")
+    put(page, "n", "3")
     ask(page, "Who are you?")
     answered(page)
     expect(page.locator("article.assistant .said")).to_have_count(3)
 
 
 def test_the_best_of_several_comes_whole(page: Page) -> None:
-    setting(page, "best_of")
-    page.locator("#field-best_of").fill("2")
-    page.locator("#field-best_of").press("Tab")
+    put(page, "best_of", "2")
     ask(page, "Who are you?")
-    assert "Hearth" in answered(page)
+    text = answered(page)
+    assert "Hearth" in text
+    page.get_by_text("Copy as Python").click()
+    expect(page.get_by_text("Copied")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    done = subprocess.run([sys.executable, "-c", copied], capture_output=True, text=True, timeout=60, check=True)
+    assert "Hearth" in done.stdout
 
 
 def test_log_probabilities_are_shown_on_hover_and_by_keyboard(page: Page) -> None:
@@ -248,9 +251,7 @@ def test_log_probabilities_are_shown_on_hover_and_by_keyboard(page: Page) -> Non
 
 @pytest.mark.parametrize("language", ["curl", "Python"])
 def test_what_is_copied_runs_and_brings_the_same(page: Page, language: str) -> None:
-    setting(page, "temperature")
-    page.locator("#field-temperature").fill("0")
-    page.locator("#field-temperature").press("Tab")
+    put(page, "temperature", "0")
     setting(page, "add_default_stop")
     page.locator("#field-add_default_stop").uncheck()
     ask(page, "It's \"Hearth\", isn't it? 你好 \\ $HOME")
