@@ -40,9 +40,12 @@ T = TypeVar("T")
 class Loaded:
     """The engine, and the one loop that it may be used from."""
 
-    def __init__(self, engine: Engine, stages: list[str], runner: asyncio.Runner) -> None:
+    def __init__(
+        self, engine: Engine, stages: list[str], processes: set[psutil.Process], runner: asyncio.Runner
+    ) -> None:
         self.engine = engine
         self.stages = stages
+        self.processes = processes
         self._run = runner.run
         self.rendering = Rendering(engine.renderer, CONTEXT, engine.vocab_size)
 
@@ -95,12 +98,18 @@ def loaded() -> Iterator[Loaded]:
     argv = ["--model", str(MODEL), "--served-model-name", "demo", "other", "--enforce-eager"]
     argv += ["--max-model-len", str(CONTEXT)]
     stages: list[str] = []
+    before = children()
     with mock.patch.dict(os.environ, environment), asyncio.Runner() as runner:
         engine = adapter.load(adapter.parse_args(argv), stages.append)
         try:
-            yield Loaded(engine, stages, runner)
+            yield Loaded(engine, stages, children() - before, runner)
         finally:
             engine.shutdown(timeout=5)
+
+
+def children() -> set[psutil.Process]:
+    """The test run's processes, other tests' web tier among them."""
+    return set(psutil.Process().children(recursive=True))
 
 
 def text_of(outputs: list[Output]) -> str:
@@ -599,7 +608,7 @@ def test_what_is_resumed_can_be_aborted_and_leaves_nothing(loaded: Loaded) -> No
 def test_an_engine_that_dies_is_gone_for_step_and_submit(loaded: Loaded) -> None:
     async def work() -> None:
         await loaded.submit("lost", text=None, ignore_eos=True)
-        for process in psutil.Process().children(recursive=True):
+        for process in loaded.processes:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         with pytest.raises(EngineGone):
