@@ -45,6 +45,7 @@ from vllm.v1.metrics.stats import SchedulerStats
 from vllm.v1.outputs import LogprobsLists
 
 from engine_proc import flags
+from engine_proc.download import fetch_weights
 from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.metrics import Metrics, SequenceStats
 from engine_proc.outputs import EngineGone, Output, Row, Stats
@@ -527,8 +528,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
-    """Load the model that `args` name. `on_stage` hears what is being done, in words."""
+def load(args: argparse.Namespace, on_stage: Callable[..., None]) -> Engine:
+    """Load the model that `args` name. `on_stage` hears what is being done, as `LoadClock.stage` does."""
     on_stage("reading the model's configuration")
     if args.enforce_eager and current_platform.is_cpu():
         # vLLM compiles some small operations (logprobs) even so, at the first request that needs them: tens of
@@ -546,6 +547,7 @@ def load(args: argparse.Namespace, on_stage: Callable[[str], None]) -> Engine:
         # Else JSON may have whitespace without end, which small models write until their limit.
         engine_args.structured_outputs_config.disable_any_whitespace = True
     config = engine_args.create_engine_config(UsageContext.API_SERVER)
+    fetch_weights(config, lambda come, of: on_stage(f"downloading {args.model} ({of / 1e9:.2f} GB)", come / of))
     on_stage(f"loading {Path(args.model).name} and warming it up")
     # vLLM's configuration keeps the first of several names alone.
     names = args.served_model_name or [config.model_config.served_model_name]

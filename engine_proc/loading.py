@@ -1,4 +1,4 @@
-"""How far a load has come: stages are exact, the fraction between them is an estimate from the last load."""
+"""How far a load has come: an estimate from the last load, but for the stages that can say it themselves."""
 
 import contextlib
 import time
@@ -22,11 +22,20 @@ class LoadClock:
         with contextlib.suppress(OSError, ValueError):
             self._expected = max(1.0, float(memory.read_text()))
         self._stage = "starting"
+        self._share: float | None = None
+        self._shared_at = 0.0
         self._ready = False
 
-    def stage(self, stage: str) -> None:
-        """May be called from the loading thread."""
-        self._stage = stage
+    def stage(self, stage: str, share: float | None = None) -> None:
+        """`share`, from 0 to 1, is how far the stage is, where that is known: the time since is no part of what the
+        next load is thought to take.
+
+        May be called from the loading thread.
+        """
+        now = time.monotonic()
+        if self._share is not None:
+            self._began += now - self._shared_at
+        self._stage, self._share, self._shared_at = stage, share, now
 
     def finish(self) -> float:
         """The model is ready. Returns the seconds it took."""
@@ -39,5 +48,7 @@ class LoadClock:
     def load(self) -> Load:
         if self._ready:
             return Load(ready=True, stage="ready", progress=1.0)
-        passed = (time.monotonic() - self._began) / self._expected
-        return Load(stage=self._stage, progress=round(min(passed, ALMOST), 3))
+        share = self._share
+        if share is None:
+            share = (time.monotonic() - self._began) / self._expected
+        return Load(stage=self._stage, progress=round(min(share, ALMOST), 3))

@@ -112,8 +112,10 @@ async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str],
     except SystemExit as error:  # argparse
         return EXIT_USAGE if error.code else 0
     except OSError as error:  # a file or a hub that is not there: the sentence says which
+        from engine_proc.download import is_refusal
+
         log.error("the model could not be loaded: %s", " ".join(str(error).split()))
-        return EXIT_LOAD_FAILED
+        return EXIT_USAGE if is_refusal(error) else EXIT_LOAD_FAILED
     except Exception:
         log.exception("the model could not be loaded")
         return EXIT_LOAD_FAILED

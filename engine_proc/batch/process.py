@@ -129,10 +129,14 @@ class _Clock(LoadClock):
 
     def __init__(self) -> None:
         super().__init__(Path(os.devnull))
+        self._said = ""
 
-    def stage(self, stage: str) -> None:
-        super().stage(stage)
-        say(stage)
+    def stage(self, stage: str, share: float | None = None) -> None:
+        super().stage(stage, share)
+        text = stage if share is None else f"{stage}, {int(share * 10) * 10}%"
+        if text != self._said:
+            self._said = text
+            say(text)
 
 
 class _Run:

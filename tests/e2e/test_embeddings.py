@@ -1,4 +1,6 @@
-"""An engine that serves an embedding model: the demo model, whose last hidden state vLLM takes for one."""
+"""An engine that serves an embedding model, and fetches it from a hub: the demo model, whose last hidden state vLLM
+takes for an embedding.
+"""
 
 import base64
 import math
@@ -8,15 +10,41 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Hearth, serving
+from tests.harness import LOAD_SECONDS, Hearth, serving, until
+from tests.hub import NAME, Hub
 
 TEXTS = ["Who are you?", "你好", "Who are you?"]
 
 
 @pytest.fixture(scope="module")
-def embedding(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    with serving(tmp_path_factory.mktemp("run"), HEARTH_ENGINE_ARGS="--runner pooling --convert embed") as stack:
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    with Hub(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def embedding(tmp_path_factory: pytest.TempPathFactory, hub: Hub) -> Iterator[Hearth]:
+    """Ready from the second test on."""
+    settings = {
+        "HEARTH_MODEL": NAME,
+        "HEARTH_ENGINE_ARGS": "--enforce-eager --runner pooling --convert embed",
+        "HF_ENDPOINT": hub.endpoint,
+        "HF_HOME": str(tmp_path_factory.mktemp("cache")),
+    }
+    with serving(tmp_path_factory.mktemp("run"), ready=False, **settings) as stack:
         yield stack
+
+
+def test_the_model_is_downloaded_and_the_wait_says_how_far_it_is(embedding: Hearth, hub: Hub) -> None:
+    def downloading() -> float | None:
+        engine = embedding.get("/health").json()["engine"]
+        return engine["progress"] if engine["stage"] == f"downloading {NAME} (0.01 GB)" else None
+
+    share = until(downloading, LOAD_SECONDS, "bytes have come")
+    assert 0.3 < share < 0.7, "of two files, one is there"
+    hub.released.set()
+    embedding.wait_ready()
+    assert embedding.welcome().model == NAME
 
 
 def test_the_sdk_gets_vectors(embedding: Hearth) -> None:

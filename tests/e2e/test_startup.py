@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from engine_proc.control import ask
-from engine_proc.exits import EXIT_LOAD_FAILED
+from engine_proc.exits import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.processes import LOCK_FILE, lock_holder, take_lock
 from schemas import wire
 from schemas.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, processes_of, until
+from tests.hub import Hub
 
 SERVE = [sys.executable, "-m", "engine_proc", "serve"]
 START = [sys.executable, "-m", "engine_proc", "start"]
@@ -101,7 +102,19 @@ def test_an_open_endpoint_without_keys(tmp_path: Path) -> None:
         assert line.endswith("or set HEARTH_CURVE_KEYS")
 
 
-def test_a_model_that_no_hub_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_the_hub_does_not_have_is_not_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hub").mkdir()
+    with Hub(tmp_path / "hub") as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+        monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+        status, sentence = fail(SERVE, tmp_path / "run", MODEL="no/such-model")
+    assert status == EXIT_USAGE
+    assert "hearth.model_process the model could not be loaded: no/such-model is not" in sentence
+
+
+def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     load = [sys.executable, "-m", "engine_proc.model_process", "--model", "no/such-model"]
     status, sentence = fail(load, tmp_path, MODEL="no/such-model")

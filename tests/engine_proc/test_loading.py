@@ -79,3 +79,18 @@ def test_a_memory_that_cannot_be_written_does_not_end_the_load(time: Time, tmp_p
     clock = LoadClock(tmp_path / "no such directory" / "load_seconds")
     clock.finish()
     assert clock.load().ready
+
+
+def test_a_stage_that_knows_its_share_is_no_part_of_the_estimate(time: Time, memory: Path) -> None:
+    clock = LoadClock(memory)
+    time.now += 2
+    clock.stage("downloading", 0.0)
+    time.now += 500
+    assert clock.load() == Load(ready=False, stage="downloading", progress=0.0)
+    clock.stage("downloading", 0.7)
+    time.now += 500
+    assert clock.load().progress == 0.7
+    clock.stage("loading")
+    time.now += 1
+    assert clock.load().progress == 0.1
+    assert clock.finish() == 3
