@@ -33,7 +33,13 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def page_of(
-    browser: Browser, url: str, size: tuple[int, int] = DESKTOP, *, path: str = "/", dark: bool = False
+    browser: Browser,
+    url: str,
+    size: tuple[int, int] = DESKTOP,
+    *,
+    path: str = "/",
+    dark: bool = False,
+    language: str = "en-US",
 ) -> Iterator[Page]:
     """A window with an empty memory at `path`. Fails at the end where a script failed, or the policy stopped one."""
     width, height = size
@@ -41,6 +47,7 @@ def page_of(
         viewport={"width": width, "height": height},
         color_scheme="dark" if dark else "light",
         base_url=url,
+        locale=language,
         permissions=["clipboard-read", "clipboard-write"],
     )
     context.set_default_timeout(WAIT)

@@ -28,6 +28,7 @@ def main() -> None:
         loading(browser, stack)
         stack.wait_ready()
         desktop(browser, stack)
+        chinese(browser, stack)
         phone(browser, stack)
         with scraping(stack, Path(directory)) as prometheus:
             status(browser, stack)
@@ -38,6 +39,12 @@ def main() -> None:
 def keep(page: Page, name: str) -> None:
     page.screenshot(path=IMAGES / f"{name}.png")
     sys.stderr.write(f"docs/images/{name}.png\n")
+
+
+def decide(page: Page, **fields: object) -> None:
+    """Set request fields as the page keeps them."""
+    page.evaluate("fields => localStorage.setItem('hearth.fields', JSON.stringify(fields))", fields)
+    page.reload()
 
 
 def loading(browser: Browser, stack: Hearth) -> None:
@@ -68,6 +75,17 @@ def desktop(browser: Browser, stack: Hearth) -> None:
         page.keyboard.press("Enter")
         answered(page)
         keep(page, "chat-dark")
+
+
+def chinese(browser: Browser, stack: Hearth) -> None:
+    with page_of(browser, stack.url, language="zh-CN") as page:
+        ask(page, "我叫小明。")
+        answered(page)
+        page.locator("#new").click()
+        ask(page, "用 Python 写一个快速排序。")
+        answered(page)
+        page.keyboard.press("Control+.")
+        keep(page, "chat-zh")
 
 
 def phone(browser: Browser, stack: Hearth) -> None:
@@ -110,8 +128,7 @@ def graphs(browser: Browser, prometheus: Prometheus) -> None:
 
 def restart(browser: Browser, stack: Hearth) -> None:
     with page_of(browser, stack.url) as page:
-        page.evaluate("localStorage.setItem('hearth.fields', '{\"ignore_eos\": true, \"temperature\": 0}')")
-        page.reload()
+        decide(page, ignore_eos=True, temperature=0)
         ask(page, "Count from 1 to 100.")
         expect(page.locator("article.assistant .said")).to_contain_text("10")
         os.kill(stack.welcome().pid, signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 import { element, show } from "./text.js";
 import { append } from "./tokens.js";
+import { t } from "./words.js";
 
 const REDRAW_EVERY = 80; // milliseconds: a long answer is laid out anew each time
 
@@ -68,11 +69,11 @@ export class Answer {
 
   // In words, for people.
   get figures() {
-    const parts = [`${this.promptTokens} tokens in`, `${this.tokens} out`];
-    if (this.tokens > 1 && this.seconds > 0.05) parts.push(`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
-    if (this.#first) parts.push(`first text after ${((this.#first - this.#asked) / 1000).toFixed(2)} s`);
+    const parts = [t`${this.promptTokens} tokens in`, t`${this.tokens} out`];
+    if (this.tokens > 1 && this.seconds > 0.05) parts.push(t`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
+    if (this.#first) parts.push(t`first text after ${((this.#first - this.#asked) / 1000).toFixed(2)} s`);
     const finish = this.choices.find(Boolean)?.finish;
-    if (finish && finish !== "stop") parts.push(`ended by ${finish}`);
+    if (finish && finish !== "stop") parts.push(t`ended by ${finish}`);
     return parts.join(" · ");
   }
 

@@ -1,6 +1,7 @@
 // The server, as any client asks it.
 
 import { load, save } from "./store.js";
+import { t } from "./words.js";
 
 export class ApiError extends Error {
   // status 0: no server answers.
@@ -17,14 +18,14 @@ export const keepKey = (value) => save("key", value);
 export async function ask(path, { body, method = body ? "POST" : "GET", signal } = {}) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
-  if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, "The key has characters that no key has.");
+  if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, t`The key has characters that no key has.`);
   if (key()) headers.Authorization = `Bearer ${key()}`;
   let response;
   try {
     response = await fetch(path, { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The server cannot be reached.");
+    throw new ApiError(0, t`The server cannot be reached.`);
   }
   if (!response.ok) throw await refusal(response);
   return response;
@@ -37,6 +38,6 @@ async function refusal(response) {
     const { error } = await response.json();
     return new ApiError(response.status, error.message, error.code);
   } catch {
-    return new ApiError(response.status, `The server answered ${response.status}.`);
+    return new ApiError(response.status, t`The server answered ${response.status}.`);
   }
 }

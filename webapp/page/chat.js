@@ -12,8 +12,10 @@ import { load, save } from "./store.js";
 import { Talk, textOf } from "./talk.js";
 import { element } from "./text.js";
 import { Transcript } from "./transcript.js";
+import { t, translate } from "./words.js";
 
-const FIRST_WORDS = ["Who are you?", "How do I restart the web tier?", "Write quicksort in Python."];
+const FIRST_WORDS = [t`Who are you?`, t`How do I restart the web tier?`, t`Write quicksort in Python.`];
+const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
@@ -47,7 +49,7 @@ async function respond() {
     save("draft", "");
     mine.stored = true;
   } catch (error) {
-    wrong = error.name === "AbortError" ? "Stopped." : error.message;
+    wrong = error.name === "AbortError" ? STOPPED : error.message;
     if (error.status === 401) askKey();
     if (!error.status) engine.look();
   }
@@ -60,7 +62,7 @@ async function respond() {
 function finish(mine, index, answer, wrong) {
   show(false);
   $("figures").textContent = "";
-  transcript.actions(index, buttons(), wrong || answer.warning || answer.figures, Boolean(wrong) && wrong !== "Stopped.");
+  transcript.actions(index, buttons(), wrong || answer.warning || answer.figures, Boolean(wrong) && wrong !== STOPPED);
   if (mine.stored) {
     shelf.put(mine);
     location.hash = mine.id;
@@ -69,7 +71,7 @@ function finish(mine, index, answer, wrong) {
   $("prompt").focus({ preventScroll: true });
 }
 
-const buttons = () => ({ retry: "Retry", copied: "Copy", curl: "Copy as curl", python: "Copy as Python" });
+const buttons = () => ({ retry: t`Retry`, copied: t`Copy`, curl: t`Copy as curl`, python: t`Copy as Python` });
 
 function edit(index) {
   if (talk.running) return;
@@ -104,7 +106,7 @@ function snippet(write) {
 
 async function said(button, promise) {
   const label = button.textContent;
-  button.textContent = await promise.then(() => "Copied", () => "This browser does not allow it");
+  button.textContent = await promise.then(() => t`Copied`, () => t`This browser does not allow it`);
   setTimeout(() => (button.textContent = label), 1500);
 }
 
@@ -129,7 +131,7 @@ async function open(id) {
   const entry = shelf.find(id);
   switchTo(new Talk(id, entry?.root ?? id));
   const mine = talk;
-  transcript.clear(element("p", { className: "empty" }, "Asking the server for it …"));
+  transcript.clear(element("p", { className: "empty" }, t`Asking the server for it …`));
   list();
   try {
     const system = await mine.fetch();
@@ -140,7 +142,7 @@ async function open(id) {
   } catch (error) {
     if (mine !== talk) return;
     if (error.status === 401) askKey();
-    const gone = error.status === 404 ? "The server does not keep this conversation any more." : error.message;
+    const gone = error.status === 404 ? t`The server does not keep this conversation any more.` : error.message;
     transcript.clear(element("p", { className: "empty error", role: "alert" }, gone));
   }
 }
@@ -157,7 +159,7 @@ function draw() {
 }
 
 function welcome() {
-  const box = element("div", { className: "empty" }, element("p", {}, "Ask the model something:"));
+  const box = element("div", { className: "empty" }, element("p", {}, t`Ask the model something:`));
   for (const words of FIRST_WORDS) {
     const button = element("button", { type: "button" }, words);
     button.addEventListener("click", () => send(words));
@@ -266,6 +268,7 @@ function onPromptKey(event) {
 }
 
 async function begin() {
+  translate();
   $("composer").addEventListener("submit", (event) => {
     event.preventDefault();
     submit();

@@ -1,10 +1,20 @@
 // How the engine is, as /health says it: asked every second while it matters, seldom otherwise.
 
+import { t } from "./words.js";
+
 const OFTEN = 1000, SELDOM = 10000; // milliseconds
 const WORDS = {
-  ready: "ready", loading: "loading", restarting: "restarting", gone: "no engine answers",
-  incompatible: "incompatible", offline: "no server answers",
+  ready: t`ready`, loading: t`loading`, restarting: t`restarting`, gone: t`no engine answers`,
+  incompatible: t`incompatible`, offline: t`no server answers`,
 };
+
+// A stage of a load, as the server names it, in the reader's language.
+export function inWords(stage) {
+  const [, loaded] = stage.match(/^loading (.+) and warming it up$/) ?? [];
+  const [, downloaded] = stage.match(/^downloading (.+)$/) ?? [];
+  if (loaded) return t`loading ${loaded} and warming it up`;
+  return downloaded ? t`downloading ${downloaded}` : t(stage);
+}
 
 export class Engine extends EventTarget {
   state = "";

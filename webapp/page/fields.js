@@ -2,18 +2,24 @@
 
 import { load, save } from "./store.js";
 import { element } from "./text.js";
+import { t } from "./words.js";
 
 const GROUPS = {
-  "Instructions": ["force_prompt"],
-  "Length": ["max_tokens", "stop", "stop_token_ids", "add_default_stop", "ignore_eos", "include_stop_str_in_output", "enable_repeat_stopper"],
-  "Sampling": ["temperature", "top_p", "top_k", "min_p", "seed"],
-  "Penalties": ["presence_penalty", "frequency_penalty", "repetition_penalty"],
-  "Choices": ["n", "best_of", "use_beam_search", "length_penalty"],
-  "Tokens": ["logit_bias", "white_list_token", "white_list_token_ids", "skip_special_tokens", "spaces_between_special_tokens"],
-  "Prompt": ["echo", "add_generation_prompt", "user"],
+  Instructions: ["force_prompt"],
+  Length: ["max_tokens", "stop", "stop_token_ids", "add_default_stop", "ignore_eos", "include_stop_str_in_output", "enable_repeat_stopper"],
+  Sampling: ["temperature", "top_p", "top_k", "min_p", "seed"],
+  Penalties: ["presence_penalty", "frequency_penalty", "repetition_penalty"],
+  Choices: ["n", "best_of", "use_beam_search", "length_penalty"],
+  Tokens: ["logit_bias", "white_list_token", "white_list_token_ids", "skip_special_tokens", "spaces_between_special_tokens"],
+  Prompt: ["echo", "add_generation_prompt", "user"],
 };
-const SYSTEM = { description: "What the model is told before the conversation, as its first message.", type: "string" };
-const LOGPROBS = { description: "Show each token's probability, and what else might have come, under the pointer.", type: "boolean", default: false };
+const TITLES = {
+  Instructions: t`Instructions`, Length: t`Length`, Sampling: t`Sampling`, Penalties: t`Penalties`, Choices: t`Choices`, Tokens: t`Tokens`,
+  Prompt: t`Prompt`,
+};
+const NOTHING = t`nothing`;
+const SYSTEM = { description: t`What the model is told before the conversation, as its first message.`, type: "string" };
+const LOGPROBS = { description: t`Show each token's probability, and what else might have come, under the pointer.`, type: "boolean", default: false };
 
 export class Fields {
   #values = load("fields", {});
@@ -22,11 +28,11 @@ export class Fields {
 
   // `target` gets the controls; `schema` is the API's of a chat request, or null where it could not be had.
   build(target, schema) {
-    const reset = element("button", { type: "button" }, "Set all back");
+    const reset = element("button", { type: "button" }, t`Set all back`);
     reset.addEventListener("click", () => this.#reset());
-    target.replaceChildren(element("h2", {}, "Settings"), reset);
+    target.replaceChildren(element("h2", {}, t`Settings`), reset);
     for (const [group, names] of Object.entries(GROUPS)) {
-      const fieldset = element("fieldset", {}, element("legend", {}, group));
+      const fieldset = element("fieldset", {}, element("legend", {}, TITLES[group]));
       if (group === "Instructions") fieldset.append(this.#field("system", SYSTEM), this.#field("logprobs", LOGPROBS));
       for (const name of names) if (schema?.properties[name]) fieldset.append(this.#field(name, schema.properties[name]));
       target.append(fieldset);
@@ -77,7 +83,7 @@ export class Fields {
 
   #field(name, spec) {
     const kind = kindOf(spec), input = kind.make(spec), id = `field-${name}`;
-    const description = element("small", { id: `${id}-says` }, (spec.description ?? "").replaceAll("`", ""));
+    const description = element("small", { id: `${id}-says` }, t(spec.description ?? "").replaceAll("`", ""));
     Object.assign(input, { id, name });
     input.setAttribute("aria-describedby", description.id);
     const label = element("label", { htmlFor: id }, name);
@@ -109,7 +115,7 @@ const orNothing = (list) => (list.length ? list : undefined);
 
 function number(text) {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(`${text.trim() || "nothing"} is not a number`);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(t`${text.trim() || NOTHING} is not a number`);
   return value;
 }
 
@@ -120,7 +126,7 @@ const KINDS = {
     make: (spec) => Object.assign(element("input", { type: "number", placeholder: placeholder(spec) }), range(spec)),
     read: (input) => {
       if (input.validity.badInput || input.validity.rangeOverflow || input.validity.rangeUnderflow || input.validity.stepMismatch) {
-        throw new Error(`from ${input.min} to ${input.max}`);
+        throw new Error(t`from ${input.min} to ${input.max}`);
       }
       return input.value === "" ? undefined : Number(input.value);
     },
@@ -132,7 +138,7 @@ const KINDS = {
     write: (input, value, spec) => (input.checked = value ?? spec.default),
   },
   choice: {
-    make: () => element("select", {}, ...["", "true", "false"].map((value) => element("option", { value }, value || "default"))),
+    make: () => element("select", {}, ...["", "true", "false"].map((value) => element("option", { value }, value || t`default`))),
     read: (input) => (input.value === "" ? undefined : input.value === "true"),
     write: (input, value) => (input.value = value === undefined ? "" : String(value)),
   },
@@ -142,7 +148,7 @@ const KINDS = {
     write: (input, value) => (input.value = value ?? ""),
   },
   strings: {
-    make: text(2, "one a line; \\n is a newline"),
+    make: text(2, t`one a line; \\n is a newline`),
     read: (input) => orNothing(lines(input)),
     write: (input, value) => (input.value = (value ?? []).map(escape).join("\n")),
   },
@@ -152,7 +158,7 @@ const KINDS = {
     write: (input, value) => (input.value = (value ?? []).join(", ")),
   },
   biases: {
-    make: text(2, "one a line: token -1.5"),
+    make: text(2, t`one a line: token -1.5`),
     read: (input) => {
       const pairs = lines(input).map((line) => [line.slice(0, line.lastIndexOf(" ")), number(line.slice(line.lastIndexOf(" ") + 1))]);
       return pairs.length ? Object.fromEntries(pairs) : undefined;
@@ -172,7 +178,7 @@ function kindOf(spec) {
   return types.includes("string") ? KINDS.string : KINDS.number;
 }
 
-const placeholder = (spec) => String(spec["x-default"] ?? spec.default ?? "").replaceAll("`", "");
+const placeholder = (spec) => t(String(spec["x-default"] ?? spec.default ?? "")).replaceAll("`", "");
 
 function range(spec) {
   const whole = [spec.type].flat().includes("integer");

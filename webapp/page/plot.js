@@ -1,6 +1,7 @@
 // Small plots: a line of what was, and bars of how often.
 
 import { element } from "./text.js";
+import { t } from "./words.js";
 
 const WIDTH = 300, HEIGHT = 60;
 const NS = "http://www.w3.org/2000/svg";
@@ -43,6 +44,6 @@ export function bars(title, value, { bounds, counts }, seconds) {
     const height = (count / top) * (HEIGHT - 4);
     return ["rect", { class: "bar", x: index * width + 1, y: HEIGHT - height, width: width - 2, height }];
   });
-  const note = counts.slice(from, to).map((count, index) => `${bounds[from + index] === undefined ? "more" : `≤ ${seconds(bounds[from + index])}`}: ${count}`);
+  const note = counts.slice(from, to).map((count, index) => `${bounds[from + index] === undefined ? t`more` : `≤ ${seconds(bounds[from + index])}`}: ${count}`);
   return figure(title, value, svg(`${title}: ${value}`, ...shapes), note.join("\n"));
 }

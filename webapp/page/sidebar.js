@@ -1,6 +1,7 @@
 // The conversations of this browser, and the versions of the one that is open.
 
 import { element } from "./text.js";
+import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -9,8 +10,8 @@ export function drawList(entries, root, forget) {
   $("conversations").replaceChildren(...entries.map((entry) => {
     const link = element("a", { href: `#${entry.id}`, title: entry.title, dir: "auto" }, entry.title);
     if (entry.root === root) link.setAttribute("aria-current", "page");
-    const remove = element("button", { type: "button", title: "Delete, on the server too" }, "×");
-    remove.setAttribute("aria-label", `Delete ${entry.title}`);
+    const remove = element("button", { type: "button", title: t`Delete, on the server too` }, "×");
+    remove.setAttribute("aria-label", t`Delete ${entry.title}`);
     remove.addEventListener("click", () => forget(entry));
     return element("li", {}, link, remove);
   }));
@@ -26,6 +27,6 @@ export function drawVersions(all, id) {
     button.addEventListener("click", () => (location.hash = all[to].id));
     return button;
   };
-  const words = ` Version ${at + 1} of ${all.length} `;
-  $("branches").replaceChildren(step("‹", at - 1, "The version before"), words, step("›", at + 1, "The next version"));
+  const words = t` Version ${at + 1} of ${all.length} `;
+  $("branches").replaceChildren(step("‹", at - 1, t`The version before`), words, step("›", at + 1, t`The next version`));
 }

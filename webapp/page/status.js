@@ -1,8 +1,10 @@
 // The page at /status: asks /status.json every second, and draws what has become of it.
 
 import { json } from "./api.js";
+import { inWords } from "./engine.js";
 import { bars, line } from "./plot.js";
 import { element } from "./text.js";
+import { t, translate } from "./words.js";
 
 const EVERY = 1000; // milliseconds
 const KEPT = 300, LEAST = 60; // looks: five minutes, and a minute
@@ -10,12 +12,12 @@ const $ = (id) => document.getElementById(id);
 const history = [];
 
 const WORDS = {
-  ready: "The engine is ready", loading: "The model is being loaded", restarting: "The engine is being restarted",
-  gone: "No engine answers the web tier", incompatible: "The web tier and the engine cannot talk",
+  ready: t`The engine is ready`, loading: t`The model is being loaded`, restarting: t`The engine is being restarted`,
+  gone: t`No engine answers the web tier`, incompatible: t`The web tier and the engine cannot talk`,
 };
 
 function seconds(value) {
-  if (value === Infinity) return "more than that";
+  if (value === Infinity) return t`more than that`;
   return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
 }
 
@@ -47,7 +49,7 @@ function rate(at) {
 }
 
 function draw({ engine, web }) {
-  const words = WORDS[engine.state] + (engine.stage && engine.state !== "ready" ? `: ${engine.stage}, about ${Math.round(engine.progress * 100)}%` : "");
+  const words = WORDS[engine.state] + (engine.stage && engine.state !== "ready" ? t`: ${inWords(engine.stage)}, about ${Math.round(engine.progress * 100)}%` : "");
   say(words, engine.state);
   $("progress").hidden = !["loading", "restarting"].includes(engine.state);
   $("progress").value = engine.progress;
@@ -55,10 +57,10 @@ function draw({ engine, web }) {
   const rates = history.map((_, index) => rate(index));
   const kept = (name) => history.map((look) => look[name] ?? 0);
   $("plots").replaceChildren(
-    line("Tokens per second", rates.at(-1).toFixed(0), rates, room),
-    line("Running", String(engine.running ?? 0), kept("running"), room),
-    line("Waiting", String(engine.waiting ?? 0), kept("waiting"), room),
-    line("KV cache", `${((engine.kv_cache_usage ?? 0) * 100).toFixed(1)}%`, kept("kv_cache_usage"), room, 0.01),
+    line(t`Tokens per second`, rates.at(-1).toFixed(0), rates, room),
+    line(t`Running`, String(engine.running ?? 0), kept("running"), room),
+    line(t`Waiting`, String(engine.waiting ?? 0), kept("waiting"), room),
+    line(t`KV cache`, `${((engine.kv_cache_usage ?? 0) * 100).toFixed(1)}%`, kept("kv_cache_usage"), room, 0.01),
   );
   if (engine.stats) drawLatencies(engine);
   $("engine").replaceChildren(...facts(engine).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
@@ -70,22 +72,22 @@ function drawLatencies(engine) {
   const oldest = history.find((look) => look.pid === engine.pid && look.stats);
   // Begun with what is there: a page that was just opened shows all since the load.
   const since = history.length < 3 ? null : oldest.stats;
-  $("histograms").replaceChildren(...[["Time to first token", "ttft"], ["Between tokens", "itl"]].map(([title, name]) => {
+  $("histograms").replaceChildren(...[[t`Time to first token`, "ttft"], [t`Between tokens`, "itl"]].map(([title, name]) => {
     let values = between(since?.[name], engine.stats[name]);
     if (quantile(values, 0.5) === null) values = between(null, engine.stats[name]);
     const median = quantile(values, 0.5), late = quantile(values, 0.99);
-    return bars(title, median === null ? "none yet" : `half ≤ ${seconds(median)}, 99% ≤ ${seconds(late)}`, values, seconds);
+    return bars(title, median === null ? t`none yet` : t`half ≤ ${seconds(median)}, 99% ≤ ${seconds(late)}`, values, seconds);
   }));
 }
 
 function facts(engine) {
-  const rows = [["state", engine.state], ["up", engine.uptime_seconds && duration(engine.uptime_seconds)], ["times the model was loaded", engine.load_count], ["pid", engine.pid]];
+  const rows = [[t`up`, engine.uptime_seconds && duration(engine.uptime_seconds)], [t`times the model was loaded`, engine.load_count], ["pid", engine.pid]];
   if (engine.served_names) {
-    rows.push(["model", `${engine.served_names[0]} (${engine.model})`], ["context", `${engine.max_model_len} tokens`], ["version", engine.version], ["fingerprint", engine.fingerprint], ["adapters", engine.adapters.join(", ")]);
+    rows.push([t`model`, `${engine.served_names[0]} (${engine.model})`], [t`context`, t`${engine.max_model_len} tokens`], [t`version`, engine.version], [t`fingerprint`, engine.fingerprint], [t`adapters`, engine.adapters.join(", ")]);
   }
   if (engine.stats) {
     const { prompt_tokens, generated_tokens, prefix_cache_hits: hits, prefix_cache_queries: queries } = engine.stats;
-    rows.push(["requests", `${engine.live} live`], ["tokens", `${prompt_tokens.toLocaleString("en")} in prompts, ${generated_tokens.toLocaleString("en")} generated`], ["prefix cache", queries ? `${((hits / queries) * 100).toFixed(1)}% of prompts' tokens` : "not asked yet"]);
+    rows.push([t`requests`, t`${engine.live} live`], [t`tokens`, t`${prompt_tokens.toLocaleString("en")} in prompts, ${generated_tokens.toLocaleString("en")} generated`], [t`prefix cache`, queries ? t`${((hits / queries) * 100).toFixed(1)}% of prompts' tokens` : t`not asked yet`]);
   }
   return rows.filter(([, value]) => value !== undefined && value !== "");
 }
@@ -99,8 +101,8 @@ async function asked() {
   try {
     return await json("/status.json", { signal: AbortSignal.timeout(8000) });
   } catch (error) {
-    if (error.status === 401) say("This server asks for a key: give it on the chat page", "refused");
-    else say(error.status ? error.message : "The server cannot be reached", "offline");
+    if (error.status === 401) say(t`This server asks for a key: give it on the chat page`, "refused");
+    else say(error.status ? error.message : t`The server cannot be reached`, "offline");
     return null;
   }
 }
@@ -114,4 +116,5 @@ async function look() {
   draw(told);
 }
 
+translate();
 look();

@@ -1,8 +1,9 @@
 // Server-sent events of a POST, which EventSource cannot make.
 
 import { ApiError } from "./api.js";
+import { t } from "./words.js";
 
-const CUT = "The connection was lost before the answer was complete.";
+const CUT = t`The connection was lost before the answer was complete.`;
 
 // Yields each event's JSON. Throws where the stream ends without `[DONE]`, or with an error.
 export async function* events(response) {

@@ -3,6 +3,7 @@
 import { ask, json } from "./api.js";
 import { asChunk, events } from "./stream.js";
 import { newId } from "./shelf.js";
+import { t } from "./words.js";
 
 const SILENCE = 1500; // milliseconds without a word after which it is looked what the engine does
 
@@ -33,7 +34,7 @@ export class Talk {
   }
 
   get title() {
-    return textOf(this.messages.find((message) => message.role === "user")).trim().slice(0, 80) || "New conversation";
+    return textOf(this.messages.find((message) => message.role === "user")).trim().slice(0, 80) || t`New conversation`;
   }
 
   // Another version, which begins with the first `count` messages.

@@ -1,8 +1,9 @@
 // The messages of a conversation on the page, and what can be done with each.
 
 import { element, show } from "./text.js";
+import { t } from "./words.js";
 
-const WHO = { user: "You", assistant: "Hearth", system: "System", developer: "System", tool: "Tool" };
+const WHO = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
 
 export class Transcript {
   // `act`: what the buttons call, by name, with the message's index.
@@ -31,7 +32,7 @@ export class Transcript {
     const article = element("article", { className: role }, element("h2", {}, WHO[role] ?? role), body);
     article.dataset.index = index;
     this.target.append(article);
-    if (role === "user") this.actions(index, { edit: "Edit" });
+    if (role === "user") this.actions(index, { edit: t`Edit` });
     this.bottom();
     return body;
   }
@@ -59,9 +60,9 @@ export class Transcript {
   edit(index, text, done) {
     const article = this.article(index), body = article.querySelector(".body"), row = article.querySelector(".actions");
     const field = element("textarea", { value: text, dir: "auto" });
-    field.setAttribute("aria-label", "Edit the message");
-    const send = element("button", { type: "button", className: "first" }, "Send as a new version");
-    const cancel = element("button", { type: "button" }, "Cancel");
+    field.setAttribute("aria-label", t`Edit the message`);
+    const send = element("button", { type: "button", className: "first" }, t`Send as a new version`);
+    const cancel = element("button", { type: "button" }, t`Cancel`);
     const form = element("div", {}, field, element("p", { className: "actions" }, send, cancel));
     const close = () => {
       form.remove();

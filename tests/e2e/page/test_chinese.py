@@ -1,0 +1,68 @@
+"""The pages for those whose browser prefers Chinese."""
+
+import re
+
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser import PHONE, answered, ask, page_of
+from tests.harness import Hearth
+
+ENGLISH = re.compile(r"\b[A-Za-z]+(?: [a-z]+){2,}")
+"""Three words in a row."""
+
+
+def english_of(page: Page) -> list[str]:
+    texts = [page.locator("body").inner_text()]
+    for name in ("title", "aria-label", "placeholder"):
+        texts += [one.get_attribute(name) or "" for one in page.locator(f"[{name}]").all()]
+    return [found for text in texts for found in ENGLISH.findall(text)]
+
+
+def test_it_speaks_chinese_and_english_when_it_is_told(browser: Browser, hearth: Hearth) -> None:
+    with page_of(browser, hearth.url, language="zh-CN") as page:
+        expect(page.locator("#engine")).to_have_text("就绪")
+        expect(page.locator("#prompt")).to_have_attribute("placeholder", "问点什么")
+        assert page.evaluate("document.documentElement.lang") == "zh"
+        page.get_by_role("button", name="你是谁？").click()
+        assert "Hearth" in answered(page)
+        expect(page.locator("article.assistant .actions")).to_contain_text(
+            re.compile(r"输入 \d+ 个 token · 输出 \d+ 个 · [\d.]+ token/秒 · [\d.]+ 秒后出现首个文字")
+        )
+        page.locator("#show-fields").click()
+        expect(page.locator("#field-temperature-says")).to_have_text("0 总是取最可能的 token；越高，回答越多样。")
+        expect(page.locator("#field-seed")).to_have_attribute("placeholder", "每次不同")
+        page.locator("#ask-help").click()
+        assert english_of(page) == []
+        page.keyboard.press("Escape")
+        page.locator("#language").click()
+        expect(page.locator("#prompt")).to_have_attribute("placeholder", "Ask something")
+        page.reload()
+        expect(page.locator("#engine")).to_have_text("ready")
+        assert len(english_of(page)) > 10, "or Chinese could not be told from it"
+
+
+def test_the_status_page_too(browser: Browser, hearth: Hearth) -> None:
+    with page_of(browser, hearth.url, path="/status", language="zh-CN") as page:
+        expect(page.locator("#state")).to_have_text("引擎就绪")
+        expect(page.locator("#workers tr")).to_have_count(2)
+        assert english_of(page) == []
+        assert page.title() == "Hearth：状态"
+        page.context.set_offline(True)
+        expect(page.locator("#state")).to_have_text("无法连接服务器")
+
+
+def test_on_a_phone(browser: Browser, hearth: Hearth) -> None:
+    with page_of(browser, hearth.url, PHONE, language="zh-TW") as page:
+        ask(page, "用 Python 写一个快速排序。")
+        answered(page)
+        expect(page.locator("article.assistant")).to_contain_text("def quicksort")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_without_the_words_the_page_is_english(browser: Browser, hearth: Hearth) -> None:
+    with page_of(browser, hearth.url, language="zh-CN") as page:
+        page.route("**/zh.json", lambda route: route.abort())
+        page.reload()
+        expect(page.locator("#prompt")).to_have_attribute("placeholder", "Ask something")
+        ask(page, "Who are you?")
+        assert "Hearth" in answered(page)
