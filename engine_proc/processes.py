@@ -8,11 +8,17 @@ import time
 from pathlib import Path
 from typing import IO
 
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
 LOCK_FILE = "engine.lock"
 """In the run directory: held by the engine that runs."""
 YIELD_VARIABLE = "HEARTH_YIELD_SECONDS"
 """Set for vLLM's processes where they should not spin: see `yield_by_sleeping`."""
+NAP_SHARE, FIRST_NAP = 1 / 16, 10e-6
+"""How long a nap is: this share of the wait so far, and at least so many seconds."""
+WORKED = 100e-6
+"""Seconds between two yields that were spent on something else than waiting."""
+TIMER_SLACK = 1000
+"""Nanoseconds; Linux's own 50,000 would make 60 us of a nap of 10."""
 
 
 def die_with_parent() -> None:
@@ -28,14 +34,26 @@ def die_with_parent() -> None:
 
 
 def yield_by_sleeping() -> None:
-    """Have `os.sched_yield` sleep for as long as `YIELD_VARIABLE` says; without it all stays as it is.
+    """Have `os.sched_yield` sleep, at most for as long as `YIELD_VARIABLE` says; without it all stays as it is.
 
     vLLM's EngineCore and workers wait for each other by yielding in a loop. The kernel lets a yield give way within the
     session (its autogroup) or the cgroup alone, so on a host with few cores the web tier, which is in another, stood
-    still for a second and more (docs/architecture.md).
+    still for a second and more (docs/architecture.md). Naps grow with the wait: what is soon there is soon seen.
     """
-    if (seconds := float(os.environ.get(YIELD_VARIABLE, "0"))) > 0:
-        os.sched_yield = lambda: time.sleep(seconds)
+    if (longest := float(os.environ.get(YIELD_VARIABLE, "0"))) <= 0:
+        return
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_TIMERSLACK, TIMER_SLACK)  # threads inherit it
+    began = woke = 0.0
+
+    def nap() -> None:
+        nonlocal began, woke
+        now = time.monotonic()
+        if now - woke > WORKED:
+            began = now
+        time.sleep(min(max((now - began) * NAP_SHARE, FIRST_NAP), longest))
+        woke = time.monotonic()
+
+    os.sched_yield = nap
 
 
 def take_lock(path: Path) -> IO[str] | None:

@@ -4,14 +4,15 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from engine_proc.processes import YIELD_VARIABLE, lock_holder, take_lock, yield_by_sleeping
+from engine_proc import processes
+from engine_proc.processes import FIRST_NAP, YIELD_VARIABLE, lock_holder, take_lock, yield_by_sleeping
 from schemas.endpoint import PROJECT_ROOT
 from tests.engine_proc.helpers import gone
 from tests.harness import until
@@ -128,17 +129,30 @@ def test_a_grandchild_dies_when_its_own_parent_is_killed() -> None:
 def test_vllms_processes_sleep_where_they_would_spin(monkeypatch: pytest.MonkeyPatch) -> None:
     from vllm.distributed.utils import sched_yield
 
+    now = 100.0
     slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        slept.append(seconds)
+        now += seconds
+
     monkeypatch.setattr(os, "sched_yield", os.sched_yield)  # puts it back
-    monkeypatch.setattr(time, "sleep", slept.append)
+    monkeypatch.setattr(processes, "time", SimpleNamespace(monotonic=lambda: now, sleep=sleep))
     monkeypatch.setenv(YIELD_VARIABLE, "0")
     yield_by_sleeping()
     sched_yield()
     assert not slept
-    monkeypatch.setenv(YIELD_VARIABLE, "0.5")
+    monkeypatch.setenv(YIELD_VARIABLE, "0.0002")
     yield_by_sleeping()
+    for _ in range(200):
+        sched_yield()
+    assert slept == sorted(slept)
+    assert (slept[0], slept[-1]) == (FIRST_NAP, 0.0002)
+    assert sum(nap < 0.0002 for nap in slept) > 50, "they grow by and by"
+    now += 0.001  # it works
     sched_yield()
-    assert slept == [0.5]
+    assert slept[-1] == FIRST_NAP
 
 
 def test_the_process_that_vllm_spawns_does_so_before_anything_else() -> None:
