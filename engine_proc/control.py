@@ -124,7 +124,7 @@ def wait(settings: Settings, seconds: float) -> int:
     if now < deadline:
         print(f"no engine runs; the reason is in {settings.log_file}", file=sys.stderr)
         return 1
-    print(f"the model is not ready after {seconds:.0f} s", file=sys.stderr)
+    print(f"the model is not ready after {seconds:.0f} s, and its load goes on; wait again", file=sys.stderr)
     return 3
 
 

@@ -1,10 +1,11 @@
 // The page at /: puts the parts together. Shows what the server says, and sends what is typed.
 
 import { Answer } from "./answer.js";
-import { json, keepKey, key } from "./api.js";
+import { json } from "./api.js";
 import { banner, showEngine } from "./banner.js";
 import { Engine } from "./engine.js";
 import { Fields } from "./fields.js";
+import { askKey, closeDrawers, frame } from "./frame.js";
 import { Shelf } from "./shelf.js";
 import { drawList, drawVersions } from "./sidebar.js";
 import { copy, curl, python } from "./snippets.js";
@@ -205,32 +206,16 @@ async function identify() {
   }
 }
 
-// ---- the frame -----------------------------------------------------------------------------------------------
+// ---- what is typed -------------------------------------------------------------------------------------------
 
 function show(running) {
   $("send").hidden = running;
   $("stop").hidden = !running;
 }
 
-function askKey() {
-  if ($("key").open) return;
-  $("key-value").value = key();
-  $("key").showModal();
-}
-
-function toggle(panel, button, open = panel.hidden) {
-  panel.hidden = !open;
-  button.setAttribute("aria-expanded", String(open));
-}
-
-function toggleShelf(open = !$("shelf").classList.contains("open")) {
-  $("shelf").classList.toggle("open", open);
-  $("show-shelf").setAttribute("aria-expanded", String(open));
-}
-
-function closeDrawers() {
-  toggleShelf(false);
-  if (matchMedia("(max-width: 60rem)").matches) toggle($("fields"), $("show-fields"), false);
+function stop() {
+  talk.running?.abort();
+  return Boolean(talk.running);
 }
 
 function submit() {
@@ -239,19 +224,6 @@ function submit() {
   $("prompt").value = "";
   closeDrawers();
   send(text);
-}
-
-function onKey(event) {
-  const typing = /INPUT|TEXTAREA|SELECT/.test(event.target.tagName);
-  const chord = event.ctrlKey || event.metaKey;
-  if (event.isComposing || document.querySelector("dialog[open]")) return;
-  if (event.key === "Escape") talk.running ? talk.running.abort() : closeDrawers();
-  else if (chord && event.shiftKey && event.key.toLowerCase() === "o") fresh();
-  else if (chord && event.key === ".") toggle($("fields"), $("show-fields"));
-  else if (!typing && !chord && event.key === "/") $("prompt").focus();
-  else if (!typing && !chord && event.key === "?") $("help").showModal();
-  else return;
-  event.preventDefault();
 }
 
 function onPromptKey(event) {
@@ -274,21 +246,8 @@ async function begin() {
     submit();
   });
   $("prompt").addEventListener("keydown", onPromptKey);
-  $("stop").addEventListener("click", () => talk.running?.abort());
-  $("new").addEventListener("click", fresh);
   $("find").addEventListener("input", list);
-  $("show-shelf").addEventListener("click", () => toggleShelf());
-  $("show-fields").addEventListener("click", () => toggle($("fields"), $("show-fields")));
-  $("ask-key").addEventListener("click", askKey);
-  $("ask-help").addEventListener("click", () => $("help").showModal());
-  $("leave-key").addEventListener("click", () => $("key").close(""));
-  $("key").addEventListener("close", () => {
-    if ($("key").returnValue === "keep") {
-      keepKey($("key-value").value.trim());
-      identify();
-    }
-  });
-  document.addEventListener("keydown", onKey);
+  frame({ fresh, stop, keyed: identify });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
   addEventListener("storage", list);
   engine.addEventListener("change", onEngine);
