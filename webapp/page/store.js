@@ -2,10 +2,13 @@
 
 const memory = new Map(); // where the browser keeps nothing
 
+const kind = (value) => (Array.isArray(value) ? "array" : value === null ? "null" : typeof value);
+
+// What was kept, where it is of the kind of `otherwise`.
 export function load(name, otherwise) {
   try {
-    const kept = localStorage.getItem(`hearth.${name}`) ?? memory.get(name);
-    return kept == null ? otherwise : JSON.parse(kept);
+    const kept = JSON.parse(localStorage.getItem(`hearth.${name}`) ?? memory.get(name));
+    return kind(kept) === kind(otherwise) ? kept : otherwise;
   } catch {
     return otherwise;
   }

@@ -4,7 +4,8 @@ import { load, save } from "./store.js";
 
 const CHINESE = "zh", ENGLISH = "en";
 const SHOWN = ["title", "placeholder", "aria-label"];
-const language = load("language", navigator.language.startsWith(CHINESE) ? CHINESE : ENGLISH);
+const preferred = navigator.language.startsWith(CHINESE) ? CHINESE : ENGLISH;
+const language = load("language", preferred) === CHINESE ? CHINESE : ENGLISH;
 const words = new Map(Object.entries(language === CHINESE ? await told() : {}));
 
 async function told() {

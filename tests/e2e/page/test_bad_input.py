@@ -170,9 +170,12 @@ def test_two_hundred_conversations(page: Page, hearth: Hearth) -> None:
     expect(page.get_by_role("alert")).to_contain_text("does not keep this conversation any more")
 
 
-def test_what_a_browser_keeps_may_be_rubbish(page: Page) -> None:
-    page.evaluate("localStorage.setItem('hearth.conversations', '{')")
+@pytest.mark.parametrize("rubbish", ["{", "5", "null", '{"a": 1}', "[]", '"zz"'])
+def test_what_a_browser_keeps_may_be_rubbish(page: Page, rubbish: str) -> None:
+    for name in ("conversations", "fields", "draft", "key", "language"):
+        page.evaluate("([name, kept]) => localStorage.setItem(`hearth.${name}`, kept)", [name, rubbish])
     page.reload()
+    expect(page.locator("#model")).to_have_text("hearth-demo")
     ask(page, "Hello")
     answered(page)
     expect(page.locator("#conversations li")).to_have_count(1)
