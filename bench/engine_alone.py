@@ -24,7 +24,7 @@ async def main(flags: list[str], results: Any) -> None:
     from engine_proc.rendering import Rendering
     from engine_proc.settings import DEMO_MODEL
 
-    engine = adapter.load(adapter.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage: None)
+    engine = adapter.load(adapter.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage, share=None: None)
     rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
     results.write("ready\n")
     results.flush()

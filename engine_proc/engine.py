@@ -10,7 +10,7 @@ import itertools
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,7 @@ from vllm.v1.outputs import LogprobsLists
 
 from engine_proc import flags
 from engine_proc.download import fetch_weights
+from engine_proc.loading import OnStage
 from engine_proc.logprobs import Pieces, entry, narrow
 from engine_proc.metrics import Metrics, SequenceStats
 from engine_proc.outputs import EngineGone, Output, Row, Stats
@@ -528,8 +529,8 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
     return args
 
 
-def load(args: argparse.Namespace, on_stage: Callable[..., None]) -> Engine:
-    """Load the model that `args` name. `on_stage` hears what is being done, as `LoadClock.stage` does."""
+def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
+    """Load the model that `args` name."""
     on_stage("reading the model's configuration")
     if args.enforce_eager and current_platform.is_cpu():
         # vLLM compiles some small operations (logprobs) even so, at the first request that needs them: tens of

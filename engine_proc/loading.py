@@ -3,12 +3,19 @@
 import contextlib
 import time
 from pathlib import Path
+from typing import Protocol
 
 from schemas.wire import Load
 
 FIRST_GUESS = 30.0
 """Seconds that a load is thought to take where none has been seen yet."""
 ALMOST = 0.99
+
+
+class OnStage(Protocol):
+    """Hears what a load does now and, where that is known, how far it is with it: `LoadClock.stage`."""
+
+    def __call__(self, stage: str, share: float | None = None) -> None: ...
 
 
 class LoadClock:

@@ -47,6 +47,14 @@ def decide(page: Page, **fields: object) -> None:
     page.reload()
 
 
+def converse(page: Page, *questions: str) -> None:
+    """Each in a conversation of its own; the last stays open."""
+    for question in questions:
+        page.locator("#new").click()
+        ask(page, question)
+        answered(page)
+
+
 def loading(browser: Browser, stack: Hearth) -> None:
     with page_of(browser, stack.url) as page:
         expect(page.locator("#banner")).to_contain_text("warming it up")
@@ -55,11 +63,7 @@ def loading(browser: Browser, stack: Hearth) -> None:
 
 def desktop(browser: Browser, stack: Hearth) -> None:
     with page_of(browser, stack.url) as page:
-        ask(page, "我叫小明。")
-        answered(page)
-        page.locator("#new").click()
-        ask(page, "Write quicksort in Python.")
-        answered(page)
+        converse(page, "我叫小明。", "Write quicksort in Python.")
         page.keyboard.press("Control+.")
         page.locator("#field-logprobs").check()
         ask(page, "Who are you?")
@@ -79,11 +83,7 @@ def desktop(browser: Browser, stack: Hearth) -> None:
 
 def chinese(browser: Browser, stack: Hearth) -> None:
     with page_of(browser, stack.url, language="zh-CN") as page:
-        ask(page, "我叫小明。")
-        answered(page)
-        page.locator("#new").click()
-        ask(page, "用 Python 写一个快速排序。")
-        answered(page)
+        converse(page, "我叫小明。", "用 Python 写一个快速排序。")
         page.keyboard.press("Control+.")
         keep(page, "chat-zh")
 

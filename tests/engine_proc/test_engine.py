@@ -100,7 +100,7 @@ def loaded() -> Iterator[Loaded]:
     stages: list[str] = []
     before = children()
     with mock.patch.dict(os.environ, environment), asyncio.Runner() as runner:
-        engine = adapter.load(adapter.parse_args(argv), stages.append)
+        engine = adapter.load(adapter.parse_args(argv), lambda stage, share=None: stages.append(stage))
         try:
             yield Loaded(engine, stages, children() - before, runner)
         finally:

@@ -10,7 +10,7 @@ const words = new Map(Object.entries(language === CHINESE ? await told() : {}));
 
 async function told() {
   try {
-    return await (await fetch("/page/zh.json")).json();
+    return await (await fetch("/page/zh.json", { signal: AbortSignal.timeout(5000) })).json();
   } catch {
     return {}; // English is better than no page
   }
