@@ -21,8 +21,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
 from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
-from schemas.endpoint import EndpointError, make_run_dir  # noqa: E402
-from schemas.log_lines import formatter  # noqa: E402
+from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
+from schemas.shared.log_lines import formatter  # noqa: E402
 from webapp import metrics_files  # noqa: E402
 from webapp.gunicorn_logger import HearthLogger  # noqa: E402
 from webapp.gunicorn_master import HearthArbiter  # noqa: E402

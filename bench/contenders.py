@@ -15,7 +15,7 @@ import psutil
 from bench.accounting import family
 from bench.loads import Load
 from engine_proc.settings import DEMO_MODEL
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, until
 
 ENGINE_FLAGS = ["--enforce-eager"]

@@ -8,7 +8,7 @@ import sys
 
 from bench import report, results
 from bench.results import FILE, RESULTS, Results
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 DOCUMENT = PROJECT_ROOT / "docs" / "performance.md"
 PLOT = "![Throughput and front-end CPU by connections](../bench/results/bench.svg)"

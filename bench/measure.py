@@ -15,7 +15,7 @@ from bench.client import Client, Timings
 from bench.contenders import STOP_SECONDS, VLLM_ENVIRONMENT, Server
 from bench.loads import Load
 from bench.samples import Sample, percentile
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 
 def with_wrk(round_number: int, server: Server, load: Load) -> Sample:

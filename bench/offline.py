@@ -16,7 +16,7 @@ from bench.contenders import ENGINE_FLAGS
 from bench.loads import SUBJECTS, TOKENS
 from bench.results import RESULTS
 from bench.stopping import end_on_term
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 PROMPTS = 256
 LIMIT_SECONDS = 3600.0

@@ -14,7 +14,7 @@ import psutil
 from bench.rust_binary import vllm_release
 from bench.samples import Sample, Samples
 from bench.targets import Checks
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 RESULTS = PROJECT_ROOT / "bench" / "results"
 FILE = "bench.json"

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from bench import wrk
 from bench.accounting import cpu_seconds
 from bench.loads import Load
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, until
 
 CONNECTIONS = 64

@@ -11,8 +11,8 @@ from engine_proc.curve import make_keys
 from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import read_settings_or_exit
 from engine_proc.supervisor import Supervisor
-from schemas.endpoint import EndpointError
-from schemas.log_lines import log_to_stderr
+from schemas.shared.endpoint import EndpointError
+from schemas.shared.log_lines import log_to_stderr
 
 DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* variables (docs/configuration.md)."
 

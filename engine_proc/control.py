@@ -14,8 +14,8 @@ from tqdm import tqdm
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
-from schemas.curve import ClientKeys
-from schemas.endpoint import PROJECT_ROOT, local_endpoint, make_run_dir
+from schemas.shared.curve import ClientKeys
+from schemas.shared.endpoint import PROJECT_ROOT, local_endpoint, make_run_dir
 
 ANSWER_SECONDS = 3.0
 STOP_SECONDS = 15.0

@@ -7,7 +7,7 @@ from pathlib import Path
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from schemas.curve import ENGINE, WEB, ZAP_DOMAIN, KeyPair, ServerKeys, write_pair
+from schemas.shared.curve import ENGINE, WEB, ZAP_DOMAIN, KeyPair, ServerKeys, write_pair
 
 log = logging.getLogger("hearth.curve")
 

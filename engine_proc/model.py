@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine_proc.fingerprint import fingerprint
 from engine_proc.server import Server
 from engine_proc.settings import Settings
-from schemas.log_lines import vllm_configuration
+from schemas.shared.log_lines import vllm_configuration
 
 if TYPE_CHECKING:
     from engine_proc.engine import Engine

@@ -24,9 +24,9 @@ from engine_proc.pulse import Pulse
 from engine_proc.router import Router
 from engine_proc.server import STOPPING, Server
 from engine_proc.settings import Settings, read_settings_or_exit
-from schemas.endpoint import EndpointError
 from schemas.errors import unavailable
-from schemas.log_lines import log_to_stderr
+from schemas.shared.endpoint import EndpointError
+from schemas.shared.log_lines import log_to_stderr
 
 if TYPE_CHECKING:
     from engine_proc.engine import Engine

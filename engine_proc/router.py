@@ -7,8 +7,8 @@ from collections.abc import Callable
 import zmq
 
 from engine_proc.curve import Doorkeeper
-from schemas.curve import ServerKeys
-from schemas.endpoint import EndpointError
+from schemas.shared.curve import ServerKeys
+from schemas.shared.endpoint import EndpointError
 
 log = logging.getLogger("hearth.router")
 

@@ -9,9 +9,9 @@ from environs import Env, validate
 
 from engine_proc.exits import EXIT_USAGE
 from engine_proc.processes import LOCK_FILE
-from schemas.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
-from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
-from schemas.log_lines import FORMATS
+from schemas.shared.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
+from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
+from schemas.shared.log_lines import FORMATS
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling takes longer than the demo model will ever save

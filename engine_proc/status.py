@@ -9,7 +9,7 @@ from engine_proc.figures import quantile
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
-from schemas.engine_status import describe
+from schemas.shared.engine_status import describe
 
 READY, NONE, LOADING = 0, 1, 3
 """Exit statuses."""

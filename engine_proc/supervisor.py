@@ -14,7 +14,7 @@ from engine_proc.exits import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.processes import lock_holder, take_lock
 from engine_proc.pulse import Stethoscope
 from engine_proc.settings import Settings
-from schemas.endpoint import PROJECT_ROOT, make_run_dir
+from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 
 log = logging.getLogger("hearth.supervisor")
 

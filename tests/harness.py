@@ -16,7 +16,7 @@ import psutil
 from openai import AsyncOpenAI, OpenAI
 
 from schemas import wire
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 LOAD_SECONDS = 240.0
 ASK_SECONDS = 60.0

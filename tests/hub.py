@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from werkzeug.exceptions import HTTPException
 from werkzeug.serving import make_server
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 NAME = "team/demo"
 COMMIT = "c0ffee" + 34 * "0"

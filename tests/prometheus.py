@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, until
 
 DEPLOY = PROJECT_ROOT / "deploy/prometheus"

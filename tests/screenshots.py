@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from playwright.sync_api import Browser, Page, expect
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.browser import PHONE, answered, ask, chromium, page_of
 from tests.harness import Hearth, endless, serving
 from tests.prometheus import Prometheus, scraping

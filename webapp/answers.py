@@ -11,8 +11,8 @@ from flask import Response, current_app, request
 from gevent import get_hub
 
 from schemas.errors import ApiError, invalid
-from schemas.fields import Request
-from schemas.replies import Shape
+from schemas.replies.shape import Shape
+from schemas.requests.generation import Request
 from schemas.wire import EXTENDED, Generate, Welcome
 from webapp import request_id, sse
 from webapp.auth import caller

@@ -5,12 +5,12 @@ from typing import Any
 
 from flask import Flask
 
-from schemas.chat import ChatCompletionSchema
-from schemas.completions import CompletionSchema
-from schemas.embeddings import EmbeddingSchema
-from schemas.plain import PlainSchema
-from schemas.responses import ResponseSchema
-from schemas.tokenization import DetokenizeSchema, TokenizeSchema
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.plain import PlainSchema
+from schemas.requests.responses import ResponseSchema
+from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
 from webapp import auth, errors, metrics, request_id, request_log
 from webapp.api_keys import read_by_others
 from webapp.conversations import Conversations

@@ -8,8 +8,8 @@ from flask import current_app, request
 from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 
-from schemas import body
 from schemas.errors import ApiError, invalid
+from schemas.requests import body
 from webapp.settings import Settings
 
 LARGE = 64 * 1024

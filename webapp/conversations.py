@@ -14,7 +14,7 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, unavailable
-from schemas.replies import Choice, encode_json
+from schemas.replies.shape import Choice, encode_json
 from webapp.settings import MIB, Settings
 from webapp.turns import Message, OpenTurn, StoredTurn, history, open_turn
 

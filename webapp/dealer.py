@@ -12,8 +12,8 @@ import zmq
 from gevent import get_hub
 from gevent.event import Event
 
-from schemas.curve import ClientKeys
-from schemas.endpoint import local_endpoint
+from schemas.shared.curve import ClientKeys
+from schemas.shared.endpoint import local_endpoint
 
 READ_AT_ONCE = 64
 """Messages that are read before others have their turn."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from gevent.socket import socket as GeventSocket
 
-from schemas.replies import Shape
+from schemas.replies.shape import Shape
 from schemas.wire import Delta
 
 AT_ONCE = 0.0

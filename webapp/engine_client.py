@@ -12,8 +12,8 @@ import msgspec
 from gevent.event import AsyncResult, Event
 
 from schemas import wire
-from schemas.curve import ClientKeys
 from schemas.errors import ApiError, invalid, unavailable
+from schemas.shared.curve import ClientKeys
 from webapp.dealer import READ_AT_ONCE, Dealer
 from webapp.recovery import Recovery
 from webapp.reply import Reply

@@ -14,7 +14,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
-from schemas.replies import encode_json
+from schemas.replies.shape import encode_json
 from webapp.gunicorn_response import HearthResponse
 
 IDLE_BEFORE_CLOSE = 6.0

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
 
-from schemas.replies import Shape
+from schemas.replies.shape import Shape
 from schemas.wire import Generate
 from webapp import metrics, request_id, traces
 from webapp.auth import key_name
@@ -94,7 +94,7 @@ class RequestLog:
 
 
 def _write(fields: Mapping[str, Any]) -> None:
-    """For people here; as JSON, the fields are the line's own (schemas/log_lines.py)."""
+    """For people here; as JSON, the fields are the line's own (schemas/shared/log_lines.py)."""
     words = [str(fields.get(name) or "-") for name in ("method", "path", "status", "id")]
     rest = {name: value for name, value in fields.items() if name not in _NAMELESS}
     if rest["request_id"] is None:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from environs import Env, EnvError, validate
 
-from schemas.curve import ClientKeys, read_client_keys
-from schemas.endpoint import DEFAULT_BIND, DEFAULT_RUN_DIR, check_endpoint, default_endpoint
-from schemas.fields import MAX_CHOICES
-from schemas.log_lines import FORMATS
+from schemas.requests.generation import MAX_CHOICES
+from schemas.shared.curve import ClientKeys, read_client_keys
+from schemas.shared.endpoint import DEFAULT_BIND, DEFAULT_RUN_DIR, check_endpoint, default_endpoint
+from schemas.shared.log_lines import FORMATS
 from webapp.api_keys import ApiKey, parse_keys, read_file
 
 MIB = 1024 * 1024

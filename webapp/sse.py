@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
-from schemas.replies import Shape
+from schemas.replies.shape import Shape
 from webapp.direct import DirectWriter
 from webapp.reply import HungUp, Reply
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.messages import assistant
+from schemas.replies.message import assistant_message
 
 Message = dict[str, Any]
 
@@ -60,7 +60,7 @@ class OpenTurn:
         if self.grows:
             messages = [*self.new[:-1], {**last, "content": _grown(last["content"], answer)}]
         else:
-            messages = [*self.new, assistant(answer, calls)]
+            messages = [*self.new, assistant_message(answer, calls)]
         return StoredTurn(messages, self.leading, self.continues)
 
 

@@ -10,7 +10,7 @@ from engine_proc.batch.progress import Tally
 from engine_proc.server import Server
 from schemas import wire
 from schemas.errors import ApiError
-from schemas.replies import Shape
+from schemas.replies.shape import Shape
 
 CLIENT = b"batch"
 DOUBT_SECONDS = 1.0

@@ -11,16 +11,16 @@ from typing import Any
 import msgspec
 
 from engine_proc.batch.files import MAX_LINE_BYTES, RESULT_ID_PREFIX, Done
-from schemas import body
-from schemas.chat import ChatCompletionSchema
-from schemas.chat_replies import ChatShape
-from schemas.completion_replies import CompletionShape
-from schemas.completions import CompletionSchema
 from schemas.errors import ApiError, invalid
-from schemas.fields import GenerationSchema, Request
-from schemas.messages import enforce
-from schemas.replies import Shape
-from schemas.tools import check_results
+from schemas.replies.chat import ChatShape
+from schemas.replies.completion import CompletionShape
+from schemas.replies.shape import Shape
+from schemas.requests import body
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.requests.generation import GenerationSchema, Request
+from schemas.requests.messages import enforce
+from schemas.requests.tools import check_results
 
 log = logging.getLogger("hearth.batch")
 

@@ -13,7 +13,7 @@ import psutil
 from engine_proc.doctor.finding import Finding, bad, note, ok
 from engine_proc.model import missing_model
 from engine_proc.settings import Settings
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 PYTHONS = (3, 11), (3, 13)
 GIB = 1024**3

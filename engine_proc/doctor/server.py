@@ -19,8 +19,8 @@ from engine_proc.doctor.finding import Finding, bad, note, ok
 from engine_proc.processes import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
-from schemas.endpoint import DEFAULT_BIND, PROJECT_ROOT
-from schemas.version import VERSION
+from schemas.shared.endpoint import DEFAULT_BIND, PROJECT_ROOT
+from schemas.shared.version import VERSION
 
 READS_SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
 INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_API_KEY"}

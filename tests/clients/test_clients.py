@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, serving
 
 HERE = Path(__file__).parent

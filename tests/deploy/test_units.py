@@ -7,7 +7,7 @@ from pathlib import Path
 
 from engine_proc import supervisor
 from engine_proc.settings import read_settings as engine_settings
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from webapp.settings import MIB, read_settings
 
 UNITS = PROJECT_ROOT / "deploy/systemd"

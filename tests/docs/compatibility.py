@@ -12,9 +12,9 @@ from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionReque
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 
-from schemas.chat import ChatCompletionSchema
-from schemas.completions import CompletionSchema
-from schemas.responses import ResponseSchema
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.requests.responses import ResponseSchema
 
 SAME, BETTER, DIFFERENT, NOT_YET, NEVER = "same", "better", "different", "not yet", "not planned"
 

@@ -1,7 +1,7 @@
 """docs/compatibility.md is what the schemas say today, and its endpoints are there."""
 
-from schemas.endpoint import PROJECT_ROOT
-from schemas.openapi_paths import PATHS
+from schemas.openapi.paths import PATHS
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.docs.compatibility import BETTER, DIFFERENT, ENDPOINTS, NOTES, SAME, document
 
 

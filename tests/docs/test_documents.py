@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine_proc.doctor.server import known_settings
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.readme import blocks
 
 README, CHINESE = PROJECT_ROOT / "README.md", PROJECT_ROOT / "README.zh-CN.md"

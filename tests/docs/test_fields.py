@@ -5,9 +5,9 @@ import re
 import pytest
 from marshmallow import Schema
 
-from schemas.chat import ChatCompletionSchema
-from schemas.completions import CompletionSchema
-from schemas.endpoint import PROJECT_ROOT
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.shared.endpoint import PROJECT_ROOT
 
 MARK = re.compile(r"pytest\.mark\.field\(([^)]*)\)")
 

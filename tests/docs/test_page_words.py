@@ -5,8 +5,8 @@ import re
 from html.parser import HTMLParser
 from itertools import count
 
-from schemas.endpoint import PROJECT_ROOT
-from schemas.openapi import document
+from schemas.openapi.document import document
+from schemas.shared.endpoint import PROJECT_ROOT
 
 PAGE = PROJECT_ROOT / "webapp/page"
 CHINESE = json.loads((PAGE / "zh.json").read_text())

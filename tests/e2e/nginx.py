@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import free_port, until
 
 SHIPPED = PROJECT_ROOT / "deploy/nginx"

@@ -8,7 +8,7 @@ from openapi_spec_validator import validate
 
 from tests.e2e.test_seed import seed
 from tests.harness import Hearth, chat_body
-from tests.schemas.test_openapi import check
+from tests.schemas.openapi.test_document import check
 
 MIB = 1024 * 1024
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import LOAD_SECONDS, Hearth, processes_of, until
 
 pytest_plugins = ["tests.e2e.precise"]

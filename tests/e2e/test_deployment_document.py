@@ -2,7 +2,7 @@
 
 import subprocess
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.e2e.activation import GUNICORN
 from tests.e2e.load import Load
 from tests.e2e.masters import SECONDS, master_of, replaceable

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from schemas import wire
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.browser import answered, ask, page_of
 from tests.e2e.mixture import Mixture
 from tests.harness import Hearth, chat_body, endless, processes_of, serving, until

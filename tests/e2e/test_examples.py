@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.e2e.test_seed import seed
 from tests.harness import Hearth
 

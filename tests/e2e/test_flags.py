@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.collector import Collector
 from tests.harness import Hearth, endless, serving, until
 

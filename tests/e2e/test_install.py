@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, until
 
 UNITS = ("hearth-engine.service", "hearth-web.service", "hearth-web.socket")

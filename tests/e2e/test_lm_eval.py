@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from engine_proc.settings import DEMO_MODEL
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 if TYPE_CHECKING:
     from tests.harness import Hearth

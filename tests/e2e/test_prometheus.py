@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, chat_body, until
 from tests.prometheus import DEPLOY, Prometheus, scraping
 from tests.readme import blocks

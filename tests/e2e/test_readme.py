@@ -10,7 +10,7 @@ import threading
 import time
 from pathlib import Path
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, until
 from tests.readme import blocks
 

@@ -16,7 +16,7 @@ import zmq
 from engine_proc.control import ask
 from engine_proc.curve import make_keys
 from schemas import wire
-from schemas.curve import ClientKeys, KeyPair, read_client_keys
+from schemas.shared.curve import ClientKeys, KeyPair, read_client_keys
 from tests.harness import Hearth, chat_body, free_port, until
 
 CHAT = "/v1/chat/completions"

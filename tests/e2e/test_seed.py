@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth
 
 SEED = PROJECT_ROOT / "tests" / "seed"

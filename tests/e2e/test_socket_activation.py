@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.e2e.activation import activated
 from tests.e2e.load import Load
 from tests.e2e.masters import master_of, replace_master, replaceable

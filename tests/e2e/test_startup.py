@@ -15,7 +15,7 @@ from engine_proc.control import ask
 from engine_proc.exits import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.processes import LOCK_FILE, lock_holder, take_lock
 from schemas import wire
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, processes_of, until
 from tests.hub import Hub
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, until
 
 MIB = 1024 * 1024

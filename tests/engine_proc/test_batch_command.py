@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from engine_proc.exits import EXIT_USAGE
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 GOOD = b'{"custom_id": "a", "method": "POST", "url": "/v1/completions", "body": {"prompt": "abc"}}\n'
 

@@ -7,9 +7,9 @@ import pytest
 
 from engine_proc.batch.files import MAX_LINE_BYTES, Done
 from engine_proc.batch.lines import Intake, Job
-from schemas import body
-from schemas.chat_replies import ChatShape
-from schemas.completion_replies import CompletionShape
+from schemas.replies.chat import ChatShape
+from schemas.replies.completion import CompletionShape
+from schemas.requests import body
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}

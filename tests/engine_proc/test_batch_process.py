@@ -20,7 +20,7 @@ from engine_proc.server import Server
 from engine_proc.settings import Settings
 from tests.engine_proc.helpers import eventually, on_a_loop, settings_in
 from tests.engine_proc.stand_ins import Engine, Output, Starter
-from tests.schemas.usage import usage
+from tests.schemas.requests.usage import usage
 
 
 class Model(Engine):

@@ -18,8 +18,8 @@ from engine_proc.control import ask
 from engine_proc.curve import make_keys
 from engine_proc.router import Router
 from schemas import wire
-from schemas.curve import ClientKeys, KeyPair, read_client_keys, read_server_keys, write_pair
-from schemas.endpoint import PROJECT_ROOT, EndpointError
+from schemas.shared.curve import ClientKeys, KeyPair, read_client_keys, read_server_keys, write_pair
+from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 from tests.harness import free_port
 

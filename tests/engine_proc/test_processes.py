@@ -13,7 +13,7 @@ import pytest
 
 from engine_proc import processes
 from engine_proc.processes import FIRST_NAP, YIELD_VARIABLE, lock_holder, take_lock, yield_by_sleeping
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.engine_proc.helpers import gone
 from tests.harness import until
 

@@ -16,7 +16,7 @@ import zmq
 
 from engine_proc import router as router_module
 from engine_proc.router import DRAIN_AT_ONCE, MAX_FRAMES, Router
-from schemas.endpoint import PROJECT_ROOT, EndpointError
+from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
 HOLDER = """

@@ -9,7 +9,7 @@ import pytest
 
 from engine_proc.exits import EXIT_USAGE
 from engine_proc.settings import DEMO_MODEL, read_settings
-from schemas.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT
+from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ import pytest
 from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.processes import lock_holder
 from engine_proc.supervisor import MAX_FAILED_LOADS
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.engine_proc.helpers import gone
 from tests.harness import until
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
-from schemas.chat import ChatCompletionSchema
-from schemas.completions import CompletionSchema
 from schemas.errors import ApiError
-from schemas.fields import GenerationSchema
-from schemas.plain import PlainSchema
-from schemas.responses import ResponseSchema
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.requests.generation import GenerationSchema
+from schemas.requests.plain import PlainSchema
+from schemas.requests.responses import ResponseSchema
 
 CHAT, COMPLETIONS, PLAIN, RESPONSES = "/v1/chat/completions", "/v1/completions", "/", "/v1/responses"
 SCHEMAS: dict[str, Schema] = {

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from schemas.openapi import document
+from schemas.openapi.document import document
 from tests.harness import Hearth
 
 CHEAP = ("max_tokens", "max_completion_tokens", "max_length", "n", "best_of")

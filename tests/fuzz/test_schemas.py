@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from schemas import body, wire
+from schemas import wire
 from schemas.errors import ApiError
+from schemas.requests import body
 from tests.fuzz.bodies import FIELDS, SCALARS, SCHEMAS, SEEDS
 
 texts = st.text(max_size=30) | st.sampled_from(["user", "assistant", "text", "content", "role", "type"])

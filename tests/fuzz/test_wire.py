@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from schemas import wire
 from tests.engine_proc.stand_ins import Room
 from tests.fake_engine import FakeEngine
-from tests.schemas.test_wire import TO_ENGINE, TO_WEB
+from tests.schemas.wire.test_wire import TO_ENGINE, TO_WEB
 from tests.webapp.asking import answer
 from webapp.engine_client import EngineClient
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 
 RUNS_CODE = {"pickle", "_pickle", "cPickle", "cloudpickle", "dill", "marshal", "shelve", "joblib", "yaml"}
 CALLS = {"recv_pyobj", "send_pyobj", "eval", "exec"}

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
-from tests.schemas.usage import usage
+from tests.schemas.requests.usage import usage
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp import sse

@@ -9,7 +9,7 @@ import pytest
 from gevent import socket as gsocket
 
 from schemas import wire
-from schemas.completion_replies import CompletionShape
+from schemas.replies.completion import CompletionShape
 from webapp import sse
 from webapp.direct import DirectWriter, chunked_connection
 from webapp.reply import Reply

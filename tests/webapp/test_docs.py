@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 
 from flask.testing import FlaskClient
 
-from schemas.endpoint import PROJECT_ROOT
-from schemas.openapi import document
-from schemas.reference import endpoints
+from schemas.openapi.document import document
+from schemas.openapi.reference import endpoints
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.webapp.conftest import MakeApp
 from webapp.api_keys import parse_keys
 

@@ -7,8 +7,8 @@ import pytest
 from flask.testing import FlaskClient
 from marshmallow import ValidationError
 
-from schemas.body import from_validation
 from schemas.errors import ApiError
+from schemas.requests.body import from_validation
 from tests.webapp.conftest import MakeApp
 
 

@@ -4,7 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from schemas import wire
-from schemas.version import VERSION
+from schemas.shared.version import VERSION
 from tests.fake_engine import FakeEngine, welcome
 
 MODEL = {

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 from schemas import wire
 from schemas.errors import context_length_exceeded
 from tests.fake_engine import FakeEngine
-from tests.schemas.test_openapi import check
+from tests.schemas.openapi.test_document import check
 from tests.webapp.conftest import MakeApp
 
 

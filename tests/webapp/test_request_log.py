@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from schemas.completion_replies import CompletionShape
-from schemas.log_lines import JsonLines
+from schemas.replies.completion import CompletionShape
+from schemas.shared.log_lines import JsonLines
 from schemas.wire import Delta, Generate
 from webapp.request_log import RequestLog
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from environs import EnvError
 
-from schemas.endpoint import DEFAULT_RUN_DIR, EndpointError
+from schemas.shared.endpoint import DEFAULT_RUN_DIR, EndpointError
 from webapp.api_keys import parse_keys
 from webapp.settings import read_settings
 
@@ -47,7 +47,7 @@ def with_env(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Any:
 )
 def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting: str, default: Any) -> None:
     # A check-out under a long path has no usable default endpoint; that is not what this test is about.
-    monkeypatch.setattr("schemas.endpoint._SUN_PATH_MAX", 4096)
+    monkeypatch.setattr("schemas.shared.endpoint._SUN_PATH_MAX", 4096)
 
     assert getattr(read_settings(), setting) == default
 
@@ -83,7 +83,7 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
 def test_each_variable_is_read(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str, setting: str, meaning: Any
 ) -> None:
-    monkeypatch.setattr("schemas.endpoint._SUN_PATH_MAX", 4096)
+    monkeypatch.setattr("schemas.shared.endpoint._SUN_PATH_MAX", 4096)
 
     assert getattr(with_env(monkeypatch, **{variable: value}), setting) == meaning
 

@@ -8,10 +8,10 @@ import gevent
 import pytest
 
 from schemas import wire
-from schemas.chat_replies import ChatShape
-from schemas.completion_replies import CompletionShape
 from schemas.errors import ApiError
-from schemas.replies import Shape
+from schemas.replies.chat import ChatShape
+from schemas.replies.completion import CompletionShape
+from schemas.replies.shape import Shape
 from webapp import sse
 from webapp.direct import DirectWriter
 from webapp.reply import Reply

@@ -2,11 +2,11 @@
 
 from flask import Blueprint, Response, current_app
 
-from schemas.chat_replies import ChatShape
-from schemas.fields import Request
-from schemas.messages import enforce
-from schemas.replies import Shape
-from schemas.tools import check_results
+from schemas.replies.chat import ChatShape
+from schemas.replies.shape import Shape
+from schemas.requests.generation import Request
+from schemas.requests.messages import enforce
+from schemas.requests.tools import check_results
 from webapp import body
 from webapp.answers import answer
 from webapp.auth import caller

@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, current_app
 
-from schemas.completion_replies import CompletionShape
+from schemas.replies.completion import CompletionShape
 from webapp import body
 from webapp.answers import answer
 

@@ -5,7 +5,7 @@ from functools import cache
 from flask import Blueprint, Response, render_template
 from markupsafe import Markup, escape
 
-from schemas.replies import encode_json
+from schemas.replies.shape import encode_json
 from webapp.routes.page import HEADERS
 
 blueprint = Blueprint("docs", __name__, template_folder="../templates")
@@ -23,15 +23,15 @@ def docs() -> Response:
 
 @cache
 def _json() -> bytes:
-    from schemas.openapi import document
+    from schemas.openapi.document import document
 
     return encode_json(document())
 
 
 @cache
 def _page() -> str:
-    from schemas.openapi import document
-    from schemas.reference import endpoints
+    from schemas.openapi.document import document
+    from schemas.openapi.reference import endpoints
 
     spec = document()
     return render_template("docs.html", info=spec["info"], endpoints=endpoints(spec))

@@ -4,8 +4,8 @@ from functools import partial
 
 from flask import Blueprint, Response, current_app
 
-from schemas.embeddings import EmbeddingShape
-from schemas.fields import Request
+from schemas.replies.embedding import EmbeddingShape
+from schemas.requests.generation import Request
 from webapp import body
 from webapp.answers import answer, renamed
 

@@ -5,7 +5,7 @@ from typing import Any
 from flask import Blueprint, current_app
 
 from schemas import wire
-from schemas.version import VERSION
+from schemas.shared.version import VERSION
 from webapp.engine_client import EngineClient
 
 blueprint = Blueprint("health", __name__)

@@ -4,9 +4,9 @@ from functools import partial
 
 from flask import Blueprint, Response, current_app
 
-from schemas.completion_replies import PlainShape
-from schemas.fields import Request
-from schemas.plain import ENGINE_NAMES
+from schemas.replies.plain import PlainShape
+from schemas.requests.generation import Request
+from schemas.requests.plain import ENGINE_NAMES
 from webapp import body
 from webapp.answers import answer, renamed
 

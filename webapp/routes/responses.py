@@ -7,11 +7,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from schemas.errors import ApiError, invalid
-from schemas.messages import assistant
-from schemas.replies import Choice, Shape
-from schemas.response_replies import ResponseShape
-from schemas.responses import ResponseRequest
-from schemas.tools import check_results
+from schemas.replies.message import assistant_message
+from schemas.replies.response import ResponseShape
+from schemas.replies.shape import Choice, Shape
+from schemas.requests.responses import ResponseRequest
+from schemas.requests.tools import check_results
 from webapp import body
 from webapp.answers import answer, renamed
 from webapp.auth import caller
@@ -48,7 +48,7 @@ def _create(wanted: ResponseRequest) -> Response:
         warning = None if keep_turn is None else keep_turn(choice)
         if not wanted.store:
             return warning
-        said = assistant("".join(choice.text), choice.tool_calls())
+        said = assistant_message("".join(choice.text), choice.tool_calls())
         return warning or responses.keep(scope, StoredResponse(reply.body(), wanted.items, [*messages, said]))
 
     make_shape = partial(ResponseShape, wanted.echoed, wanted.conversation)

@@ -7,8 +7,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app
 
 from schemas import wire
-from schemas.engine_status import describe
-from schemas.version import VERSION
+from schemas.shared.engine_status import describe
+from schemas.shared.version import VERSION
 from webapp import metrics
 from webapp.engine_client import EngineClient
 

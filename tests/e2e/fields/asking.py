@@ -5,7 +5,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from schemas.endpoint import PROJECT_ROOT
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"

@@ -1,0 +1,1 @@
+"""The OpenAPI document and the reference, both made from the schemas."""

@@ -1,0 +1,165 @@
+"""The OpenAPI 3.1 document, made from the marshmallow schemas."""
+
+import copy
+from typing import Any
+
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from marshmallow import fields, validate
+
+from schemas.openapi.operating import OPERATING
+from schemas.openapi.paths import PATHS, TAGS
+from schemas.openapi.replies import REPLIES
+from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
+from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
+from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.json_types import Bool, Int, Items, LogitBias, Number, Text
+from schemas.requests.messages import Content
+from schemas.requests.plain import PlainSchema, Turn
+from schemas.requests.response_items import Input
+from schemas.requests.responses import ConversationOf, FlatToolChoice, ResponseSchema
+from schemas.requests.structure import JsonSchema
+from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
+from schemas.requests.tools import CHOICES, JsonObject, ToolChoice
+from schemas.requests.vllm_fields import TOKEN_ID
+from schemas.shared.version import VERSION
+
+DESCRIPTION = (
+    "One large language model over an OpenAI-style HTTP API. A field that is null counts as left out; fields that are "
+    "not listed are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path but "
+    "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`) asks for `Authorization: Bearer "
+    "<key>`."
+)
+
+STRING = {"type": "string"}
+TOKEN_IDS = {"type": "array", "items": {"type": "integer", "minimum": TOKEN_ID.min, "maximum": TOKEN_ID.max}}
+TEXT_PART = {
+    "type": "object",
+    "required": ["type", "text"],
+    "properties": {"type": {"const": "text"}, "text": STRING},
+}
+BODIES = (
+    ChatCompletionSchema,
+    CompletionSchema,
+    PlainSchema,
+    EmbeddingSchema,
+    ResponseSchema,
+    TokenizeSchema,
+    DetokenizeSchema,
+)
+NAMED_TOOL = {
+    "type": "object",
+    "required": ["type", "function"],
+    "properties": {
+        "type": {"const": "function"},
+        "function": {"type": "object", "required": ["name"], "properties": {"name": STRING}},
+    },
+}
+TYPES: dict[type[fields.Field[Any]], str] = {Int: "integer", Number: "number", Bool: "boolean", Text: "string"}
+SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
+    Content: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": TEXT_PART}]},
+    ConversationId: {"anyOf": [{"type": "integer"}, {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID}]},
+    ConversationOf: {
+        "anyOf": [
+            {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID},
+            {"type": "object", "required": ["id"], "properties": {"id": STRING}},
+        ]
+    },
+    Input: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
+    FlatToolChoice: {
+        "anyOf": [
+            {**STRING, "enum": list(CHOICES)},
+            {
+                "type": "object",
+                "required": ["type", "name"],
+                "properties": {"type": {"const": "function"}, "name": STRING},
+            },
+        ]
+    },
+    JsonObject: {"type": "object"},
+    JsonSchema: {"anyOf": [{"type": "object"}, STRING]},
+    LogitBias: {
+        "type": "object",
+        "propertyNames": {"minLength": 1},
+        "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+    },
+    Prompt: {
+        "anyOf": [
+            STRING,
+            {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": STRING},
+            {**TOKEN_IDS, "minItems": 1},
+            {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {**TOKEN_IDS, "minItems": 1}},
+        ]
+    },
+    ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL]},
+    Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
+}
+"""The JSON of fields that are more than a type."""
+
+
+def document() -> dict[str, Any]:
+    """The whole OpenAPI document, as JSON values."""
+    plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
+    spec = APISpec(
+        title="Hearth",
+        version=VERSION,
+        openapi_version="3.1.0",
+        plugins=[plugin],
+        info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
+        servers=[{"url": "/"}],
+        security=[{"key": []}, {}],
+        tags=TAGS,
+    )
+    converter = plugin.converter
+    assert converter is not None
+    for field, type_ in TYPES.items():
+        converter.map_to_openapi_type(field, type_, None)  # type: ignore[no-untyped-call]
+    converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]
+    spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    for schema in BODIES:
+        spec.components.schema(_component_name(schema), schema=schema)
+    for name, component in (REPLIES | OPERATING).items():
+        spec.components.schema(name, component)
+    for path, operations in PATHS.items():
+        spec.path(path=path, operations=copy.deepcopy(operations))
+    whole: dict[str, Any] = _plain(spec.to_dict())
+    return whole
+
+
+def _component_name(schema: Any) -> str:
+    """`ChatCompletionSchema` is a request's body, the schemas within it are not."""
+    cls = schema if isinstance(schema, type) else type(schema)
+    name: str = cls.__name__.removesuffix("Schema")
+    return f"{name}Request" if cls in BODIES else name
+
+
+def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
+    """What apispec cannot know of our field types."""
+    shape = SHAPES.get(type(field))
+    if shape is not None:
+        ret.update(shape)
+    if isinstance(field, LogitBias):
+        ret["maxProperties"] = ret.pop("maxLength")
+    for validator in field.validators:
+        if isinstance(validator, validate.Range) and not validator.min_inclusive:
+            ret["exclusiveMinimum"] = ret.pop("minimum")
+    if isinstance(field, Items) and field.scalar:
+        array = {name: ret.pop(name) for name in ("items", "minItems", "maxItems") if name in ret}
+        ret.pop("type")
+        ret["anyOf"] = [array["items"], {"type": "array", **array}]
+    if field.allow_none:
+        if "anyOf" in ret:
+            ret["anyOf"] = [*(kind for kind in ret["anyOf"] if kind != {"type": "null"}), {"type": "null"}]
+        elif "type" in ret and "null" not in ret["type"]:
+            ret["type"] = [ret["type"], "null"]
+    return {}
+
+
+def _plain(value: Any) -> Any:
+    """apispec's ordered sets and dictionaries as JSON's own types."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(inner) for inner in value]
+    return value

@@ -1,0 +1,81 @@
+"""OpenAI's JSON of chat completions."""
+
+from typing import Any
+
+from schemas.replies.message import assistant_message
+from schemas.replies.shape import Choice, Shape, encode_json, prompt_scores
+from schemas.wire import Delta, TokenLogprob, ToolCall
+
+
+class ChatShape(Shape):
+    prefix = "chatcmpl"
+    object = "chat.completion"
+    chunk_object = "chat.completion.chunk"
+    opening = b',"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]'
+
+    def opening_chunks(self) -> bytes:
+        if not self.with_token_ids or not self.prompt_token_ids:
+            return super().opening_chunks()
+        ids = b',"prompt_token_ids":' + encode_json(self.prompt_token_ids[0])
+        return b"".join(
+            b"%b%d%b%b%b" % (self._head, index, self.opening, ids if index == 0 else b"", self._tail)
+            for index in range(len(self.choices))
+        )
+
+    def _text_chunk(self, index: int, text: bytes, logprobs: bytes) -> bytes:
+        return b'%b%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}]%b' % (
+            self._head,
+            index,
+            text,
+            logprobs,
+            self._tail,
+        )
+
+    def _finish_chunk(self, delta: Delta) -> bytes:
+        return b'%b%d,"delta":{},%b%b' % (self._head, delta.index, self._finish(delta), self._tail)
+
+    def _parsed_chunk(self, delta: Delta) -> bytes:
+        parts: dict[str, Any] = {"reasoning": delta.reasoning} if delta.reasoning else {}
+        if delta.tool_calls:
+            parts["tool_calls"] = [_call_delta(call) for call in delta.tool_calls]
+        return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":null}]%b' % (
+            self._head,
+            delta.index,
+            encode_json(parts),
+            self._tail,
+        )
+
+    def _content(self, choice: Choice) -> dict[str, Any]:
+        message = assistant_message("".join(choice.text), choice.tool_calls())
+        if choice.reasoning:
+            message["reasoning"] = "".join(choice.reasoning)
+        return {"message": message}
+
+    def _add_extras(self, body: dict[str, Any]) -> None:
+        if self.choices[0].prompt_logprobs is not None:
+            body["prompt_logprobs"] = prompt_scores(self.choices[0].prompt_logprobs)
+        if self.with_token_ids:
+            body["prompt_token_ids"] = self.prompt_token_ids[0] if self.prompt_token_ids else None
+
+    def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
+        return {
+            "content": [
+                {
+                    **_token(entry.text, entry.logprob),
+                    "top_logprobs": [_token(text, logprob) for text, _, logprob in entry.top],
+                }
+                for entry in entries
+            ]
+        }
+
+
+def _token(text: str, logprob: float | None) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+
+
+def _call_delta(call: ToolCall) -> dict[str, Any]:
+    """The first of a call has its id and name."""
+    if not call.id:
+        return {"index": call.index, "function": {"arguments": call.arguments}}
+    function = {"name": call.name, "arguments": call.arguments}
+    return {"index": call.index, "id": call.id, "type": "function", "function": function}

@@ -1,0 +1,52 @@
+"""OpenAI's JSON of text completions."""
+
+import itertools
+from typing import Any
+
+from schemas.replies.shape import Choice, Shape, length, prompt_scores
+from schemas.wire import Delta, TokenLogprob
+
+
+class CompletionShape(Shape):
+    prefix = "cmpl"
+    object = "text_completion"
+    chunk_object = "text_completion"
+
+    def _text_chunk(self, index: int, text: bytes, logprobs: bytes) -> bytes:
+        return b'%b%d,"text":%b,"logprobs":%b,"finish_reason":null}]%b' % (
+            self._head,
+            index,
+            text,
+            logprobs,
+            self._tail,
+        )
+
+    def _finish_chunk(self, delta: Delta) -> bytes:
+        return b'%b%d,"text":"",%b%b' % (self._head, delta.index, self._finish(delta), self._tail)
+
+    def _content(self, choice: Choice) -> dict[str, Any]:
+        return {"text": "".join(choice.text)}
+
+    def _add_extras(self, body: dict[str, Any]) -> None:
+        for index, choice in enumerate(self.choices):
+            if choice.prompt_logprobs is not None:
+                body["choices"][index]["prompt_logprobs"] = prompt_scores(choice.prompt_logprobs)
+            if self.with_token_ids and self.prompt_token_ids:
+                body["choices"][index]["prompt_token_ids"] = self.prompt_token_ids[index // self._n]
+
+    def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
+        lengths = [length(entry) for entry in entries]
+        return {
+            "tokens": [entry.text for entry in entries],
+            "token_logprobs": [entry.logprob for entry in entries],
+            "top_logprobs": [None if entry.logprob is None else _alternatives(entry) for entry in entries],
+            "text_offset": list(itertools.accumulate(lengths, initial=offset))[:-1],
+        }
+
+
+def _alternatives(entry: TokenLogprob) -> dict[str, float | None]:
+    """OpenAI's legacy shape: the alternatives, and the chosen token in any case. Of one text the likeliest stays."""
+    likeliest: dict[str, float | None] = {}
+    for text, _, logprob in (*entry.top, (entry.text, entry.id, entry.logprob)):
+        likeliest.setdefault(text, logprob)
+    return likeliest

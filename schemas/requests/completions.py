@@ -1,0 +1,98 @@
+"""`POST /v1/completions`: the request body."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
+
+from schemas.requests.generation import GenerationSchema
+from schemas.requests.json_types import Int, Text, optional
+from schemas.requests.vllm_fields import TOKEN_ID
+
+MAX_PROMPTS = 2048
+
+
+class Prompt(fields.Field[list[str | list[int]]]):
+    """A string, a list of strings, a list of token ids, or a list of such lists; loaded as a list of prompts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | list[int]]:
+        if isinstance(value, str):
+            return [value]
+        if not isinstance(value, list) or not value:
+            raise ValidationError("Expected a string, an array of strings, of token ids, or of arrays of token ids.")
+        if type(value[0]) is int:
+            return [self._token_ids(value)]
+        if len(value) > MAX_PROMPTS:
+            raise ValidationError(f"Expected at most {MAX_PROMPTS} prompts.")
+        kind = type(value[0])
+        if kind not in (str, list) or any(type(prompt) is not kind for prompt in value):
+            raise ValidationError("Expected all prompts to be strings, or all to be arrays of token ids.")
+        if kind is str:
+            return value
+        prompts: list[str | list[int]] = []
+        for index, prompt in enumerate(value):
+            try:
+                prompts.append(self._token_ids(prompt))
+            except ValidationError as error:
+                raise ValidationError({index: error.messages}) from None
+        return prompts
+
+    @staticmethod
+    def _token_ids(value: list[Any]) -> list[int]:
+        if not value:
+            raise ValidationError("Expected at least one token id.")
+        low, high = TOKEN_ID.min, TOKEN_ID.max
+        for index, token_id in enumerate(value):
+            if type(token_id) is not int or not low <= token_id <= high:
+                raise ValidationError({index: ["Expected a token id."]})
+        return value
+
+
+class CompletionSchema(GenerationSchema):
+    """A text completion's body."""
+
+    default_max_tokens = 16
+
+    prompt = Prompt(
+        required=True,
+        metadata={
+            "description": "A text, token ids, or an array of either. Choices are numbered prompt by prompt: choice "
+            "`p * n + i` is the i-th of prompt p.",
+            "x-range": f"1 to {MAX_PROMPTS} prompts; token ids of the vocabulary",
+        },
+    )
+    suffix = optional(
+        Text,
+        None,
+        "What follows the completion: a model that knows how fills the middle; else this is put after the text.",
+        otherwise="none",
+    )
+    logprobs = optional(
+        Int,
+        None,
+        "Return the log probability of each token, and of this many alternatives.",
+        otherwise="none are returned",
+        validate=validate.Range(0, 20),
+    )
+
+    max_tokens = optional(
+        Int,
+        None,
+        "Most tokens of one choice. More than the model's whole context is a 400. 0, allowed only with `echo`, scores "
+        "the prompt.",
+        otherwise="16",
+        validate=validate.Range(0, 2**31 - 1),
+    )
+
+    @validates_schema
+    def _check_max_tokens(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["max_tokens"] == 0 and not data["echo"]:
+            raise ValidationError("0 is allowed only with `echo`: true.", "max_tokens")
+        if data["max_tokens"] == 0 and data["use_beam_search"]:
+            raise ValidationError("0 leaves `use_beam_search` nothing to search.", "max_tokens")
+
+    def _logprobs(self, data: dict[str, Any]) -> int | None:
+        alternatives: int | None = data["logprobs"]
+        return alternatives
+
+    def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
+        return {"prompts": data["prompt"], "suffix": data["suffix"] or ""}

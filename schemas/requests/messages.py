@@ -1,0 +1,72 @@
+"""The messages of a chat: who may say what."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields, validate, validates_schema
+
+from schemas.requests.json_types import Items, Text
+from schemas.requests.tools import ToolCallSchema, WithoutNulls
+
+ROLES = ("system", "developer", "user", "assistant", "tool")
+
+
+class Content(fields.Field[Any]):
+    """A string, or a list of `{"type": "text", "text": ...}` parts."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list) or not value:
+            raise ValidationError("Expected a string or an array of text parts.")
+        return [self._part(index, part) for index, part in enumerate(value)]
+
+    @staticmethod
+    def _part(index: int, part: Any) -> dict[str, str]:
+        if not isinstance(part, dict):
+            raise ValidationError({index: ["Expected an object."]})
+        kind = part.get("type")
+        if kind != "text":
+            raise ValidationError({index: {"type": [f"This model reads text only, not {kind!r}."]}})
+        if not isinstance(part.get("text"), str):
+            raise ValidationError({index: {"text": ["Expected a string."]}})
+        return {"type": "text", "text": part["text"]}
+
+
+class MessageSchema(WithoutNulls):
+    role = Text(
+        required=True,
+        validate=validate.OneOf(ROLES, error="Expected one of system, developer, user, assistant, tool."),
+        metadata={"description": "Who speaks."},
+    )
+    content = Content(
+        load_default=None,
+        allow_none=True,
+        metadata={
+            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null, or left out, '
+            "only by an assistant that calls tools.",
+        },
+    )
+    reasoning = Text(metadata={"description": "What an assistant thought before it answered, as a reply gave it."})
+    name = Text(metadata={"description": "The speaker's name, for chat templates that use it."})
+    tool_calls = Items(fields.Nested(ToolCallSchema), metadata={"description": "The tools that an assistant called."})
+    tool_call_id = Text(metadata={"description": "The call that a message of role `tool` answers."})
+
+    @validates_schema
+    def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["content"] is None and not (data.get("role") == "assistant" and data.get("tool_calls")):
+            raise ValidationError("Expected a string or an array of text parts.", "content")
+
+
+def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:
+    """Add `instruction` to the system message, making one where there is none. The given list is not changed."""
+    if not instruction:
+        return messages
+    first = messages[0]
+    if first["role"] not in ("system", "developer"):
+        return [{"role": "system", "content": instruction}, *messages]
+    content = first["content"]
+    if isinstance(content, str):
+        content = f"{content}\n{instruction}"
+    else:
+        content = [*content, {"type": "text", "text": instruction}]
+    return [{**first, "content": content}, *messages[1:]]

@@ -1,0 +1,101 @@
+"""The items of the Responses API, and the messages of a chat that they stand for."""
+
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+from schemas.requests.messages import ROLES
+from schemas.requests.tools import Arguments
+
+Item = dict[str, Any]
+Message = dict[str, Any]
+
+TEXT_PARTS = ("input_text", "output_text", "text")
+
+
+class Input(fields.Field[list[Item]]):
+    """A text, which is a user's message, or a list of items."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item]:
+        if isinstance(value, str):
+            return [{"type": "message", "role": "user", "content": value}]
+        if not isinstance(value, list) or not value:
+            raise ValidationError("Expected a string or an array of items.")
+        return [_at(index, _item, item) for index, item in enumerate(value)]
+
+
+def messages_of(items: list[Item]) -> list[Message]:
+    """Calls that follow each other are one message. What the model thought is left out, as templates do."""
+    messages: list[Message] = []
+    for item in items:
+        match item["type"]:
+            case "message":
+                messages.append({"role": item["role"], "content": item["content"]})
+            case "function_call":
+                call = {
+                    "id": item["call_id"],
+                    "type": "function",
+                    "function": {"name": item["name"], "arguments": item["arguments"]},
+                }
+                if not messages or messages[-1]["role"] != "assistant":
+                    messages.append({"role": "assistant", "content": None})
+                messages[-1].setdefault("tool_calls", []).append(call)
+            case "function_call_output":
+                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]})
+    return messages
+
+
+def _at(place: Any, work: Any, value: Any) -> Any:
+    try:
+        return work(value)
+    except ValidationError as error:
+        raise ValidationError({place: error.messages}) from None
+
+
+def _item(item: Any) -> Item:
+    if not isinstance(item, dict):
+        raise ValidationError("Expected an object.")
+    match item.get("type", "message"):
+        case "message":
+            if item.get("role") not in ROLES[:4]:
+                raise ValidationError({"role": [f"Expected one of {', '.join(ROLES[:4])}."]})
+            return {"type": "message", "role": item["role"], "content": _at("content", _text, item.get("content"))}
+        case "function_call":
+            call = {name: _at(name, _string, item.get(name)) for name in ("call_id", "name")}
+            arguments = _at("arguments", Arguments().deserialize, item.get("arguments"))
+            return {"type": "function_call", **call, "arguments": arguments}
+        case "function_call_output":
+            return {
+                "type": "function_call_output",
+                "call_id": _at("call_id", _string, item.get("call_id")),
+                "output": _at("output", _text, item.get("output")),
+            }
+        case "reasoning":
+            return {"type": "reasoning"}
+        case other:
+            raise ValidationError({"type": [f"This server does not know items of type {other!r}."]})
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValidationError("Expected a string.")
+    return value
+
+
+def _text(content: Any) -> str:
+    """A text, or the texts of its parts."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        raise ValidationError("Expected a string or an array of text parts.")
+    return "".join(_at(index, _part, part) for index, part in enumerate(content))
+
+
+def _part(part: Any) -> str:
+    if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
+        kind = part.get("type") if isinstance(part, dict) else part
+        raise ValidationError({"type": [f"This model reads text only, not {kind!r}."]})
+    if not isinstance(part.get("text"), str):
+        raise ValidationError({"text": ["Expected a string."]})
+    text: str = part["text"]
+    return text

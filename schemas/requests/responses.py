@@ -1,0 +1,215 @@
+"""`POST /v1/responses`: the request body."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+
+from schemas import wire
+from schemas.requests.chat import EFFORTS, ConversationId, thinking
+from schemas.requests.generation import Request, SamplingSchema
+from schemas.requests.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.response_items import Input, Item, messages_of
+from schemas.requests.structure import FORMATS, NamedSchema, structure_of
+from schemas.requests.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
+
+MAX_METADATA = 16
+
+
+@dataclass(slots=True)
+class ResponseRequest:
+    """A valid request."""
+
+    request: Request
+    """Its messages are those of `items` alone."""
+    items: list[Item]
+    store: bool
+    previous: str | None
+    conversation: str | None
+    instructions: str | None
+    echoed: dict[str, Any] = field(default_factory=dict)
+    """What the reply repeats of the request."""
+
+
+class FunctionToolSchema(FunctionSchema, ToolKind):
+    """A tool, and its function, in one."""
+
+
+class FlatToolChoice(fields.Field[str | dict[str, Any]]):
+    """`none`, `auto`, `required`, or `{"type": "function", "name": ...}`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | dict[str, Any]:
+        if isinstance(value, str) and value in CHOICES:
+            return value
+        if isinstance(value, dict) and value.get("type") == "function" and isinstance(value.get("name"), str):
+            return {"type": "function", "name": value["name"]}
+        raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
+
+
+class TextFormatSchema(NamedSchema):
+    type = Text(
+        required=True,
+        validate=validate.OneOf(FORMATS, error=f"Expected one of {', '.join(FORMATS)}."),
+        metadata={"description": "`text` asks for nothing."},
+    )
+
+    @validates_schema
+    def _need_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("type") == "json_schema" and "schema" not in data:
+            raise ValidationError("Expected a JSON Schema.", "schema")
+
+
+class TextOptionsSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    format = fields.Nested(
+        TextFormatSchema, load_default=None, allow_none=True, metadata={"description": "What the text must be."}
+    )
+
+
+class ReasoningSchema(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+    effort = optional(
+        Text, None, "As `reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
+    )
+
+
+class ConversationOf(ConversationId):
+    """Its id, or an object with its `id`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return super()._deserialize(value.get("id") if isinstance(value, dict) else value, attr, data, **kwargs)
+
+
+class ResponseSchema(SamplingSchema):
+    """A response's body."""
+
+    model = optional(Text, "", "Any name is served, as in a chat completion.")
+    input = Input(
+        required=True,
+        metadata={"description": "A text, or items: messages, function calls and their outputs, reasoning."},
+    )
+    instructions = optional(Text, None, "A system message for this response alone.", otherwise="none")
+    max_output_tokens = optional(
+        Int,
+        None,
+        "Most tokens of the answer, with what the model thinks.",
+        otherwise="the rest of the context",
+        validate=validate.Range(1, 2**31 - 1),
+    )
+    tools = optional(
+        Items,
+        [],
+        "Functions that the model may ask the client to call.",
+        fields.Nested(FunctionToolSchema),
+        validate=validate.Length(max=MAX_TOOLS),
+    )
+    tool_choice = optional(
+        FlatToolChoice,
+        None,
+        'Whether the model calls a tool: `none`, `auto`, `required`, or `{"type": "function", "name": ...}`.',
+        otherwise="`auto` where there are `tools`",
+    )
+    parallel_tool_calls = optional(Bool, True, "false: at most one call.")
+    text = fields.Nested(
+        TextOptionsSchema,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "What the text must be.", "x-default": "any text"},
+    )
+    reasoning = fields.Nested(
+        ReasoningSchema,
+        load_default=None,
+        allow_none=True,
+        metadata={"description": "How long the model thinks.", "x-default": "the model's own"},
+    )
+    stream = optional(Bool, False, "Send the events of the Responses API as they come.")
+    store = optional(Bool, True, "Keep the response, so that it can be fetched, and gone on from.")
+    previous_response_id = optional(
+        Text, None, "A stored response, whose conversation comes before `input`.", otherwise="none"
+    )
+    conversation = optional(
+        ConversationOf,
+        None,
+        "As `conversation_id` of a chat completion: its id, or an object with its `id`. Not with "
+        "`previous_response_id`.",
+        otherwise="none",
+    )
+    metadata = optional(JsonObject, {}, "Given back with the response.", validate=validate.Length(max=MAX_METADATA))
+    user = optional(Text, "", "Who asks: goes to the server's log, cut after 64 characters.")
+    background = optional(Bool, False, "Only false: stream instead, which outlives restarts of the engine.")
+
+    @validates_schema
+    def _check(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data["previous_response_id"] is not None and data["conversation"] is not None:
+            raise ValidationError("Not together with `conversation`.", "previous_response_id")
+        if data["background"]:
+            raise ValidationError("This server answers while the client waits.", "background")
+        choice = data["tool_choice"]
+        check_choice(
+            [{"function": tool} for tool in data["tools"] or ()],
+            {"function": choice} if isinstance(choice, dict) else choice,
+        )
+
+    @post_load
+    def _make_request(self, data: dict[str, Any], **kwargs: Any) -> ResponseRequest:
+        self.fill_defaults(data)
+        format_ = (data["text"] or {}).get("format")
+        choice = data["tool_choice"] or ("auto" if data["tools"] else "none")
+        generate = wire.Generate(
+            id=0,
+            name="",
+            messages=messages_of(data["input"]),
+            stream=data["stream"],
+            user=data["user"],
+            tools=[_nested(tool) for tool in data["tools"]],
+            tool_choice=_nested(choice) if isinstance(choice, dict) else choice,
+            parallel_tool_calls=data["parallel_tool_calls"],
+            chat_template_kwargs=thinking((data["reasoning"] or {}).get("effort")),
+            sampling=wire.Sampling(
+                temperature=data["temperature"],
+                top_p=data["top_p"],
+                max_tokens=data["max_output_tokens"],
+                structure=_structure(format_),
+            ),
+        )
+        echoed = {name: data[name] for name in ECHOED}
+        return ResponseRequest(
+            request=Request(generate=generate, model=data["model"]),
+            items=data["input"],
+            store=data["store"],
+            previous=data["previous_response_id"],
+            conversation=data["conversation"],
+            instructions=data["instructions"],
+            echoed={**echoed, "tool_choice": choice, "text": data["text"] or {"format": {"type": "text"}}},
+        )
+
+
+ECHOED = (
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "reasoning",
+    "store",
+    "temperature",
+    "tools",
+    "top_p",
+    "user",
+)
+
+
+def _nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """A tool, or the choice of one, as chat completions have it."""
+    return {"type": "function", "function": {name: value for name, value in flat.items() if name != "type"}}
+
+
+def _structure(format_: dict[str, Any] | None) -> wire.Structure | None:
+    structure = structure_of(None, format_ and {**format_, "json_schema": format_})
+    if structure is not None:
+        structure.field = "text.format.schema" if structure.json is not None else "text.format"
+    return structure

@@ -1,0 +1,130 @@
+"""Tools that a model may call: how a request offers them, and how its messages tell of calls and their results."""
+
+from typing import Any
+
+import msgspec
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+
+from schemas.errors import ApiError, invalid
+from schemas.requests.json_types import Bool, Text
+
+MAX_TOOLS = 128
+CHOICES = ("none", "auto", "required")
+NAME = validate.Regexp(
+    r"[a-zA-Z0-9_-]{1,64}\Z", error="Expected 1 to 64 letters (of a to z), digits, underscores and dashes."
+)
+
+
+class JsonObject(fields.Field[dict[str, Any]]):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise ValidationError("Expected an object.")
+        return value
+
+
+class WithoutNulls(Schema):
+    """As clients send back what the SDK's `model_dump()` gave them; a chat template would stumble over them."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    @pre_load
+    def _leave_out_nulls(self, data: Any, **kwargs: Any) -> Any:
+        return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+
+class FunctionSchema(WithoutNulls):
+    name = Text(required=True, validate=NAME, metadata={"description": "How the model calls it."})
+    description = Text(metadata={"description": "What it does, and when it is the right one: for the model."})
+    parameters = JsonObject(metadata={"description": "A JSON Schema of its arguments, an object."})
+    strict = Bool(
+        metadata={"description": "Hold the arguments to the schema, where the model's tool parser can have that done."}
+    )
+
+
+class ToolKind(WithoutNulls):
+    type = Text(
+        required=True,
+        validate=validate.OneOf(["function"], error="Expected function: this server runs no tools of its own."),
+        metadata={"description": "What kind of tool."},
+    )
+
+
+class ToolSchema(ToolKind):
+    function = fields.Nested(FunctionSchema, required=True, metadata={"description": "The function."})
+
+
+class ToolChoice(fields.Field[str | dict[str, Any]]):
+    """`none`, `auto`, `required`, or `{"type": "function", "function": {"name": ...}}`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | dict[str, Any]:
+        if isinstance(value, str) and value in CHOICES:
+            return value
+        function = value.get("function") if isinstance(value, dict) and value.get("type") == "function" else None
+        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+            raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
+        return {"type": "function", "function": {"name": function["name"]}}
+
+
+class Arguments(Text):
+    """A JSON object, as text; or nothing at all, as some clients send for a call without arguments."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **kwargs) or "{}"
+        try:
+            arguments = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise ValidationError(f"Expected a JSON object, written as a string: {error}") from None
+        if not isinstance(arguments, dict):
+            raise ValidationError("Expected a JSON object, written as a string.")
+        return text
+
+
+class CalledFunctionSchema(WithoutNulls):
+    name = Text(required=True, validate=validate.Length(1, 256), metadata={"description": "The function's name."})
+    arguments = Arguments(required=True, metadata={"description": "A JSON object, written as a string."})
+
+
+class ToolCallSchema(WithoutNulls):
+    """One call in an assistant's message."""
+
+    id = Text(required=True, metadata={"description": "What the result names in `tool_call_id`."})
+    type = Text(
+        load_default="function",
+        validate=validate.OneOf(["function"], error="Expected function."),
+        metadata={"description": "What kind of tool."},
+    )
+    function = fields.Nested(CalledFunctionSchema, required=True, metadata={"description": "What was called."})
+
+
+def check_choice(tools: list[dict[str, Any]], choice: str | dict[str, Any] | None) -> None:
+    """Raises `ValidationError` for a name that two tools have, and for a choice of what is not there."""
+    names = [tool["function"]["name"] for tool in tools]
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            raise ValidationError({"tools": {index: {"function": {"name": [f"Another tool is named {name!r} too."]}}}})
+    if choice in (None, "none", "auto"):
+        return
+    if not tools:
+        raise ValidationError("Only allowed with `tools`.", "tool_choice")
+    if isinstance(choice, dict) and choice["function"]["name"] not in names:
+        raise ValidationError(f"There is no tool named {choice['function']['name']!r} in `tools`.", "tool_choice")
+
+
+def check_results(messages: list[dict[str, Any]], given: int) -> None:
+    """Each message of role `tool` must answer a call of the assistant's message before it. The last `given` messages
+    are the request's own. Raises `ApiError` (400).
+    """
+    calls: set[str] = set()
+    for index, message in enumerate(messages):
+        if message["role"] != "tool":
+            calls = {call["id"] for call in message.get("tool_calls", ())}
+        elif message.get("tool_call_id") not in calls:
+            own = index - (len(messages) - given)
+            field = f"messages[{own}].tool_call_id" if own >= 0 else "messages"
+            raise _answers_nothing(message.get("tool_call_id"), field)
+
+
+def _answers_nothing(call_id: str | None, field: str) -> ApiError:
+    what = "Expected the id of a call" if call_id is None else f"There is no call {call_id!r}"
+    return invalid(f"Invalid value for `{field}`: {what} in the assistant's message before it.", field)

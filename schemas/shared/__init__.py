@@ -1,0 +1,1 @@
+"""What both tiers know beside the messages: endpoints, keys, log lines, versions."""

@@ -1,0 +1,73 @@
+"""Where the two tiers meet: the run directory and the ZeroMQ endpoint, computed alike on both sides."""
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_RUN_DIR = PROJECT_ROOT / "run"
+DEFAULT_BIND = "127.0.0.1:6006"
+_SUN_PATH_MAX = 107  # bytes of sockaddr_un.sun_path on Linux, less the terminator
+
+
+class EndpointError(ValueError):
+    """The endpoint cannot be used; the message is for the operator."""
+
+
+def default_endpoint(run_dir: Path) -> str:
+    """The `ipc://` endpoint inside `run_dir`."""
+    return f"ipc://{run_dir}/engine.sock"
+
+
+def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
+    """Return `endpoint`, or raise `EndpointError` where it cannot work or, without `curve`, is open to strangers."""
+    url = urlsplit(endpoint)
+    if url.scheme == "ipc":
+        path = endpoint.removeprefix("ipc://")
+        if not path.startswith("/"):
+            raise EndpointError(f"{endpoint!r} must name an absolute path: in a directory of this user's own")
+        if len(os.fsencode(path)) > _SUN_PATH_MAX:
+            raise EndpointError(
+                f"the socket path {path!r} is longer than {_SUN_PATH_MAX} bytes: "
+                "set HEARTH_RUN_DIR to a shorter directory"
+            )
+        return endpoint
+    if url.scheme == "tcp":
+        if not curve and not _is_loopback(url.hostname or ""):
+            raise EndpointError(
+                f"{endpoint} is reachable from other hosts and not encrypted: use ipc:// or tcp://127.0.0.1, "
+                "or set HEARTH_CURVE_KEYS"
+            )
+        return endpoint
+    raise EndpointError(f"HEARTH_ENGINE_ENDPOINT must begin with ipc:// or tcp://, not {endpoint!r}")
+
+
+def local_endpoint(endpoint: str) -> str:
+    """Where to connect to, on the host that has bound `endpoint`: one cannot connect to all addresses."""
+    for anywhere, here in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104
+        if endpoint.startswith(f"tcp://{anywhere}:"):
+            return endpoint.replace(anywhere, here, 1)
+    return endpoint
+
+
+def make_run_dir(run_dir: Path) -> None:
+    """Create `run_dir` for this user alone. Raises `EndpointError` where it is somebody else's or not writable."""
+    try:
+        run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if run_dir.stat().st_uid != os.getuid():
+            raise EndpointError(f"{run_dir} belongs to another user: set HEARTH_RUN_DIR")
+        run_dir.chmod(0o700)
+        if not os.access(run_dir, os.W_OK | os.X_OK):
+            raise EndpointError(f"{run_dir} is not writable: set HEARTH_RUN_DIR")
+    except OSError as error:
+        raise EndpointError(f"{run_dir} cannot be used: {error.strerror}: set HEARTH_RUN_DIR") from error
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,14 @@
+"""Messages to bytes and back."""
+
+import msgspec
+
+from schemas.wire.generate import Generate
+from schemas.wire.to_engine import Abort, AskMetrics, AskStats, Drain, Hello, Ping
+from schemas.wire.to_web import Accepted, Deltas, Failed, Metrics, Pong, Refused, Stats, Welcome
+
+ToEngine = Hello | Ping | Generate | Abort | AskStats | AskMetrics | Drain
+ToWeb = Welcome | Pong | Stats | Metrics | Refused | Accepted | Failed | Deltas
+
+encode = msgspec.msgpack.Encoder().encode
+decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode
+decode_to_web = msgspec.msgpack.Decoder(ToWeb).decode
