@@ -23,10 +23,10 @@ sys.path.insert(0, str(ROOT))
 from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.shared.log_lines import formatter  # noqa: E402
-from webapp import metrics_files  # noqa: E402
-from webapp.gunicorn_logger import HearthLogger  # noqa: E402
-from webapp.gunicorn_master import HearthArbiter  # noqa: E402
-from webapp.gunicorn_worker import HearthWorker  # noqa: E402
+from webapp.observing import metrics_files  # noqa: E402
+from webapp.server.logger import HearthLogger  # noqa: E402
+from webapp.server.master import HearthArbiter  # noqa: E402
+from webapp.server.worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
 
 try:

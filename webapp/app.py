@@ -11,12 +11,13 @@ from schemas.requests.embeddings import EmbeddingSchema
 from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
-from webapp import auth, errors, metrics, request_id, request_log
 from webapp.api_keys import read_by_others
-from webapp.conversations import Conversations
-from webapp.engine_client import EngineClient
-from webapp.hangups import HangupWatch
-from webapp.responses import Responses
+from webapp.connection.hangups import HangupWatch
+from webapp.conversations.conversations import Conversations
+from webapp.conversations.stored_responses import Responses
+from webapp.engine.client import EngineClient
+from webapp.middleware import auth, errors, request_id
+from webapp.observing import metrics, request_log
 from webapp.routes import (
     chat,
     completions,

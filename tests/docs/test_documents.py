@@ -74,7 +74,7 @@ def test_the_architectures_picture_is_that_of_its_source_and_names_files_that_ex
     names = set(re.findall(r"\b(\w+\.py)\b", source))
     assert len(names) > 8
     for name in names:
-        assert list(PROJECT_ROOT.glob(f"*/{name}")), name
+        assert list(PROJECT_ROOT.glob(f"*/**/{name}")), name
 
 
 def test_every_make_target_says_what_it_does() -> None:

@@ -15,7 +15,7 @@ from tests.engine_proc.stand_ins import Room
 from tests.fake_engine import FakeEngine
 from tests.schemas.wire.test_wire import TO_ENGINE, TO_WEB
 from tests.webapp.asking import answer
-from webapp.engine_client import EngineClient
+from webapp.engine.client import EngineClient
 
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 TAGS = ["hello", "ping", "generate", "abort", "welcome", "pong", "refused", "accepted", "failed", "deltas", "x"]

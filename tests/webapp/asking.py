@@ -3,8 +3,8 @@
 from schemas import wire
 from tests.fake_engine import FakeEngine
 from tests.webapp.conftest import wait_until
-from webapp.engine_client import EngineClient
-from webapp.reply import Reply
+from webapp.engine.client import EngineClient
+from webapp.engine.reply import Reply
 
 
 def ask(client: EngineClient) -> Reply:

@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from gevent.pool import Group
 
 from tests.fake_engine import FakeEngine
-from webapp import engine_client
 from webapp.app import create_app
-from webapp.engine_client import EngineClient
+from webapp.engine import client as engine_client
+from webapp.engine.client import EngineClient
 from webapp.settings import Settings
 
 MakeApp = Callable[..., Flask]

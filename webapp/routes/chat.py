@@ -7,17 +7,17 @@ from schemas.replies.shape import Shape
 from schemas.requests.generation import Request
 from schemas.requests.messages import enforce
 from schemas.requests.tools import check_results
-from webapp import body
-from webapp.answers import answer
-from webapp.auth import caller
-from webapp.conversations import Conversations
+from webapp.answering import request_body
+from webapp.answering.answer import answer
+from webapp.conversations.conversations import Conversations
+from webapp.middleware.auth import caller
 
 blueprint = Blueprint("chat", __name__)
 
 
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
-    wanted: Request = body.load(current_app.extensions["chat_schema"])
+    wanted: Request = request_body.load(current_app.extensions["chat_schema"])
     if wanted.conversation_id is not None:
         return _answer_in_conversation(wanted, wanted.conversation_id)
     messages = wanted.generate.messages or []

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Blueprint, current_app
 
 from schemas.errors import ApiError
-from webapp.auth import caller
-from webapp.conversations import Conversations
+from webapp.conversations.conversations import Conversations
+from webapp.middleware.auth import caller
 
 blueprint = Blueprint("conversations", __name__)
 

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, current_app
 
 from schemas.replies.embedding import EmbeddingShape
 from schemas.requests.generation import Request
-from webapp import body
-from webapp.answers import answer, renamed
+from webapp.answering import request_body
+from webapp.answering.answer import answer, renamed
 
 blueprint = Blueprint("embeddings", __name__)
 
@@ -15,6 +15,6 @@ blueprint = Blueprint("embeddings", __name__)
 @blueprint.post("/v1/embeddings")
 def create() -> Response:
     wanted: Request
-    wanted, in_base64 = body.load(current_app.extensions["embedding_schema"])
+    wanted, in_base64 = request_body.load(current_app.extensions["embedding_schema"])
     with renamed({"prompt": "input"}):
         return answer(wanted, partial(EmbeddingShape, in_base64))

@@ -6,7 +6,7 @@ from flask import Blueprint, current_app
 
 from schemas import wire
 from schemas.shared.version import VERSION
-from webapp.engine_client import EngineClient
+from webapp.engine.client import EngineClient
 
 blueprint = Blueprint("health", __name__)
 

@@ -5,8 +5,8 @@ from typing import Any
 from flask import Blueprint, current_app
 
 from schemas.wire import Welcome
-from webapp.answers import model_not_found
-from webapp.engine_client import EngineClient
+from webapp.answering.answer import model_not_found
+from webapp.engine.client import EngineClient
 
 blueprint = Blueprint("models", __name__)
 

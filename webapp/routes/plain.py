@@ -7,15 +7,15 @@ from flask import Blueprint, Response, current_app
 from schemas.replies.plain import PlainShape
 from schemas.requests.generation import Request
 from schemas.requests.plain import ENGINE_NAMES
-from webapp import body
-from webapp.answers import answer, renamed
+from webapp.answering import request_body
+from webapp.answering.answer import answer, renamed
 
 blueprint = Blueprint("plain", __name__)
 
 
 @blueprint.post("/")
 def create() -> Response:
-    wanted: Request = body.load(current_app.extensions["plain_schema"])
+    wanted: Request = request_body.load(current_app.extensions["plain_schema"])
     said = [message["content"] for message in wanted.generate.messages or []]
     with renamed(ENGINE_NAMES):
         return answer(wanted, partial(PlainShape, said))

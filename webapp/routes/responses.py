@@ -12,11 +12,11 @@ from schemas.replies.response import ResponseShape
 from schemas.replies.shape import Choice, Shape
 from schemas.requests.responses import ResponseRequest
 from schemas.requests.tools import check_results
-from webapp import body
-from webapp.answers import answer, renamed
-from webapp.auth import caller
-from webapp.conversations import Conversations
-from webapp.responses import Responses, StoredResponse
+from webapp.answering import request_body
+from webapp.answering.answer import answer, renamed
+from webapp.conversations.conversations import Conversations
+from webapp.conversations.stored_responses import Responses, StoredResponse
+from webapp.middleware.auth import caller
 
 blueprint = Blueprint("responses", __name__)
 
@@ -27,7 +27,7 @@ ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
 
 @blueprint.post("/v1/responses")
 def create() -> Response:
-    wanted: ResponseRequest = body.load(current_app.extensions["response_schema"])
+    wanted: ResponseRequest = request_body.load(current_app.extensions["response_schema"])
     with renamed(ENGINE_NAMES):
         return _create(wanted)
 

@@ -9,8 +9,8 @@ from flask import Blueprint, Response, current_app
 from schemas import wire
 from schemas.shared.engine_status import describe
 from schemas.shared.version import VERSION
-from webapp import metrics
-from webapp.engine_client import EngineClient
+from webapp.engine.client import EngineClient
+from webapp.observing import metrics
 
 blueprint = Blueprint("operate", __name__)
 

@@ -6,11 +6,11 @@ from flask import Blueprint, current_app
 
 from schemas import wire
 from schemas.errors import unavailable
-from webapp import body
-from webapp.answers import check_engine, renamed
-from webapp.auth import caller
-from webapp.engine_client import EngineClient
-from webapp.reply import Reply
+from webapp.answering import request_body
+from webapp.answering.answer import check_engine, renamed
+from webapp.engine.client import EngineClient
+from webapp.engine.reply import Reply
+from webapp.middleware.auth import caller
 
 blueprint = Blueprint("tokenization", __name__)
 
@@ -21,7 +21,7 @@ WAIT_SECONDS = 60.0
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
     welcome = _engine().require_ready()
-    reply, delta = _ask(body.load(current_app.extensions["tokenize_schema"]), welcome)
+    reply, delta = _ask(request_body.load(current_app.extensions["tokenize_schema"]), welcome)
     (ids,) = reply.prompt_token_ids
     return {
         "count": len(ids),
@@ -35,7 +35,7 @@ def tokenize() -> dict[str, Any]:
 def detokenize() -> dict[str, Any]:
     welcome = _engine().require_ready()
     with renamed({"prompt": "tokens"}):
-        _, delta = _ask(body.load(current_app.extensions["detokenize_schema"]), welcome)
+        _, delta = _ask(request_body.load(current_app.extensions["detokenize_schema"]), welcome)
     return {"prompt": delta.text}
 
 

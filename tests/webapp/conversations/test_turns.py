@@ -1,0 +1,175 @@
+"""Which of a request's messages are new to a conversation, and what is kept of its answer."""
+
+import time
+from typing import Any
+
+import pytest
+
+from webapp.conversations.turns import Message, StoredTurn, history, open_turn
+
+PARTS = [{"type": "text", "text": "My name "}, {"type": "text", "text": "is Ada."}]
+
+
+def user(content: Any) -> Message:
+    return {"role": "user", "content": content}
+
+
+def assistant(content: Any) -> Message:
+    return {"role": "assistant", "content": content}
+
+
+def system(content: str) -> Message:
+    return {"role": "system", "content": content}
+
+
+BE_BRIEF, BE_KIND = system("Be brief."), system("Be kind.")
+FIRST = [user("Hi."), assistant("Hello!")]
+CUT = [user("Tell a story."), assistant("Once upon")]
+
+
+class Talk:
+    """A conversation whose turns follow each other."""
+
+    def __init__(self) -> None:
+        self.turns: list[StoredTurn] = []
+
+    def say(self, *given: Message, answer: str, continuing: bool = False, echo: bool = False) -> list[Message]:
+        """Returns what the model sees."""
+        turn = open_turn(history(self.turns), list(given), continuing=continuing)
+        self.turns.append(turn.ended(answer, echo=echo))
+        return turn.messages
+
+    @property
+    def kept(self) -> list[Message]:
+        return history(self.turns)
+
+
+@pytest.fixture
+def talk() -> Talk:
+    return Talk()
+
+
+def test_new_messages_follow_the_stored_ones(talk: Talk) -> None:
+    assert talk.say(user("Hi."), answer="Hello!") == [user("Hi.")]
+    assert talk.say(user("Who?"), answer="Me.") == [*FIRST, user("Who?")]
+    assert talk.kept == [*FIRST, user("Who?"), assistant("Me.")]
+
+
+def test_who_says_the_same_twice_has_said_it_twice(talk: Talk) -> None:
+    talk.say(user("Hi."), answer="Hello!")
+    talk.say(user("Hi."), answer="Hello again!")
+    assert talk.kept == [*FIRST, user("Hi."), assistant("Hello again!")]
+
+
+@pytest.mark.parametrize(
+    "sent_back", [assistant("Hello!"), assistant("Hello!\n"), assistant([{"type": "text", "text": "Hello!"}])]
+)
+def test_a_client_that_sends_the_whole_conversation_doubles_nothing(talk: Talk, sent_back: Message) -> None:
+    talk.say(BE_BRIEF, user("Hi."), answer="Hello!")
+    seen = talk.say(BE_BRIEF, user("Hi."), sent_back, user("Who?"), answer="Me.")
+    assert seen == [BE_BRIEF, *FIRST, user("Who?")]
+    assert talk.kept == [*seen, assistant("Me.")]
+
+
+def test_a_client_that_sends_the_last_part_doubles_nothing(talk: Talk) -> None:
+    for number in range(3):
+        talk.say(user(f"{number}?"), answer=f"{number}.")
+    for sent_back in ([assistant("2.")], [user("2?"), assistant("2.")], [assistant("1."), user("2?"), assistant("2.")]):
+        assert open_turn(talk.kept, [*sent_back, user("3?")], continuing=False).new == [user("3?")]
+    for other in ([assistant("1.")], [user("1?"), assistant("1.")], [user("1?"), assistant("2.")]):
+        assert open_turn(talk.kept, [*other, user("3?")], continuing=False).new == [*other, user("3?")]
+
+
+def test_a_conversation_of_many_equal_messages_is_compared_quickly() -> None:
+    stored = [user("a")] * 50_000
+    began = time.monotonic()
+    open_turn(stored, [*stored[:-1], assistant("b")], continuing=False)
+    assert time.monotonic() - began < 1
+
+
+def test_a_repeated_leading_message_is_not_doubled(talk: Talk) -> None:
+    talk.say(BE_BRIEF, user("Hi."), answer="Hello!")
+    assert talk.say(BE_BRIEF, user("Who?"), answer="Me.") == [BE_BRIEF, *FIRST, user("Who?")]
+    assert talk.turns[1].leading is None
+
+
+@pytest.mark.parametrize("leading", [BE_KIND, {"role": "developer", "content": "Be kind."}])
+def test_another_leading_message_takes_its_place_from_then_on(talk: Talk, leading: Message) -> None:
+    talk.say(BE_BRIEF, user("Hi."), answer="Hello!")
+    assert talk.say(leading, user("Who?"), answer="Me.")[0] == leading
+    assert talk.say(user("Why?"), answer="So.")[0] == leading
+    assert [message["role"] for message in talk.kept[1:]] == ["user", "assistant"] * 3
+
+
+def test_a_leading_message_may_come_later(talk: Talk) -> None:
+    talk.say(user("Hi."), answer="Hello!")
+    assert talk.say(BE_KIND, *FIRST, user("Who?"), answer="Me.") == [BE_KIND, *FIRST, user("Who?")]
+
+
+def test_a_system_message_in_the_middle_stays_there(talk: Talk) -> None:
+    talk.say(user("Hi."), answer="Hello!")
+    talk.say(*FIRST, BE_KIND, user("Who?"), answer="Me.")
+    assert talk.kept == [*FIRST, BE_KIND, user("Who?"), assistant("Me.")]
+
+
+def test_parts_and_tool_calls_are_kept_as_given(talk: Talk) -> None:
+    calls = {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "function": {"name": "f"}}]}
+    result = {"role": "tool", "content": "42", "tool_call_id": "1"}
+    talk.say(user(PARTS), calls, result, answer="It is 42.")
+    assert talk.kept == [user(PARTS), calls, result, assistant("It is 42.")]
+    assert talk.say(user(PARTS), calls, result, assistant("It is 42."), user("Sure?"), answer="Yes.")[4:] == [
+        user("Sure?")
+    ]
+
+
+@pytest.mark.parametrize(("echo", "answer"), [(False, " a time"), (True, "Once upon a time")])
+class TestContinuing:
+    WHOLE = [CUT[0], assistant("Once upon a time")]
+
+    def test_what_the_client_began(self, talk: Talk, echo: bool, answer: str) -> None:
+        assert talk.say(*CUT, answer=answer, continuing=True, echo=echo) == CUT
+        assert talk.kept == self.WHOLE
+
+    def test_what_is_stored_sent_alone(self, talk: Talk, echo: bool, answer: str) -> None:
+        talk.say(CUT[0], answer="Once upon")
+        assert talk.say(CUT[1], answer=answer, continuing=True, echo=echo) == CUT
+        assert talk.kept == self.WHOLE
+
+    def test_what_is_stored_sent_with_all_before(self, talk: Talk, echo: bool, answer: str) -> None:
+        talk.say(BE_BRIEF, CUT[0], answer="Once upon")
+        assert talk.say(*CUT, answer=answer, continuing=True, echo=echo) == [BE_BRIEF, *CUT]
+        assert talk.kept == [BE_BRIEF, *self.WHOLE]
+
+    def test_what_is_stored_with_a_new_leading_message_alone(self, talk: Talk, echo: bool, answer: str) -> None:
+        talk.say(CUT[0], answer="Once upon")
+        assert talk.say(BE_BRIEF, answer=answer, continuing=True, echo=echo) == [BE_BRIEF, *CUT]
+        assert talk.kept == [BE_BRIEF, *self.WHOLE]
+
+    def test_what_the_client_has_added_to(self, talk: Talk, echo: bool, answer: str) -> None:
+        talk.say(CUT[0], answer="Once")
+        assert talk.say(CUT[1], answer=answer, continuing=True, echo=echo) == CUT
+        assert talk.kept == self.WHOLE
+
+    def test_parts(self, talk: Talk, echo: bool, answer: str) -> None:
+        once = [{"type": "text", "text": "Once"}, {"type": "text", "text": " upon"}]
+        talk.say(CUT[0], assistant(once), answer=answer, continuing=True, echo=echo)
+        assert talk.kept[1] == assistant([once[0], {"type": "text", "text": " upon a time"}])
+
+    def test_a_second_question(self, talk: Talk, echo: bool, answer: str) -> None:
+        talk.say(user("Hi."), answer="Hello!")
+        assert talk.say(*CUT, answer=answer, continuing=True, echo=echo) == [*FIRST, *CUT]
+        assert talk.kept == [*FIRST, *self.WHOLE]
+
+
+def test_a_turn_that_ends_while_another_continues_is_not_lost(talk: Talk) -> None:
+    talk.say(CUT[0], answer="Once upon")
+    continued = open_turn(talk.kept, [CUT[1]], continuing=True)
+    talk.say(user("Hi."), answer="Hello!")
+    talk.turns.append(continued.ended(" a time", echo=False))
+    assert talk.kept == [*CUT, *FIRST, assistant("Once upon a time")]
+
+
+def test_echo_repeats_the_assistant_and_nobody_else(talk: Talk) -> None:
+    talk.say(user("Say ho."), assistant("ho"), answer="hoho", echo=True)
+    talk.say(user("ho"), answer="ho", echo=True)
+    assert [message["content"] for message in talk.kept] == ["Say ho.", "ho", "ho", "ho", "ho"]

@@ -1,0 +1,146 @@
+"""The web tier's half of the wire: what becomes of a request, whatever the engine says to it."""
+
+import gevent
+import pytest
+
+from schemas import wire
+from schemas.errors import ApiError
+from tests.fake_engine import FakeEngine
+from tests.webapp.asking import accepted, answer, ask, ask_and_hold, hold, never_accept, rest
+from tests.webapp.conftest import wait_until
+from webapp.engine.client import EngineClient
+from webapp.engine.reply import HungUp
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "PING_INTERVAL", 0.02)
+
+
+def test_a_request_is_answered(engine: FakeEngine, wire_client: EngineClient) -> None:
+    reply = ask(wire_client)
+    assert rest(reply) == "one two"
+    assert reply.prompt_tokens == 7
+    reply.close()
+
+    assert wire_client.live == {}
+    assert engine.heard(wire.Abort) == []
+
+
+def test_requests_have_ids_of_their_own_and_get_their_own_deltas(engine: FakeEngine, wire_client: EngineClient) -> None:
+    engine.on_generate = hold
+    first, second = ask(wire_client), ask(wire_client)
+    accepted(first), accepted(second)
+    ids = [reply.generate.id for reply in (first, second)]
+    engine.say(wire.Deltas(batch=[wire.Delta(id_, 0, f"for {id_}", [1], "stop") for id_ in reversed(ids)]))
+
+    assert len(set(ids)) == 2
+    assert [reply.deltas()[0].text for reply in (first, second)] == [f"for {id_}" for id_ in ids]
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"\xc1garbage", b"\x81\xa1t\xa2\xff\xfe", b"\x81\xa1t\xa6invent", b"\x91" * 5000, wire.encode(wire.Ping())],
+    ids=["nothing", "no msgpack", "no UTF-8", "an unknown tag", "a deep array", "of the other direction"],
+)
+def test_garbage_is_ignored_and_the_next_message_is_read(
+    engine: FakeEngine, wire_client: EngineClient, payload: bytes
+) -> None:
+    reply = ask_and_hold(engine, wire_client)
+    engine.say(payload)
+    engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "fine", [1], "stop")]))
+
+    assert rest(reply) == "fine"
+
+
+def test_what_belongs_to_no_request_is_ignored(engine: FakeEngine, wire_client: EngineClient) -> None:
+    reply = ask_and_hold(engine, wire_client)
+    engine.say(wire.Accepted(id=99, prompt_tokens=1))
+    engine.say(wire.Failed(id=99, status=500, message="no"))
+    engine.say(wire.Deltas(batch=[wire.Delta(99, 0, "x", [1]), wire.Delta(reply.generate.id, 0, "fine", [1], "stop")]))
+
+    assert rest(reply) == "fine"
+
+
+def test_a_refusal_is_raised_with_all_it_says(engine: FakeEngine, wire_client: EngineClient) -> None:
+    def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
+        engine.say(
+            wire.Failed(
+                id=generate.id,
+                status=429,
+                message="Full.",
+                type="rate_limit_error",
+                code="full",
+                param="n",
+                retry_after=3,
+            )
+        )
+
+    engine.on_generate = refuse
+    reply = ask(wire_client)
+    with pytest.raises(ApiError) as caught:
+        reply.wait(5)
+
+    error = caught.value
+    assert (error.status, error.message, error.type) == (429, "Full.", "rate_limit_error")
+    assert (error.code, error.param, error.retry_after) == ("full", "n", 3)
+    reply.close()
+    assert wire_client.live == {}
+    gevent.sleep(0.05)
+    assert engine.heard(wire.Abort) == []
+
+
+def test_a_failure_after_deltas_comes_after_them(engine: FakeEngine, wire_client: EngineClient) -> None:
+    reply = ask_and_hold(engine, wire_client)
+    engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "half", [1])]))
+    engine.say(wire.Failed(id=reply.generate.id, status=500, message="Broken.", type="server_error"))
+
+    assert [delta.text for delta in reply.deltas()] == ["half"]
+    with pytest.raises(ApiError, match="Broken"):
+        reply.deltas()
+
+
+def test_a_hang_up_before_the_acceptance_aborts(engine: FakeEngine, wire_client: EngineClient) -> None:
+    engine.on_generate = never_accept
+    reply = ask(wire_client)
+    gevent.spawn_later(0.02, reply.hang_up)
+
+    with pytest.raises(HungUp):
+        reply.wait(5)
+    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.generate.id])])
+    assert wire_client.live == {}
+
+
+def test_closing_twice_aborts_once(engine: FakeEngine, wire_client: EngineClient) -> None:
+    reply = ask_and_hold(engine, wire_client)
+    reply.close()
+    reply.close()
+
+    wait_until(lambda: engine.heard(wire.Abort))
+    gevent.sleep(0.05)
+    assert len(engine.heard(wire.Abort)) == 1
+
+
+def test_a_flood_that_nobody_reads_is_aborted(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.engine.reply.MAX_WAITING", 100)
+    reply = ask_and_hold(engine, wire_client)
+    for _ in range(50):
+        engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "x", [1])] * 10))
+
+    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.generate.id])])
+    assert wire_client.live == {}
+    assert len(reply.deltas()) == 100
+    with pytest.raises(ApiError) as caught:
+        reply.deltas()
+    assert caught.value.code == "slow_reader"
+
+
+def test_what_cannot_travel_is_refused_and_forgotten(engine: FakeEngine, wire_client: EngineClient) -> None:
+    with pytest.raises(ApiError) as caught:
+        wire_client.submit(wire.Generate(id=0, name="", messages=[{"role": "user", "content": "a", "x": 10**30}]))
+
+    assert caught.value.status == 400
+    assert wire_client.live == {}
+    assert answer(wire_client) == "one two"

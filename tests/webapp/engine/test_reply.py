@@ -1,0 +1,168 @@
+"""One live request: what comes in, in which order it goes out, and how it ends."""
+
+import gevent
+import pytest
+
+from schemas import wire
+from schemas.errors import ApiError, unavailable
+from webapp.engine import reply as reply_module
+from webapp.engine.reply import HungUp, Reply
+
+
+def delta(text: str, finish: str | None = None, index: int = 0) -> wire.Delta:
+    return wire.Delta(1, index, text, [1], finish)
+
+
+@pytest.fixture
+def released() -> list[Reply]:
+    """Every call of a reply's `release`."""
+    return []
+
+
+@pytest.fixture
+def reply(released: list[Reply]) -> Reply:
+    return Reply(wire.Generate(id=1, name="", messages=[]), released.append)
+
+
+def test_the_first_delta_ends_the_wait_and_is_still_there(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.wait, 60)
+    gevent.sleep(0)
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
+    gevent.sleep(0)
+    assert not waiting.ready(), "nobody is woken for an acceptance"
+
+    reply.put(delta("a"))
+    reply.deliver()
+    waiting.get(timeout=5)
+    assert reply.prompt_tokens == 7
+    assert [item.text for item in reply.deltas()] == ["a"]
+
+
+def test_silence_ends_the_wait_once_the_request_is_accepted(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.wait, 0.01)
+    gevent.sleep(0.05)
+    assert not waiting.ready(), "it may still be refused"
+
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
+    waiting.get(timeout=5)
+    assert reply.deltas(timeout=0) == []
+
+
+def test_a_refusal_is_raised_by_the_wait(reply: Reply) -> None:
+    reply.fail(ApiError(400, "Too long."))
+
+    with pytest.raises(ApiError, match="Too long"):
+        reply.wait(5)
+
+
+def test_of_two_acceptances_the_first_counts(reply: Reply) -> None:
+    reply.accept(wire.Accepted(id=1, prompt_tokens=7))
+    reply.accept(wire.Accepted(id=1, prompt_tokens=9))
+
+    assert reply.prompt_tokens == 7
+
+
+def test_all_waiting_deltas_come_at_once_and_in_order(reply: Reply) -> None:
+    reply.put(delta("a"))
+    reply.put(delta("b"))
+
+    assert [item.text for item in reply.deltas()] == ["a", "b"]
+
+
+def test_the_first_delta_is_waited_for(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.deltas)
+    gevent.sleep(0)
+    assert not waiting.ready()
+
+    reply.put(delta("a"))
+    reply.deliver()
+    assert [item.text for item in waiting.get(timeout=5)] == ["a"]
+
+
+def test_silence_gives_an_empty_list(reply: Reply) -> None:
+    assert reply.deltas(timeout=0.01) == []
+
+
+def test_what_was_taken_without_waiting_is_no_news_the_next_time(reply: Reply) -> None:
+    reply.put(delta("a"))
+    reply.deliver()
+    assert [item.text for item in reply.deltas()] == ["a"]
+
+    waiting = gevent.spawn(reply.deltas, 5)
+    gevent.sleep(0.01)
+    assert not waiting.ready(), "the wait ended though nothing had come"
+    reply.put(delta("b"))
+    reply.deliver()
+    assert [item.text for item in waiting.get(timeout=5)] == ["b"]
+
+
+def test_an_error_comes_after_the_deltas_before_it(reply: Reply) -> None:
+    reply.put(delta("a"))
+    reply.fail(ApiError(500, "Broken."))
+
+    assert [item.text for item in reply.deltas()] == ["a"]
+    with pytest.raises(ApiError, match="Broken"):
+        reply.deltas()
+
+
+def test_it_is_finished_when_every_choice_has_ended(released: list[Reply]) -> None:
+    reply = Reply(wire.Generate(id=1, name="", prompts=["a", "b"], n=1), released.append)
+    reply.put(delta("a", "stop", index=1))
+    reply.deltas()
+    assert not reply.finished
+
+    reply.put(delta("b", "length", index=0))
+    reply.deltas()
+    assert reply.finished
+
+
+def test_an_end_that_nobody_has_taken_is_no_end(reply: Reply) -> None:
+    reply.put(delta("a", "stop"))
+    assert not reply.finished
+
+
+def test_a_hang_up_wakes_and_releases(reply: Reply, released: list[Reply]) -> None:
+    for wait in (reply.wait, reply.deltas):
+        waiting = gevent.spawn(wait, 60)
+        gevent.sleep(0)
+        reply.hang_up()
+
+        with pytest.raises(HungUp):
+            waiting.get(timeout=5)
+    assert released[0] is reply
+
+
+def test_after_a_hang_up_no_wait_begins(reply: Reply) -> None:
+    reply.hang_up()
+
+    with pytest.raises(HungUp):
+        reply.deltas()
+
+
+def test_a_slow_reader_loses_the_request_and_not_the_memory(
+    reply: Reply, released: list[Reply], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_module, "MAX_WAITING", 3)
+    for text in "abc":
+        reply.put(delta(text))
+    assert released == []
+
+    reply.put(delta("d"))
+    assert released == [reply]
+    assert [item.text for item in reply.deltas()] == ["a", "b", "c"]
+    with pytest.raises(ApiError) as caught:
+        reply.deltas()
+    assert (caught.value.status, caught.value.code) == (503, "slow_reader")
+
+
+def test_a_full_queue_still_takes_an_error(
+    reply: Reply, released: list[Reply], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_module, "MAX_WAITING", 1)
+    reply.put(delta("a"))
+    reply.fail(unavailable("Gone.", "engine_gone"))
+
+    assert [item.text for item in reply.deltas()] == ["a"]
+    with pytest.raises(ApiError, match="Gone"):
+        reply.deltas()
+    assert released == []

@@ -1,0 +1,74 @@
+"""What leaves in which write."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn.config import Config
+
+from webapp.server.response import HearthResponse
+
+
+class Response:
+    """One that writes to nobody, and what it has written."""
+
+    def __init__(self, method: str = "POST", version: tuple[int, int] = (1, 1)) -> None:
+        self.writes: list[bytes] = []
+        request = SimpleNamespace(method=method, version=version, should_close=lambda: version == (1, 0))
+        self.response = HearthResponse(request, SimpleNamespace(sendall=self.writes.append), Config())
+
+    def send(self, *items: bytes, status: str = "200 OK", **headers: str) -> list[bytes]:
+        self.response.start_response(status, list(headers.items()))
+        for item in items:
+            self.response.write(item)
+        self.response.close()
+        return self.writes
+
+
+def test_a_whole_body_leaves_with_its_headers() -> None:
+    (only,) = Response().send(b'{"a":1}', **{"Content-Length": "7", "X-Request-ID": "one"})
+
+    head, body = only.split(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert b"\r\nX-Request-ID: one" in head
+    assert b"chunked" not in head
+    assert body == b'{"a":1}'
+
+
+def test_the_first_chunk_leaves_with_the_headers_and_each_other_by_itself() -> None:
+    first, *rest = Response().send(b"one", b"0123456789abcdef")
+
+    head, body = first.split(b"\r\n\r\n", 1)
+    assert b"\r\nTransfer-Encoding: chunked" in head
+    assert body == b"3\r\none\r\n"
+    assert rest == [b"10\r\n0123456789abcdef\r\n", b"0\r\n\r\n"]
+
+
+def test_an_old_client_gets_no_chunks() -> None:
+    first, second = Response(version=(1, 0)).send(b"one", b"two")
+
+    assert first.endswith(b"\r\nConnection: close\r\n\r\none")
+    assert second == b"two"
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "items"),
+    [("HEAD", "200 OK", [b"body"]), ("GET", "204 No Content", []), ("GET", "304 Not Modified", [b""])],
+)
+def test_headers_leave_where_no_body_may(method: str, status: str, items: list[Any]) -> None:
+    (only,) = Response(method).send(*items, status=status)
+
+    assert only.startswith(f"HTTP/1.1 {status}\r\n".encode())
+    assert only.endswith(b"\r\n\r\n")
+
+
+def test_an_empty_stream_has_headers_and_an_end() -> None:
+    assert [write[-7:] for write in Response().send()] == [b"ked\r\n\r\n", b"0\r\n\r\n"]
+
+
+def test_a_file_is_written_in_order() -> None:
+    response = Response()
+    response.response.start_response("200 OK", [("Content-Length", "4")])
+    response.response.write_file([b"fi", b"le"])
+
+    assert b"".join(response.writes).endswith(b"\r\n\r\nfile")

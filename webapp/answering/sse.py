@@ -1,0 +1,63 @@
+"""A reply as server-sent events: the hot path from the engine's deltas to the socket."""
+
+from collections.abc import Callable, Iterator
+
+from schemas.errors import ApiError
+from schemas.replies.shape import Shape
+from webapp.connection.chunk_writer import DirectWriter
+from webapp.engine.reply import HungUp, Reply
+
+OnComplete = Callable[[Shape], str | None]
+
+PING_SECONDS = 15.0
+"""A comment after this much silence keeps proxies from giving up."""
+PING = b": ping\n\n"
+HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+
+
+def events(
+    reply: Reply,
+    shape: Shape,
+    *,
+    include_usage: bool,
+    on_text: Callable[[], None],
+    direct: DirectWriter,
+    on_complete: OnComplete | None = None,
+) -> Iterator[bytes]:
+    """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
+
+    `on_complete` gets `shape`, whose first choice is kept for it, before the last write, and may return a warning for
+    the client. An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
+    After the first item, `direct` writes what it can in between.
+    """
+    opening = shape.opening_chunks()
+    patience = PING_SECONDS
+    try:
+        while not reply.finished:
+            deltas = reply.deltas(patience)
+            patience = PING_SECONDS
+            direct.flush()
+            if not deltas:
+                if direct.silence() < PING_SECONDS:
+                    patience = PING_SECONDS - direct.silence()
+                else:
+                    yield PING
+                continue
+            on_text()
+            chunks = b"".join([shape.chunk(delta) for delta in deltas])
+            if on_complete is not None:
+                for delta in deltas:
+                    if delta.index == 0:
+                        shape.choices[0].hear(delta)
+                if reply.finished:
+                    shape.warning = on_complete(shape)
+            if reply.finished:
+                chunks += shape.closing_chunks(include_usage=include_usage)
+            yield opening + chunks
+            opening = b""
+            reply.direct = direct
+    except ApiError as error:
+        direct.flush()
+        yield shape.error_chunk(error)
+    except HungUp:
+        pass

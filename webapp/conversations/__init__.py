@@ -1,0 +1,1 @@
+"""Conversations and responses that the server keeps."""

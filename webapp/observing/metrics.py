@@ -1,0 +1,76 @@
+"""What the web tier counts for Prometheus: together for all workers of a host, through files that they share.
+
+gunicorn.conf.py sets the directory (`PROMETHEUS_MULTIPROC_DIR`) in each worker. Without it a process counts for itself.
+"""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from flask import Flask, Response, request
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from schemas import wire
+from webapp.observing.metrics_files import DIRECTORY, locked
+
+values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master, which has no directory, may have imported it before
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+REQUESTS = Counter("hearth_http_requests", "Responses, by route and status.", ["path", "status"])
+LIVE = Gauge("hearth_requests_live", "Generations under way in web workers.", multiprocess_mode="livesum")
+DURATION = Histogram("hearth_request_duration_seconds", "Of whole generations.", ["path"], buckets=SECONDS)
+TTFT = Histogram("hearth_time_to_first_token_seconds", "Of streamed ones, in the web tier.", ["path"], buckets=SECONDS)
+PROMPT_TOKENS = Counter("hearth_prompt_tokens", "Of all prompts.", ["path"])
+COMPLETION_TOKENS = Counter("hearth_completion_tokens", "Of all answers, discarded candidates too.", ["path"])
+LOST = Counter("hearth_requests_stranded", "Requests that have lost their engine, and wait for the next.")
+
+
+def register(app: Flask) -> None:
+    @app.after_request
+    def count(response: Response) -> Response:
+        rule = request.url_rule.rule if request.url_rule is not None else "unknown"
+        REQUESTS.labels(rule, str(response.status_code)).inc()
+        return response
+
+
+def text(engine: Collector) -> bytes:
+    """All workers' figures, and those of `engine`, in Prometheus's text format."""
+    registry = CollectorRegistry()
+    registry.register(engine)
+    directory = os.environ.get(DIRECTORY)
+    if directory is None:
+        return generate_latest(_Ours()) + generate_latest(registry)
+    MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
+    with locked(Path(directory)):
+        return generate_latest(registry)
+
+
+class _Ours(Collector):
+    def collect(self) -> Iterable[Metric]:
+        return (metric for metric in REGISTRY.collect() if metric.name.startswith("hearth_"))
+
+
+class EngineFigures(Collector):
+    """The engine as a web worker knows it, whether it answers or not."""
+
+    def __init__(self, state: str, welcome: wire.Welcome | None, pulse: wire.Pong | None) -> None:
+        self._state, self._welcome, self._pulse = state, welcome, pulse
+
+    def collect(self) -> Iterable[Metric]:
+        state = GaugeMetricFamily("hearth_engine_state", "1 for the state that the engine is in.", labels=["state"])
+        for name in STATES:
+            state.add_metric([name], float(name == self._state))
+        yield state
+        if self._welcome is None or self._pulse is None:
+            return
+        yield CounterMetricFamily("hearth_engine_loads", "How often the model was loaded.", self._welcome.load_count)
+        yield GaugeMetricFamily("hearth_engine_start_time_seconds", "Of the model process.", self._welcome.started)
+        yield GaugeMetricFamily("hearth_engine_load_progress", "From 0 to 1.", self._pulse.load.progress)
+        yield GaugeMetricFamily("hearth_engine_requests_live", "Over all web workers and hosts.", self._pulse.live)
+
+
+STATES = ("ready", "loading", "restarting", "gone", "incompatible")

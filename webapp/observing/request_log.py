@@ -1,0 +1,117 @@
+"""One line for each generation, and for each request that came to none: who, what, how long, how many tokens.
+
+The same figures are the request's metrics and its trace.
+"""
+
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Flask, Response, g, has_request_context, request
+
+from schemas.replies.shape import Shape
+from schemas.wire import Generate
+from webapp.middleware import request_id
+from webapp.middleware.auth import key_name
+from webapp.observing import metrics, traces
+
+log = logging.getLogger("hearth.access")
+
+LEFT = 499
+"""nginx's word for a client that has gone."""
+
+
+def register(app: Flask) -> None:
+    @app.after_request
+    def write(response: Response) -> Response:
+        """Of what no `RequestLog` tells: refused bodies, wrong keys, unknown paths."""
+        if response.status_code >= 400 and "logged" not in g:
+            fields = {"method": request.method, "path": request.path, "status": response.status_code}
+            _write({**fields, "key": key_name(), "request_id": request_id.given() or None})
+        return response
+
+
+class RequestLog:
+    """Collects a generation's figures. `write` may be called more than once and writes once."""
+
+    def __init__(self, path: str, generate: Generate, shape: Shape | None = None) -> None:
+        self._path = path
+        self._generate = generate
+        self._key = key_name()
+        self._began = time.monotonic()
+        self._first_text: float | None = None
+        self._written = False
+        self.status = LEFT  # overwritten by whatever is sent
+        self.shape = shape
+        self.prompt_tokens = 0
+        self._span = traces.begin()
+        generate.trace = traces.parent(self._span)
+        metrics.LIVE.inc()
+        if has_request_context():
+            g.logged = True
+
+    def text(self) -> None:
+        """Text has come from the engine."""
+        if self._first_text is None:
+            self._first_text = time.monotonic() - self._began
+
+    def write(self) -> None:
+        if self._written:
+            return
+        self._written = True
+        seconds = time.monotonic() - self._began
+        fields = self._fields(seconds)
+        _write(fields)
+        traces.end(self._span, fields)
+        self._count(seconds)
+
+    def _fields(self, seconds: float) -> dict[str, Any]:
+        shape = self.shape
+        return {
+            "method": "POST",
+            "path": self._path,
+            "status": self.status,
+            "id": shape.id if shape else None,
+            "ttft": None if self._first_text is None else round(self._first_text, 4),
+            "total": round(seconds, 4),
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": shape.completion_tokens if shape else 0,
+            "finish": [choice.finish_reason or "none" for choice in shape.choices[:8]] if shape else [],
+            "model": shape.model if shape else None,
+            "key": self._key,
+            "request_id": self._generate.request_id or None,
+            "user": self._generate.user[:64],
+        }
+
+    def _count(self, seconds: float) -> None:
+        metrics.LIVE.dec()
+        metrics.DURATION.labels(self._path).observe(seconds)
+        if self._generate.stream and self._first_text is not None:
+            metrics.TTFT.labels(self._path).observe(self._first_text)
+        metrics.PROMPT_TOKENS.labels(self._path).inc(self.prompt_tokens)
+        if self.shape is not None:
+            metrics.COMPLETION_TOKENS.labels(self._path).inc(self.shape.completion_tokens)
+
+
+def _write(fields: Mapping[str, Any]) -> None:
+    """For people here; as JSON, the fields are the line's own (schemas/shared/log_lines.py)."""
+    words = [str(fields.get(name) or "-") for name in ("method", "path", "status", "id")]
+    rest = {name: value for name, value in fields.items() if name not in _NAMELESS}
+    if rest["request_id"] is None:
+        del rest["request_id"]
+    words += [f"{name}={_word(name, value)}" for name, value in rest.items()]
+    log.info("%s", " ".join(words), extra={"fields": fields})
+
+
+_NAMELESS = frozenset({"method", "path", "status", "id"})
+
+
+def _word(name: str, value: Any) -> str:
+    if name in ("ttft", "total"):
+        return "-" if value is None else f"{value:.3f}s"
+    if name == "finish":
+        return ",".join(value) or "none"
+    if name == "user":
+        return repr(value)
+    return "-" if value in (None, "") else str(value)
