@@ -20,7 +20,7 @@ LINE = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 
-from engine_proc.processes import LOCK_FILE, lock_holder  # noqa: E402
+from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.shared.log_lines import formatter  # noqa: E402
 from webapp.observing import metrics_files  # noqa: E402

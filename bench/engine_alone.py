@@ -12,19 +12,19 @@ import time
 from typing import Any
 
 from bench.loads import Load
-from engine_proc.model import set_vllm_environment
-from engine_proc.processes import die_with_parent
+from engine_proc.adapter.loading.children import die_with_parent
+from engine_proc.adapter.loading.environment import set_vllm_environment
 
 if __name__ in {"__main__", "__mp_main__"}:
     die_with_parent()  # vLLM's processes run this module again, and so they end with it
 
 
 async def main(flags: list[str], results: Any) -> None:
-    from engine_proc import engine as adapter
-    from engine_proc.rendering import Rendering
+    from engine_proc.adapter.loading import model
+    from engine_proc.adapter.rendering import Rendering
     from engine_proc.settings import DEMO_MODEL
 
-    engine = adapter.load(adapter.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage, share=None: None)
+    engine = model.load(model.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage, share=None: None)
     rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
     results.write("ready\n")
     results.flush()

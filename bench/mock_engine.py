@@ -14,8 +14,8 @@ import time
 import uuid
 from collections import defaultdict
 
-from engine_proc.processes import die_with_parent
-from engine_proc.router import Router
+from engine_proc.adapter.loading.children import die_with_parent
+from engine_proc.serving.router import Router
 from schemas import wire
 
 WORDS = [" the", " fire", " is", " lit", " and", " stays", " warm", "."]

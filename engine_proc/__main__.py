@@ -6,11 +6,11 @@ import signal
 import sys
 from pathlib import Path
 
-from engine_proc import control
-from engine_proc.curve import make_keys
-from engine_proc.exits import EXIT_USAGE
+from engine_proc.commands import control
+from engine_proc.commands.keys import make_keys
+from engine_proc.exit_status import EXIT_USAGE
+from engine_proc.process.supervisor import Supervisor
 from engine_proc.settings import read_settings_or_exit
-from engine_proc.supervisor import Supervisor
 from schemas.shared.endpoint import EndpointError
 from schemas.shared.log_lines import log_to_stderr
 
@@ -48,8 +48,8 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _complete(shell: str) -> int:
-    from engine_proc.completion import completion
-    from engine_proc.engine import make_parser
+    from engine_proc.adapter.loading.model import make_parser
+    from engine_proc.commands.completion import completion
 
     return completion(_parser(make_parser()), shell)
 
@@ -65,7 +65,7 @@ def main() -> int:
     if args.command == "completion":
         return _complete(args.shell)
     if args.command == "doctor":  # before the settings, which may be what is wrong
-        from engine_proc.doctor import doctor
+        from engine_proc.commands.doctor import doctor
 
         return doctor(as_json=args.json)
     if args.command == "keys":  # before the settings, which may name the keys that are to be made
@@ -81,7 +81,7 @@ def main() -> int:
             case "wait":
                 return control.wait(settings, args.seconds)
             case "status":
-                from engine_proc.status import status
+                from engine_proc.commands.status import status
 
                 return status(settings, as_json=args.json)
             case "drain":

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from environs import Env, validate
 
-from engine_proc.exits import EXIT_USAGE
-from engine_proc.processes import LOCK_FILE
+from engine_proc.exit_status import EXIT_USAGE
+from engine_proc.lock import LOCK_FILE
 from schemas.shared.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
 from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
 from schemas.shared.log_lines import FORMATS

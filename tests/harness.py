@@ -119,7 +119,7 @@ class Hearth:
     # ---- what the engine says ----------------------------------------------------------------------------------
 
     def ask(self, *messages: wire.Message) -> list[Any]:
-        from engine_proc.control import ask  # not at the top: web-tier tests must not import the engine
+        from engine_proc.commands.asking import ask  # not at the top: web-tier tests must not import the engine
 
         replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages, seconds=ASK_SECONDS)
         assert replies is not None, "the engine does not answer"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine_proc.batch.files import Results
 from engine_proc.batch.lines import Job, answered, refused
 from engine_proc.batch.progress import Tally
-from engine_proc.server import Server
+from engine_proc.serving.server import Server
 from schemas import wire
 from schemas.errors import ApiError
 from schemas.replies.shape import Shape

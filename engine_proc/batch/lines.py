@@ -56,7 +56,7 @@ class Intake:
         self._done = done
         self._seen: set[str] = set()
 
-    def take(self, number: int, raw: bytes) -> Job | bytes | None:
+    def accept(self, number: int, raw: bytes) -> Job | bytes | None:
         """The job of line `number`, or the result that refuses it, or None where its result is already there."""
         try:
             line = _parse(number, raw)

@@ -17,20 +17,22 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from engine_proc.admission import Admission
+from engine_proc.adapter.loading.children import die_with_parent
+from engine_proc.adapter.loading.environment import set_vllm_environment
 from engine_proc.batch.driver import Driver
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
 from engine_proc.batch.lines import Intake
 from engine_proc.batch.progress import Progress, Tally, say
-from engine_proc.exits import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.loading import LoadClock
-from engine_proc.model import load_and_attach, missing_model, set_vllm_environment
-from engine_proc.processes import die_with_parent
-from engine_proc.server import Server
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.model_files import missing_model
+from engine_proc.process.assembly import load_and_attach
+from engine_proc.serving.admission import Admission
+from engine_proc.serving.load_clock import LoadClock
+from engine_proc.serving.server import Server
 from engine_proc.settings import Settings, read_settings_or_exit
 
 if TYPE_CHECKING:
-    from engine_proc.engine import Engine
+    from engine_proc.adapter.engine import Engine
 
 if __name__ == "__mp_main__":
     die_with_parent()
@@ -191,7 +193,7 @@ class _Run:
         driver: Driver | None = None
         try:
             async for number, line in read_lines(source):
-                taken = intake.take(number, line)
+                taken = intake.accept(number, line)
                 if taken is None:
                     self.tally.skipped += 1
                 elif isinstance(taken, bytes):

@@ -65,7 +65,7 @@ class ResponseShape(Shape):
         choice = self.choices[delta.index]
         choice.tokens += len(delta.token_ids)
         choice.finish_reason = delta.finish_reason
-        self._note_cached(delta)
+        self._count_cached(delta)
         return self._take(delta)
 
     def closing_chunks(self, *, include_usage: bool) -> bytes:

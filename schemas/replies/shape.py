@@ -38,9 +38,9 @@ class Choice:
             self.logprobs += delta.logprobs
         if delta.finish_reason is not None:
             self.finish_reason, self.stop_reason = delta.finish_reason, delta.stop_reason
-        self.hear(delta)
+        self.add_content(delta)
 
-    def hear(self, delta: Delta) -> None:
+    def add_content(self, delta: Delta) -> None:
         """Keep what is said in it."""
         self.text.append(delta.text)
         if delta.reasoning:
@@ -121,9 +121,9 @@ class Shape:
     def add(self, delta: Delta) -> None:
         """To a reply that is not streamed."""
         self.choices[delta.index].add(delta)
-        self._note_cached(delta)
+        self._count_cached(delta)
 
-    def _note_cached(self, delta: Delta) -> None:
+    def _count_cached(self, delta: Delta) -> None:
         if delta.index % self._n == 0:  # what the further choices share with the first is no news
             self.cached_tokens += delta.cached_tokens
 
@@ -155,7 +155,7 @@ class Shape:
         choice = self.choices[delta.index]
         choice.tokens += len(delta.token_ids) + delta.discarded_tokens
         if delta.cached_tokens:
-            self._note_cached(delta)
+            self._count_cached(delta)
         if self._continuous_usage:
             self._tail = b',"usage":%b}\n\n' % encode_json(self.usage())
         events = b""

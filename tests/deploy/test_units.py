@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from engine_proc import supervisor
+from engine_proc.process import supervisor
 from engine_proc.settings import read_settings as engine_settings
 from schemas.shared.endpoint import PROJECT_ROOT
 from webapp.settings import MIB, read_settings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_proc.doctor.server import known_settings
+from engine_proc.commands.doctor.server import known_settings
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.readme import blocks
 
@@ -75,6 +75,12 @@ def test_the_architectures_picture_is_that_of_its_source_and_names_files_that_ex
     assert len(names) > 8
     for name in names:
         assert list(PROJECT_ROOT.glob(f"*/**/{name}")), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_are_named_by_their_path_exist(document: Path) -> None:
+    named = re.findall(r"`((?:webapp|engine_proc|schemas|tests|bench)/[\w./-]*)`", document.read_text())
+    assert [path for path in named if not (PROJECT_ROOT / path).exists()] == []
 
 
 def test_every_make_target_says_what_it_does() -> None:

@@ -49,7 +49,7 @@ def test_a_package_holds_hearth_its_units_and_its_user(package: Path) -> None:
         "wsgi.py",
         "gunicorn.conf.py",
         "webapp/page/chat.html",
-        "engine_proc/engine.py",
+        "engine_proc/adapter/engine.py",
         "requirements/cpu.txt",
     ):
         assert (package / "opt/hearth" / name).is_file()

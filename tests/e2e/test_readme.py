@@ -89,7 +89,7 @@ def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: 
 
 
 def test_the_engine_flags_that_are_shown_are_vllms() -> None:
-    from engine_proc.engine import make_parser, parse_args
+    from engine_proc.adapter.loading.model import make_parser, parse_args
 
     flags = shown("engine_proc serve").split("engine_proc serve ")[1].split()
     args = parse_args(["--model", "x", *flags])

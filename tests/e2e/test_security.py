@@ -13,8 +13,8 @@ import httpx
 import pytest
 import zmq
 
-from engine_proc.control import ask
-from engine_proc.curve import make_keys
+from engine_proc.commands.asking import ask
+from engine_proc.commands.keys import make_keys
 from schemas import wire
 from schemas.shared.curve import ClientKeys, KeyPair, read_client_keys
 from tests.harness import Hearth, chat_body, free_port, until

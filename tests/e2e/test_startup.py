@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from engine_proc.control import ask
-from engine_proc.exits import EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.processes import LOCK_FILE, lock_holder, take_lock
+from engine_proc.commands.asking import ask
+from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.lock import LOCK_FILE, lock_holder, take_lock
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, free_port, processes_of, until
@@ -116,7 +116,7 @@ def test_a_model_that_the_hub_does_not_have_is_not_asked_for_again(
 
 def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    load = [sys.executable, "-m", "engine_proc.model_process", "--model", "no/such-model"]
+    load = [sys.executable, "-m", "engine_proc.process.model_process", "--model", "no/such-model"]
     status, sentence = fail(load, tmp_path, MODEL="no/such-model")
     assert status == EXIT_LOAD_FAILED
     assert "hearth.model_process the model could not be loaded: " in sentence

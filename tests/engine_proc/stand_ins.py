@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from engine_proc.admission import Admission
-from engine_proc.choices import Choice
-from engine_proc.live import LiveRequest
-from engine_proc.loading import LoadClock
-from engine_proc.outputs import EngineGone
-from engine_proc.server import Server
+from engine_proc.adapter.outputs import EngineGone
+from engine_proc.answering.choices import Choice
+from engine_proc.answering.live import LiveRequest
+from engine_proc.serving.admission import Admission
+from engine_proc.serving.load_clock import LoadClock
+from engine_proc.serving.server import Server
 from schemas import wire
 from schemas.errors import invalid
 
@@ -86,7 +86,7 @@ class Start:
     prompt_token_ids: list[list[int]] = field(default_factory=list)
     sequences: list[tuple[Choice, Any, list[int]]] = field(default_factory=list)
     searches: list[Any] = field(default_factory=list)
-    told: list[wire.Delta] = field(default_factory=list)
+    deltas: list[wire.Delta] = field(default_factory=list)
 
 
 class Search:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine_proc.exits import EXIT_USAGE
+from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.settings import DEMO_MODEL, read_settings
 from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT
 

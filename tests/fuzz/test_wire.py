@@ -85,7 +85,7 @@ def test_no_bytes_raise_in_the_server(tmp_path: Path, attached: bool) -> None:
                 room.server.on_message(client, payload)
             await room.settle()
             for client, _ in messages:
-                room.server.forget(client, "the test ends")
+                room.server.abort_client(client, "the test ends")
             await room.settle()
             assert len(room.server.live) == 0
             assert room.server.live.sequences == 0

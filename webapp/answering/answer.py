@@ -16,7 +16,7 @@ from schemas.requests.generation import Request
 from schemas.wire import EXTENDED, Generate, Welcome
 from webapp.answering import sse
 from webapp.answering.sse import OnComplete
-from webapp.connection.chunk_writer import DirectWriter, chunked_connection
+from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
 from webapp.connection.hangups import HangupWatch, cut_off_when_stuck
 from webapp.engine.client import EngineClient
 from webapp.engine.reply import HungUp, Reply
@@ -90,7 +90,7 @@ def _stream(
         shape,
         include_usage=wanted.include_usage,
         on_text=record.text,
-        direct=DirectWriter(chunked_connection(request.environ) if on_complete is None else None, shape),
+        writer=ChunkWriter(chunked_connection(request.environ) if on_complete is None else None, shape),
         on_complete=on_complete,
     )
     return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)

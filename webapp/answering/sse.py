@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 from schemas.errors import ApiError
 from schemas.replies.shape import Shape
-from webapp.connection.chunk_writer import DirectWriter
+from webapp.connection.chunk_writer import ChunkWriter
 from webapp.engine.reply import HungUp, Reply
 
 OnComplete = Callable[[Shape], str | None]
@@ -21,14 +21,14 @@ def events(
     *,
     include_usage: bool,
     on_text: Callable[[], None],
-    direct: DirectWriter,
+    writer: ChunkWriter,
     on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
     """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
 
     `on_complete` gets `shape`, whose first choice is kept for it, before the last write, and may return a warning for
     the client. An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
-    After the first item, `direct` writes what it can in between.
+    After the first item, `writer` writes what it can in between.
     """
     opening = shape.opening_chunks()
     patience = PING_SECONDS
@@ -36,10 +36,10 @@ def events(
         while not reply.finished:
             deltas = reply.deltas(patience)
             patience = PING_SECONDS
-            direct.flush()
+            writer.flush()
             if not deltas:
-                if direct.silence() < PING_SECONDS:
-                    patience = PING_SECONDS - direct.silence()
+                if writer.silence() < PING_SECONDS:
+                    patience = PING_SECONDS - writer.silence()
                 else:
                     yield PING
                 continue
@@ -48,16 +48,16 @@ def events(
             if on_complete is not None:
                 for delta in deltas:
                     if delta.index == 0:
-                        shape.choices[0].hear(delta)
+                        shape.choices[0].add_content(delta)
                 if reply.finished:
                     shape.warning = on_complete(shape)
             if reply.finished:
                 chunks += shape.closing_chunks(include_usage=include_usage)
             yield opening + chunks
             opening = b""
-            reply.direct = direct
+            reply.writer = writer
     except ApiError as error:
-        direct.flush()
+        writer.flush()
         yield shape.error_chunk(error)
     except HungUp:
         pass

@@ -24,7 +24,7 @@ def chunked_connection(environ: dict[str, Any]) -> GeventSocket | None:
     return connection if type(connection) is GeventSocket and environ.get("SERVER_PROTOCOL") == "HTTP/1.1" else None
 
 
-class DirectWriter:
+class ChunkWriter:
     """Writes chunks of a body whose headers have left. Without a connection it is never ready."""
 
     def __init__(self, connection: GeventSocket | None, shape: Shape) -> None:

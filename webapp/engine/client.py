@@ -213,12 +213,12 @@ class EngineClient:
         self.welcome, self.load, self.refusal = welcome, welcome.load, None
         self._was_ready = self._was_ready or welcome.load.ready
         if self._dealer is not None:
-            self._dealer.together = wire.FRAMES in welcome.features
+            self._dealer.multipart = wire.FRAMES in welcome.features
         self._heard.set()
         if self._given_up:
             self._send(wire.encode(wire.Abort(ids=self._given_up)))
             self._given_up = []
-        self._take_up()
+        self._resume_waiting()
 
     def _hello(self) -> None:
         hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}")
@@ -250,11 +250,11 @@ class EngineClient:
             self.recovery.add(reply)
         self.live.clear()
 
-    def _take_up(self) -> None:
+    def _resume_waiting(self) -> None:
         """Send to the engine, if it is ready, what another one has left unfinished."""
         if self.welcome is None or not self.load.ready:
             return
-        for reply in self.recovery.take(self.welcome):
+        for reply in self.recovery.pop_resumable(self.welcome):
             payload = wire.encode(reply.resumption(next(self._ids)))
             self.live[reply.generate.id] = reply
             if not self._send(payload):

@@ -1,7 +1,7 @@
 """The DEALER socket of a web worker on gevent's loop: bytes in, bytes out.
 
 pyzmq's green sockets make a result and a timer for each wait, and ask for the socket's state after each message, which
-costs more than the messages do. As on the engine's side (engine_proc/router.py), zmq's file descriptor is
+costs more than the messages do. As on the engine's side (engine_proc/serving/router.py), zmq's file descriptor is
 edge-triggered, also by sends, so the state is looked at again after each.
 """
 
@@ -42,7 +42,7 @@ class Dealer:
         if keys:
             keys.set_on(socket)
         socket.connect(local_endpoint(endpoint))
-        self.together = False
+        self.multipart = False
         """The engine takes several payloads, a frame each, in one message."""
         self._socket = socket
         self._waiting: list[bytes] = []
@@ -69,7 +69,7 @@ class Dealer:
         payloads, self._waiting = self._waiting, []
         with contextlib.suppress(zmq.ZMQError):
             for number, payload in enumerate(payloads, 1):
-                self._socket.send(payload, _MORE if self.together and number < len(payloads) else _AT_ONCE)
+                self._socket.send(payload, _MORE if self.multipart and number < len(payloads) else _AT_ONCE)
         self._state()
 
     def _state(self) -> int:

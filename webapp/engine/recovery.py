@@ -44,7 +44,7 @@ class Recovery:
             message = f"The engine was lost, and none took its place within {self._seconds:.0f} s. Send it again."
             reply.fail(unavailable(message, "engine_gone", 30))
 
-    def take(self, welcome: Welcome) -> list[Reply]:
+    def pop_resumable(self, welcome: Welcome) -> list[Reply]:
         """All that wait, for this ready engine; those that it cannot go on with fail."""
         waiting, self._waiting = self._waiting, {}
         fit = []

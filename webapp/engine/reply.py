@@ -10,7 +10,7 @@ from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError
-from webapp.connection.chunk_writer import DirectWriter
+from webapp.connection.chunk_writer import ChunkWriter
 
 log = logging.getLogger("hearth.reply")
 
@@ -47,7 +47,7 @@ class Reply:
         self._event = Event()
         self._asleep = False
         """The request's greenlet waits for more."""
-        self.direct: DirectWriter | None = None
+        self.writer: ChunkWriter | None = None
         """Writes deltas, if it can, while the request's greenlet sleeps."""
         self._open_choices = generate.choices
         self._hung_up = False
@@ -146,16 +146,16 @@ class Reply:
 
     def deliver(self) -> None:
         """Have what waits written, or wake who writes it."""
-        direct = self.direct
-        if self._asleep and direct is not None and direct.ready and all(map(_is_text, self._waiting)):
+        writer = self.writer
+        if self._asleep and writer is not None and writer.ready and all(map(_is_text, self._waiting)):
             try:
-                direct.write(self._waiting)  # type: ignore[arg-type]
+                writer.write(self._waiting)  # type: ignore[arg-type]
             except Exception:  # whatever it is, it is raised again where it ends this request alone
                 log.exception("%s cannot be written", self.generate.log_name)
-                self.direct = None
+                self.writer = None
             else:
                 self._waiting = []
-                if direct.ready:
+                if writer.ready:
                     return
         self._event.set()
 

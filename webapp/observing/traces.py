@@ -1,6 +1,6 @@
 """OpenTelemetry spans, one a generation, where OpenTelemetry's own variables say where to send them.
 
-Without them nothing of it is imported. The engine's spans are the children of these (engine_proc/traces.py).
+Without them nothing of it is imported. The engine's spans are the children of these (engine_proc/adapter/observing).
 """
 
 import os

@@ -13,7 +13,7 @@ from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape
 from webapp.answering import sse
-from webapp.connection.chunk_writer import DirectWriter
+from webapp.connection.chunk_writer import ChunkWriter
 from webapp.engine.reply import Reply
 
 
@@ -28,7 +28,7 @@ def reply() -> Reply:
 
 def stream(reply: Reply, kind: type[Shape] = CompletionShape, *, usage: bool = False) -> Iterator[bytes]:
     shape = kind("fake", reply.generate.choices, with_logprobs=False, include_usage=usage)
-    return sse.events(reply, shape, include_usage=usage, on_text=lambda: None, direct=DirectWriter(None, shape))
+    return sse.events(reply, shape, include_usage=usage, on_text=lambda: None, writer=ChunkWriter(None, shape))
 
 
 def parse(writes: list[bytes]) -> list[Any]:
@@ -141,8 +141,8 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
     reply = Reply(wire.Generate(id=1, name="", messages=[], n=2, stream=True), lambda _: None)
     told: list[Shape] = []
     shape = ChatShape("fake", 2, with_logprobs=False, include_usage=False)
-    direct = DirectWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)
+    writer = ChunkWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, writer=writer, on_complete=told.append)
     for item in (delta("one "), delta("x", "stop", index=1)):
         reply.put(item)
     if writes == 2:
@@ -157,8 +157,8 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
 def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
     told: list[Shape] = []
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
-    direct = DirectWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, direct=direct, on_complete=told.append)
+    writer = ChunkWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, writer=writer, on_complete=told.append)
     reply.put(delta("one "))
     reply.fail(ApiError(503, "Gone."))
 
@@ -169,8 +169,8 @@ def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
 def test_each_text_is_told_to_the_log(reply: Reply) -> None:
     told: list[None] = []
     shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
-    direct = DirectWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: told.append(None), direct=direct)
+    writer = ChunkWriter(None, shape)
+    events = sse.events(reply, shape, include_usage=False, on_text=lambda: told.append(None), writer=writer)
     reply.put(delta("one "))
     next(events)
     assert len(told) == 1

@@ -11,7 +11,7 @@ from gevent import socket as gsocket
 from schemas import wire
 from schemas.replies.completion import CompletionShape
 from webapp.answering import sse
-from webapp.connection.chunk_writer import DirectWriter, chunked_connection
+from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
 from webapp.engine.reply import Reply
 
 
@@ -25,12 +25,12 @@ class Stream:
         self.server = gsocket.socket(fileno=server.detach())
         self.reply = Reply(wire.Generate(id=1, name="one", messages=[], stream=True), lambda _: None)
         self.shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
-        self.direct = DirectWriter(self.server, self.shape)
+        self.writer = ChunkWriter(self.server, self.shape)
         self.items: list[bytes] = []
         self.greenlet = gevent.spawn(self._write)
 
     def _write(self) -> None:
-        for item in sse.events(self.reply, self.shape, include_usage=False, on_text=lambda: None, direct=self.direct):
+        for item in sse.events(self.reply, self.shape, include_usage=False, on_text=lambda: None, writer=self.writer):
             self.items.append(item)
             self.server.sendall(b"%x\r\n%b\r\n" % (len(item), item))
         self.server.close()

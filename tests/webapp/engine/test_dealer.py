@@ -58,7 +58,7 @@ def test_without_a_peer_nothing_is_taken(tmp_path: Path) -> None:
 
 
 def test_what_is_sent_at_one_time_travels_together_where_the_peer_has_it_so(dealer: Dealer, peer: Peer) -> None:
-    dealer.together = True
+    dealer.multipart = True
     for payload in (b"a", b"b", b"c"):
         assert dealer.send(payload)
     assert peer.receive() == [b"a", b"b", b"c"]
@@ -71,7 +71,7 @@ def test_to_an_older_peer_each_goes_by_itself(dealer: Dealer, peer: Peer) -> Non
 
 
 def test_many_do_not_wait_for_the_last(dealer: Dealer, peer: Peer) -> None:
-    dealer.together = True
+    dealer.multipart = True
     for number in range(SEND_AT_ONCE + 1):
         assert dealer.send(b"%d" % number)
     assert len(peer.receive()) == SEND_AT_ONCE

@@ -1,0 +1,1 @@
+"""The one package that imports vLLM, torch and transformers; it knows no socket."""

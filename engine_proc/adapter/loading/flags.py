@@ -1,0 +1,86 @@
+"""Flags that `vllm serve` has beside the engine's own: the chat template, tool parsers, adapters."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from vllm.entrypoints.launchers.cli_args import BaseFrontendArgs, resolve_default_chat_template_kwargs
+from vllm.lora.request import LoRARequest
+from vllm.parser import ParserManager
+from vllm.parser.abstract_parser import Parser
+from vllm.renderers.chat_utils import load_chat_template
+from vllm.tool_parsers import ToolParserManager
+
+from engine_proc.adapter.rendering import Template
+
+# `--enable-auto-tool-choice` changes nothing, and is taken so that a command line of `vllm serve` is.
+FLAGS = (
+    "lora_modules",
+    "chat_template",
+    "chat_template_content_format",
+    "default_chat_template_kwargs",
+    "enable_auto_tool_choice",
+    "tool_call_parser",
+    "tool_parser_plugin",
+    "tool_strict_level",
+)
+
+LLAMA_CALLS = "<|python_tag|>"
+"""Llama models that have this token were trained to call tools; vLLM's parser for them needs it."""
+
+
+class ServingFlags(BaseFrontendArgs):  # type: ignore[misc]
+    """Of `vllm serve`, for the model's sake."""
+
+    @classmethod
+    def _customize_cli_kwargs(cls, frontend_kwargs: dict[str, Any]) -> dict[str, Any]:
+        kwargs = super()._customize_cli_kwargs(frontend_kwargs)
+        return {name: kwargs[name] for name in FLAGS}
+
+
+def template(args: argparse.Namespace) -> Template:
+    """Raises `ValueError` where `--chat-template` names a file that is not there."""
+    return Template(
+        load_chat_template(args.chat_template),
+        args.chat_template_content_format,
+        resolve_default_chat_template_kwargs(args),
+    )
+
+
+def adapters(args: argparse.Namespace) -> dict[str, LoRARequest]:
+    """By name."""
+    return {
+        module.name: LoRARequest(module.name, number, module.path)
+        for number, module in enumerate(args.lora_modules or (), start=1)
+    }
+
+
+def missing_adapter(args: argparse.Namespace) -> str | None:
+    """The sentence for the operator where an adapter's directory is not there."""
+    for module in args.lora_modules or ():
+        if module.path.startswith(("/", ".")) and not (Path(module.path) / "adapter_config.json").exists():
+            return f"--lora-modules {module.name}: there is no adapter in {module.path}"
+    return None
+
+
+def parser(args: argparse.Namespace, tokenizer: Any, config: Any) -> type[Parser] | None:
+    """What finds tool calls and reasoning in the model's words. `config`: vLLM's, of the loaded model.
+
+    Raises `TypeError`: there is no such parser, or it cannot be one for this tokenizer.
+    """
+    if args.tool_parser_plugin:
+        ToolParserManager.import_tool_parser(args.tool_parser_plugin)
+    kind = config.model_config.hf_config.model_type
+    tools = args.tool_call_parser
+    if tools is None and kind == "llama" and LLAMA_CALLS in tokenizer.get_vocab():
+        tools = "llama3_json"
+    found: type[Parser] | None = ParserManager.get_parser(
+        tool_parser_name=tools,
+        reasoning_parser_name=config.structured_outputs_config.reasoning_parser or None,
+        enable_auto_tools=True,
+        model_name=config.model_config.model,
+        is_harmony=kind == "gpt_oss",
+        tool_strict_level=args.tool_strict_level,
+        tokenizer=tokenizer,
+    )
+    return found

@@ -1,0 +1,184 @@
+"""Prompts to token ids, through vLLM's own renderer: the model's chat template and tokenizer."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from vllm.exceptions import VLLMClientError
+from vllm.inputs import EngineInput, TextPrompt, TokensPrompt
+from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
+
+from schemas.errors import context_length_exceeded, invalid
+from schemas.wire import Delta, Generate, Sampling, TokenLogprob
+
+INLINE_CHARS = 4000
+"""Texts up to this long are tokenised on the loop: well under a millisecond, less than a hop to a thread and back."""
+
+
+FILL_IN_THE_MIDDLE = (
+    ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, StarCoder's newer siblings
+    ("<fim_prefix>", "<fim_suffix>", "<fim_middle>"),  # StarCoder
+    ("▁<PRE>", "▁<SUF>", "▁<MID>"),  # Code Llama
+    ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek
+)
+"""Tokens that models were trained with to write what stands between a prefix and a suffix, in the order of use."""
+
+
+@dataclass(slots=True)
+class Template:
+    """What is used in place of the model's own, or in addition: `--chat-template` and its like."""
+
+    text: str | None = None
+    content_format: Any = "auto"
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Rendered:
+    """One prompt as the engine takes it, and the text that goes before and after its answers."""
+
+    input: EngineInput
+    echo: str = ""
+    ending: str = ""
+
+    @property
+    def tokens(self) -> int:
+        return len(self.input["prompt_token_ids"])
+
+
+class Rendering:
+    """Renders `Generate`s. Long texts are tokenised in a thread, so that the loop answers pings meanwhile."""
+
+    def __init__(
+        self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None
+    ) -> None:
+        """`template`: what vLLM's flags say of it."""
+        self._renderer = renderer
+        self._template = template or Template()
+        self._max_model_len = max_model_len
+        self._vocab_size = vocab_size
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise")
+        vocabulary = renderer.get_tokenizer().get_vocab()
+        triples = (triple for triple in FILL_IN_THE_MIDDLE if all(token in vocabulary for token in triple))
+        self._fill_in_the_middle = next(triples, None)
+        # No limit here: vLLM's own messages lack one of the two numbers that the client is owed.
+        self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
+        self._as_they_stand = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
+
+    async def render(self, request: Generate) -> list[Rendered]:
+        """One for each prompt (a chat is one prompt).
+
+        Raises `ApiError` (400): the template refuses the messages, or a prompt leaves no room in the context.
+        """
+        if request.messages is not None:
+            field, chars = "messages", sum(len(str(message.get("content"))) for message in request.messages)
+            if request.tools:
+                chars += len(str(request.tools))
+            work: Callable[[Generate], list[Rendered]] = self._chat
+        else:
+            field, chars = "prompt", sum(len(prompt) for prompt in request.prompts or ())
+            work = self._texts
+        try:
+            if chars <= INLINE_CHARS:
+                prompts = work(request)
+            else:
+                prompts = await asyncio.get_running_loop().run_in_executor(self._pool, work, request)
+        except (VLLMClientError, ValueError, TypeError) as error:
+            raise invalid(str(error), field) from error
+        if not prompts:
+            raise invalid("There is no prompt.", field)
+        for prompt in prompts:
+            if request.truncate_prompt_tokens is not None:
+                self._truncate(prompt, request)
+            if request.tokens_only:
+                continue
+            if prompt.tokens >= self._max_model_len:
+                raise context_length_exceeded(prompt.tokens, self._max_model_len, field)
+            if prompt.tokens == 0:
+                raise invalid("The prompt is empty: there is no token to begin from.", field)
+            if request.cache_salt:
+                prompt.input["cache_salt"] = request.cache_salt
+        return prompts
+
+    def _truncate(self, prompt: Rendered, request: Generate) -> None:
+        """Keep the last of its tokens."""
+        wanted = request.truncate_prompt_tokens or 0
+        if wanted < 0:
+            wanted = max(1, self._max_model_len - max(1, request.sampling.max_tokens or 1))
+        if prompt.tokens > wanted:
+            ids = prompt.input["prompt_token_ids"] = prompt.input["prompt_token_ids"][-wanted:]
+            if prompt.echo and request.messages is None:
+                prompt.echo = self._decode(ids, request.sampling)
+
+    def _chat(self, request: Generate) -> list[Rendered]:
+        calls = request.tools and request.tool_choice != "none"
+        template = ChatParams(
+            chat_template=self._template.text,
+            chat_template_content_format=self._template.content_format,
+            chat_template_kwargs={
+                **self._template.defaults,
+                **request.chat_template_kwargs,
+                **({"tools": request.tools} if calls else {}),
+                "add_generation_prompt": request.add_generation_prompt,
+                "continue_final_message": request.continue_final_message,
+            },
+        )
+        tokens = self._with_special_tokens if request.add_special_tokens else self._as_they_stand
+        _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
+        return [Rendered(prompt, _last_words(request) if request.echo else "")]
+
+    def _texts(self, request: Generate) -> list[Rendered]:
+        return [self._text(prompt, request) for prompt in request.prompts or ()]
+
+    def _text(self, prompt: str | list[int], request: Generate) -> Rendered:
+        fill = self._fill_in_the_middle if request.suffix else None
+        text = ""
+        if isinstance(prompt, str):
+            text = prompt
+        else:
+            self._check_vocabulary(prompt)
+            if fill or request.echo:
+                text = self._decode(prompt, request.sampling)
+        given: TextPrompt | TokensPrompt
+        if fill:
+            given = TextPrompt(prompt=f"{fill[0]}{text}{fill[1]}{request.suffix}{fill[2]}")
+        elif isinstance(prompt, str):
+            given = TextPrompt(prompt=text)
+        else:
+            given = TokensPrompt(prompt_token_ids=prompt)
+        plain = request.add_special_tokens is False
+        tokens = self._as_they_stand if plain else self._with_special_tokens
+        (rendered,) = self._renderer.render_cmpl([given], tokens)
+        return Rendered(rendered, text if request.echo else "", "" if fill else request.suffix)
+
+    def tokens_delta(self, prompt: Rendered, request: Generate) -> Delta:
+        """The answer to a request that only asks for its tokens."""
+        ids = prompt.input["prompt_token_ids"]
+        delta = Delta(request.id, 0, "", [], "stop")
+        tokenizer = self._renderer.get_tokenizer()
+        if request.tokens_only == "text":
+            delta.text = tokenizer.decode(ids)
+        elif request.tokens_only == "named":
+            names = tokenizer.convert_ids_to_tokens(ids)
+            delta.logprobs = [TokenLogprob(name, token_id, None) for name, token_id in zip(names, ids, strict=True)]
+        return delta
+
+    def _check_vocabulary(self, token_ids: list[int]) -> None:
+        highest = max(token_ids, default=0)
+        if highest >= self._vocab_size:
+            raise invalid(f"Token id {highest} is outside the vocabulary of {self._vocab_size} tokens.", "prompt")
+
+    def _decode(self, token_ids: list[int], sampling: Sampling) -> str:
+        text: str = self._renderer.get_tokenizer().decode(token_ids, skip_special_tokens=sampling.skip_special_tokens)
+        return text
+
+
+def _last_words(request: Generate) -> str:
+    """What a chat's `echo` repeats: the last message's content, where it is the assistant's."""
+    last = (request.messages or [{}])[-1]
+    content = last.get("content") or ""
+    if last.get("role") != "assistant":
+        return ""
+    return content if isinstance(content, str) else "".join(part["text"] for part in content)

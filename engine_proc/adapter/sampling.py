@@ -1,0 +1,193 @@
+"""The wire's `Sampling` to vLLM's `SamplingParams`: defaults, end tokens, and tokens given as text."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
+
+from engine_proc.adapter.beam_rules import BeamRules
+from engine_proc.adapter.parsing import Reading
+from engine_proc.adapter.sequences import SPACED, has_looped
+from engine_proc.adapter.structured import structured_outputs
+from schemas.errors import invalid
+from schemas.wire import Generate, Sampling
+
+
+@dataclass(slots=True)
+class SamplingRules:
+    """What the loaded model and the settings say about sampling."""
+
+    tokenizer: Any
+    vocab_size: int
+    max_model_len: int
+    defaults: dict[str, Any]
+    """Of the model's generation config."""
+    default_stop_ids: frozenset[int]
+    repetition: RepetitionDetectionParams
+
+    def params(
+        self, request: Generate, prompt_tokens: int, choice: int, reading: Reading | None = None
+    ) -> SamplingParams:
+        """For the `choice`-th answer to a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+        wanted = request.sampling
+        bias, allowed = self._logit_bias(wanted.logit_bias), self._white_list(wanted)
+        _refuse_emptied_white_list(allowed, bias)
+        # A contest among candidates is decided by their log probabilities.
+        scored = 0 if request.candidates > request.n and not wanted.use_beam_search else None
+        max_tokens = self._max_tokens(wanted.max_tokens, prompt_tokens)
+        if wanted.min_tokens > max_tokens:
+            raise invalid(f"There is room for {max_tokens} tokens only.", "min_tokens")
+        prompt_logprobs = wanted.logprobs if request.echo and request.prompts is not None else None
+        params = SamplingParams(
+            max_tokens=max_tokens,
+            min_tokens=wanted.min_tokens,
+            structured_outputs=structured_outputs(wanted.structure) if reading is None else reading.structure,
+            temperature=self._or_default(wanted.temperature, "temperature", 1.0),
+            top_p=self._or_default(wanted.top_p, "top_p", 1.0),
+            top_k=self._or_default(wanted.top_k, "top_k", 0),
+            min_p=self._or_default(wanted.min_p, "min_p", 0.0),
+            repetition_penalty=self._or_default(wanted.repetition_penalty, "repetition_penalty", 1.0),
+            presence_penalty=wanted.presence_penalty,
+            frequency_penalty=wanted.frequency_penalty,
+            # Each choice draws its own numbers; vLLM takes -1 for "no seed", so the sign goes.
+            seed=None if wanted.seed is None else (wanted.seed + choice) % 2**63,
+            stop=wanted.stop,
+            stop_token_ids=self._stop_ids(wanted),
+            include_stop_str_in_output=wanted.include_stop_str_in_output,
+            ignore_eos=wanted.ignore_eos,
+            skip_special_tokens=wanted.skip_special_tokens if reading is None else reading.skip_special_tokens,
+            spaces_between_special_tokens=wanted.spaces_between_special_tokens is not False,
+            extra_args={SPACED: True} if wanted.spaces_between_special_tokens else None,
+            logprobs=scored if wanted.logprobs is None else wanted.logprobs,
+            prompt_logprobs=prompt_logprobs if wanted.prompt_logprobs is None else wanted.prompt_logprobs,
+            logit_bias=bias or None,
+            allowed_token_ids=allowed or None,
+            repetition_detection=self.repetition if wanted.stop_on_repetition else None,
+            output_kind=RequestOutputKind.DELTA,
+            skip_clone=True,
+        )
+        if wanted.bad_words:
+            # Of `bad_words` itself vLLM makes these, but leaves a word after a space out where it has fewer tokens.
+            params._bad_words_token_ids = [ids for word in wanted.bad_words for ids in self._variants(word)]
+        return params
+
+    def beam_rules(self, request: Generate, prompt_tokens: int) -> BeamRules:
+        """For a beam search after a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+        wanted = request.sampling
+        whole = self.params(request, prompt_tokens, 0)
+        end_ids = set(self._stop_ids(wanted))
+        if not wanted.ignore_eos:
+            end_ids.add(self.tokenizer.eos_token_id)
+        rules = BeamRules(
+            width=request.candidates,
+            max_tokens=whole.max_tokens or 1,
+            length_penalty=wanted.length_penalty,
+            end_ids=frozenset(end_ids),
+            has_stop_strings=bool(wanted.stop),
+            vocab_size=self.vocab_size,
+            alternatives=wanted.logprobs,
+            first=whole,
+            step=whole,
+            bias=whole.logit_bias or {},
+            allowed=whole.allowed_token_ids or [],
+            repetition_penalty=whole.repetition_penalty,
+            presence_penalty=whole.presence_penalty,
+            frequency_penalty=whole.frequency_penalty,
+        )
+        if wanted.stop_on_repetition:
+            rules.has_looped = partial(has_looped, detection=self.repetition)
+        # All of them where they are changed: then a token from far down the list may come out on top.
+        logprobs = self.vocab_size if rules.adjusts else max(rules.per_beam, wanted.logprobs or 0)
+        rules.step = _one_token(logprobs, None)
+        # Once: vLLM computes a prompt that it scores anew, whatever its cache holds.
+        rules.first = _one_token(logprobs, whole.prompt_logprobs)
+        return rules
+
+    def _or_default(self, given: Any, name: str, otherwise: Any) -> Any:
+        return self.defaults.get(name, otherwise) if given is None else given
+
+    def _max_tokens(self, given: int | None, prompt_tokens: int) -> int:
+        room = self.max_model_len - prompt_tokens
+        if given is None:
+            return room
+        given = max(1, given)  # a prompt that is only scored costs a token all the same
+        if given > self.max_model_len:
+            raise invalid(
+                f"{given} is more than this model's whole context of {self.max_model_len} tokens.", "max_tokens"
+            )
+        return min(given, room)
+
+    def _stop_ids(self, wanted: Sampling) -> list[int]:
+        # An id outside the vocabulary never matches, but vLLM refuses it.
+        named = [token_id for token_id in wanted.stop_token_ids if token_id < self.vocab_size]
+        if wanted.ignore_eos or not wanted.add_default_stop:
+            return named
+        return [*named, *self.default_stop_ids]
+
+    def _logit_bias(self, wanted: dict[str, float]) -> dict[int, float]:
+        biases: dict[int, float] = {}
+        for token, bias in wanted.items():
+            ids = [self._in_vocabulary(int(token), "logit_bias")] if _is_id(token) else self._biased_ids(token)
+            biases.update(dict.fromkeys(ids, bias))
+        return biases
+
+    def _biased_ids(self, text: str) -> list[int]:
+        variants = self._variants(text)
+        single = [ids[0] for ids in variants if len(ids) == 1]
+        return single or [ids[0] for ids in variants]
+
+    def _white_list(self, wanted: Sampling) -> list[int]:
+        allowed = dict.fromkeys(self._in_vocabulary(i, "white_list_token_ids") for i in wanted.white_list_token_ids)
+        allowed.update(dict.fromkeys(self._in_vocabulary(i, "allowed_token_ids") for i in wanted.allowed_token_ids))
+        for text in wanted.white_list_token:
+            variants = self._variants(text)
+            single = [ids for ids in variants if len(ids) == 1]
+            allowed.update(dict.fromkeys(token_id for ids in single or variants for token_id in ids))
+        return list(allowed)
+
+    def _variants(self, text: str) -> list[list[int]]:
+        """The text as it stands at the start, and as it stands after a space."""
+        return [self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}")]
+
+    def _in_vocabulary(self, token_id: int, field: str) -> int:
+        if token_id >= self.vocab_size:
+            raise invalid(f"Token id {token_id} is outside the vocabulary of {self.vocab_size} tokens.", field)
+        return token_id
+
+
+def _one_token(logprobs: int, prompt_logprobs: int | None) -> SamplingParams:
+    return SamplingParams(
+        max_tokens=1,
+        temperature=0.0,
+        logprobs=logprobs,
+        prompt_logprobs=prompt_logprobs,
+        detokenize=False,
+        output_kind=RequestOutputKind.DELTA,
+        skip_clone=True,
+    )
+
+
+def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], texts: Iterable[str]) -> frozenset[int]:
+    """The generation config's end tokens, and those of `texts` that are one token of this model."""
+    configured = generation_config.get("eos_token_id")
+    ids = {configured} if isinstance(configured, int) else set(configured or ())
+    vocabulary = tokenizer.get_vocab()
+    return frozenset(ids | {vocabulary[text] for text in texts if text in vocabulary})
+
+
+def repetition_detection(max_pattern: int, min_count: int) -> RepetitionDetectionParams:
+    """A loop in vLLM's terms: a pattern of at most `max_pattern` tokens, `min_count` times in a row."""
+    return RepetitionDetectionParams(max_pattern_size=max_pattern, min_count=min_count)
+
+
+def _refuse_emptied_white_list(allowed: list[int], bias: dict[int, float]) -> None:
+    if allowed and all(bias.get(token_id, 0) <= -100 for token_id in allowed):
+        raise invalid(
+            "`logit_bias` bans every token that `white_list_token_ids` and `white_list_token` allow.", "logit_bias"
+        )
+
+
+def _is_id(token: str) -> bool:
+    return token.isascii() and token.isdigit()

@@ -1,0 +1,33 @@
+"""Choices whose text is not just the sequence's: it has reasoning or tool calls in it, or is written a second time."""
+
+from dataclasses import dataclass
+
+from engine_proc.adapter.outputs import Output
+from engine_proc.adapter.parsing import Reading, Stream
+from engine_proc.answering.choices import Choice
+from schemas.wire import Delta
+
+
+@dataclass(slots=True, kw_only=True)
+class ParsedChoice(Choice):
+    """Its text is read by the model's parsers."""
+
+    reading: Reading
+    prompt_token_ids: list[int]
+    _stream: Stream | None = None
+
+    def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
+        finished = output.finish_reason is not None
+        if self.reading.stream:
+            stream = self._stream = self._stream or Stream(self.reading, self.prompt_token_ids)
+            parts = stream.feed(output.text, output.token_ids, finished=finished)
+            called = stream.called
+        else:
+            parts = self.reading.whole(output.text, output.token_ids, self.prompt_token_ids)
+            called = bool(parts.calls)
+        output.text = parts.content
+        output.finish_reason = self.reading.finish_reason(output.finish_reason, called=called)
+        # `super()` does not know this class: a dataclass with slots is another one than was written.
+        delta = Choice.delta(self, output, discarded_tokens)
+        delta.reasoning, delta.tool_calls = parts.reasoning, parts.calls
+        return delta

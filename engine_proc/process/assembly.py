@@ -1,0 +1,50 @@
+"""Loads the model, and puts together what serves it: alike for the server and for a batch."""
+
+from typing import TYPE_CHECKING
+
+from engine_proc.model_files import fingerprint
+from engine_proc.serving.server import Server
+from engine_proc.settings import Settings
+
+if TYPE_CHECKING:
+    from engine_proc.adapter.engine import Engine
+
+
+def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
+    """Blocks until the model is loaded; the thread must outlive the engine (see `die_with_parent`).
+
+    `argv` is vLLM's command line. Raises `SystemExit` where it is wrong, and whatever vLLM raises.
+    """
+    server.clock.stage("importing vLLM")
+    from engine_proc.adapter.loading import flags, model
+    from engine_proc.adapter.parsing import Parsing
+    from engine_proc.adapter.rendering import Rendering
+    from engine_proc.adapter.sampling import SamplingRules, find_default_stop_ids, repetition_detection
+    from engine_proc.answering.starting import Starter
+
+    args = model.parse_args(argv)
+    engine = model.load(args, server.clock.stage)
+    server.log_requests = args.enable_log_requests
+    tokenizer = engine.renderer.get_tokenizer()
+    stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
+    engine.sequences.silent_stop_ids = stop_ids
+    rules = SamplingRules(
+        tokenizer=tokenizer,
+        vocab_size=engine.vocab_size,
+        max_model_len=engine.max_model_len,
+        defaults=engine.default_sampling,
+        default_stop_ids=stop_ids,
+        repetition=repetition_detection(settings.repeat_max_pattern, settings.repeat_min_count),
+    )
+    welcome = server.welcome
+    welcome.engine_version = f"vllm {model.VLLM_VERSION}"
+    welcome.model = engine.model
+    welcome.served_names = engine.served_names
+    welcome.fingerprint = fingerprint(engine.model)
+    welcome.max_model_len = engine.max_model_len
+    welcome.vocab_size = engine.vocab_size
+    welcome.adapters = engine.adapters
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, flags.template(args))
+    parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
+    server.attach(engine, Starter(engine, rendering, rules, parsing))
+    return engine

@@ -1,0 +1,159 @@
+"""The process that owns vLLM: run by the supervisor as `python -m engine_proc.process.model_process`.
+
+vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
+under the name `__mp_main__`. That is how all of them, however deep, die with their parent, and leave cores to others.
+"""
+
+import asyncio
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
+from engine_proc.adapter.loading.environment import have_vllm_log_json, set_vllm_environment
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.model_files import missing_model
+from engine_proc.process.assembly import load_and_attach
+from engine_proc.process.watchdog import Heartbeat
+from engine_proc.serving.admission import Admission
+from engine_proc.serving.load_clock import LoadClock
+from engine_proc.serving.router import Router
+from engine_proc.serving.server import STOPPING, Server
+from engine_proc.settings import Settings, read_settings_or_exit
+from schemas.errors import unavailable
+from schemas.shared.endpoint import EndpointError
+from schemas.shared.log_lines import log_to_stderr
+
+if TYPE_CHECKING:
+    from engine_proc.adapter.engine import Engine
+
+if __name__ in {"__main__", "__mp_main__"}:
+    die_with_parent()
+if __name__ == "__mp_main__":
+    yield_by_sleeping()
+
+SHUTDOWN_SECONDS = 5.0
+"""What vLLM's processes get to end in; the supervisor kills after `STOP_GRACE`, which is longer."""
+HOUSEKEEPING_SECONDS = 1.0
+VLLM_SOCKET_DIR_MAX = 70
+"""Bytes: vLLM adds a slash and 36 characters, and a socket's path may have 107. A longer one is not used."""
+
+log = logging.getLogger("hearth.model_process")
+
+
+def main(argv: list[str]) -> int:
+    """Load the model, serve until TERM, and return the exit status."""
+    settings = read_settings_or_exit()
+    log_to_stderr(settings.log_format)
+    set_vllm_environment()
+    if settings.log_format == "json":
+        have_vllm_log_json(settings.run_dir)
+    if (problem := missing_model(settings)) is not None:
+        print(f"engine_proc: {problem}", file=sys.stderr)
+        return EXIT_USAGE
+    _gather_sockets(settings.run_dir / "vllm")
+    try:
+        return asyncio.run(_serve(settings, argv))
+    except EndpointError as error:
+        print(f"engine_proc: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _gather_sockets(directory: Path) -> None:
+    """Have vLLM's own sockets made in `directory`, and remove those that a killed process has left there."""
+    shutil.rmtree(directory, ignore_errors=True)
+    if len(str(directory)) <= VLLM_SOCKET_DIR_MAX:
+        directory.mkdir(mode=0o700)
+        os.environ["VLLM_RPC_BASE_PATH"] = str(directory)
+
+
+async def _serve(settings: Settings, argv: list[str]) -> int:
+    clock = LoadClock(settings.run_dir / "load_seconds")
+    admission = Admission(settings.max_queue, settings.max_per_key)
+    server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
+    router = Router(settings.endpoint, server.on_message, server.on_gone, settings.server_keys())
+    server.send = router.send
+    housekeeping = asyncio.create_task(_keep_house(server, router, settings.stall_seconds))
+    # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.
+    loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
+    try:
+        engine = await _load(loader, settings, argv, server)
+        if isinstance(engine, int):
+            return engine
+        log.info("ready after %.1f s", clock.finish())
+        server.announce()
+        try:
+            return await _pump(server)
+        finally:
+            engine.shutdown(timeout=SHUTDOWN_SECONDS)
+    finally:
+        housekeeping.cancel()
+        router.close()
+        loader.shutdown(wait=False)
+
+
+async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server) -> "Engine | int":
+    """Load in a thread, so that the server answers meanwhile. Returns an exit status where it comes to nothing."""
+    loading = asyncio.get_running_loop().run_in_executor(loader, load_and_attach, settings, argv, server)
+    stopping = asyncio.create_task(server.drained())
+    first: set[asyncio.Future[Any]] = {loading, stopping}
+    await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        os._exit(0)  # a load cannot be interrupted, but all that it has started dies with this process
+    stopping.cancel()
+    try:
+        return loading.result()
+    except SystemExit as error:  # argparse
+        return EXIT_USAGE if error.code else 0
+    except OSError as error:  # a file or a hub that is not there: the sentence says which
+        from engine_proc.adapter.loading.download import is_refusal
+
+        log.error("the model could not be loaded: %s", " ".join(str(error).split()))
+        return EXIT_USAGE if is_refusal(error) else EXIT_LOAD_FAILED
+    except Exception:
+        log.exception("the model could not be loaded")
+        return EXIT_LOAD_FAILED
+
+
+async def _pump(server: Server) -> int:
+    """Serve until told to stop (0) or until vLLM is gone."""
+    pump = asyncio.create_task(server.pump())
+    stopping = asyncio.create_task(server.drained())
+    await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    if stopping.done():
+        pump.cancel()
+        server.hand_over(STOPPING)
+        return 0
+    stopping.cancel()
+    log.error("vLLM is gone", exc_info=pump.exception())
+    server.hand_over(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
+    return EXIT_ENGINE_GONE
+
+
+async def _keep_house(server: Server, router: Router, stall_seconds: float) -> None:
+    heartbeat = Heartbeat()
+    while True:
+        slept_at = time.monotonic()
+        await asyncio.sleep(HOUSEKEEPING_SECONDS)
+        heartbeat.beat()
+        router.poll()  # before anybody is called silent
+        server.abort_silent_clients()
+        if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
+            continue  # it was this process that slept
+        if (seconds := server.seconds_without_progress()) > stall_seconds:
+            log.critical("vLLM has brought nothing for %.0f s though it has work: it hangs", seconds)
+            os._exit(EXIT_ENGINE_GONE)  # the supervisor kills what is left, and starts anew
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(status)  # vLLM's and the loading threads need no farewell

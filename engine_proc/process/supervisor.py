@@ -1,0 +1,132 @@
+"""The small parent (no torch in it) that keeps the model process alive, and ends with nothing left behind."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.lock import lock_holder, take_lock
+from engine_proc.process.watchdog import HEARTBEAT_FD, Watchdog
+from engine_proc.settings import Settings
+from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
+
+log = logging.getLogger("hearth.supervisor")
+
+STOP_GRACE = 8.0
+"""Seconds that the model process has to end in after TERM and the drain, before KILL."""
+FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
+"""Seconds before a restart; doubled after each crash, and back to the first after `STABLE` seconds of life."""
+STABLE = 60.0
+MAX_FAILED_LOADS = 3
+
+
+class Supervisor:
+    """Runs `engine_proc.process.model_process` again and again until told to stop."""
+
+    def __init__(self, settings: Settings, argv: list[str]) -> None:
+        self.settings = settings
+        self.argv = argv
+        self.load_count = 0
+        self.stop_asked_at: float | None = None
+        self.child: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> int:
+        """Returns the exit status: 0 when stopped, 1 when another engine runs, else the model process's own."""
+        make_run_dir(self.settings.run_dir)
+        lock = take_lock(self.settings.lock_file)
+        if lock is None:
+            holder = lock_holder(self.settings.lock_file)
+            log.error("an engine already runs (pid %s); `python -m engine_proc stop` ends it", holder)
+            return 1
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_stop_signal)
+        with lock:
+            return self._keep_alive()
+
+    def _keep_alive(self) -> int:
+        backoff, failed_loads = FIRST_BACKOFF, 0
+        while True:
+            started = time.monotonic()
+            status = self._run_once()
+            if self.stop_asked_at is not None or status == 0:  # stopped, or drained and then ended
+                return 0
+            if status == EXIT_USAGE:
+                return status
+            failed_loads = failed_loads + 1 if status == EXIT_LOAD_FAILED else 0
+            if failed_loads == MAX_FAILED_LOADS:
+                log.error("the model could not be loaded %d times in a row; giving up", failed_loads)
+                return status
+            if time.monotonic() - started > STABLE:
+                backoff = FIRST_BACKOFF
+            log.error("the model process ended with status %s; starting it again in %.0f s", status, backoff)
+            self._sleep(backoff)
+            if self.stop_asked_at is not None:
+                return 0
+            backoff = min(backoff * 2, LAST_BACKOFF)
+
+    def _run_once(self) -> int:
+        """Run the model process to its end, and its descendants with it."""
+        self.load_count += 1
+        watchdog = Watchdog()
+        environment = {
+            **os.environ,
+            "HEARTH_LOAD_COUNT": str(self.load_count),
+            HEARTBEAT_FD: str(watchdog.child_fd),
+        }
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "engine_proc.process.model_process", *self.argv],
+            cwd=PROJECT_ROOT,
+            env=environment,
+            pass_fds=[watchdog.child_fd],
+            process_group=0,  # one group for it and all that vLLM starts, and no Ctrl-C from a terminal
+        )
+        watchdog.close_child_end()
+        try:
+            return self._wait(self.child, watchdog)
+        finally:
+            watchdog.close()
+            _end_group(self.child.pid)
+            self.child.wait()
+
+    def _wait(self, child: subprocess.Popen[bytes], watchdog: Watchdog) -> int:
+        grace = self.settings.drain_seconds + STOP_GRACE
+        while True:
+            try:
+                return child.wait(timeout=0.2)
+            except subprocess.TimeoutExpired:
+                silence = watchdog.silence()
+                if self.stop_asked_at is not None and time.monotonic() - self.stop_asked_at > grace:
+                    log.error("the model process did not end within %.0f s; killing it", grace)
+                elif silence > self.settings.stall_seconds:
+                    log.error("the model process has had no pulse for %.0f s; killing it", silence)
+                else:
+                    continue
+                child.kill()
+                return -signal.SIGKILL
+
+    def _sleep(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self.stop_asked_at is None and time.monotonic() < until:
+            time.sleep(0.1)
+
+    def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
+        self.stop_asked_at = self.stop_asked_at or time.monotonic()
+        if self.child is not None and self.child.poll() is None:
+            self.child.terminate()
+
+
+def _end_group(group: int) -> None:
+    """Kill what is left of a process group, a moment after its leader.
+
+    They die with their parents anyway; the moment lets multiprocessing's resource tracker give shared memory back.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        for _ in range(20):
+            os.killpg(group, 0)
+            time.sleep(0.1)
+        os.killpg(group, signal.SIGKILL)

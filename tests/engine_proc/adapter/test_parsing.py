@@ -1,0 +1,203 @@
+"""Reasoning and tool calls, read out of texts by vLLM's parsers: whole, and token by token."""
+
+import json
+from typing import Any
+
+import pytest
+from vllm.parser import ParserManager
+
+from engine_proc.adapter.outputs import Output
+from engine_proc.adapter.parsing import Parsing, Parts, Reading, Stream
+from engine_proc.answering.choices import Choice
+from engine_proc.answering.live import LiveRequest
+from engine_proc.answering.parsed_choice import ParsedChoice
+from engine_proc.answering.rewritten import Rewritten
+from schemas.errors import ApiError
+from schemas.wire import Delta, Generate, Sampling, Structure, ToolCall
+
+PARIS = '{"name": "get_weather", "parameters": {"city": "Paris"}}'
+TOKYO = '{"name": "get_weather", "parameters": {"city": "Tokyo"}}'
+NOTHING = '{"name": "get_weather", "parameters": {}}'
+THOUGHT = "<think>They greet me.</think>Hello!"
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
+
+
+def asked(**fields: Any) -> Generate:
+    return Generate(id=1, name="test", messages=[{"role": "user", "content": "Hello"}], **{"tools": [TOOL], **fields})
+
+
+def parsing(tokenizer: Any, tools: str | None = "llama3_json", reasoning: str | None = None) -> Parsing:
+    return Parsing(ParserManager.get_parser(tools, reasoning, True, tokenizer=tokenizer), tokenizer, None)
+
+
+def reading(tokenizer: Any, reasoning: str | None = None, **fields: Any) -> Reading:
+    found = parsing(tokenizer, reasoning=reasoning).reading(asked(**fields))
+    assert found is not None
+    return found
+
+
+def streamed(tokenizer: Any, text: str, at_once: int = 1, reasoning: str | None = None, **fields: Any) -> Parts:
+    """What a client would put together of an answer that comes `at_once` tokens at a time."""
+    stream = Stream(reading(tokenizer, reasoning, stream=True, **fields), [1])
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    whole = Parts()
+    for begin in range(0, len(ids), at_once):
+        piece = tokenizer.decode(ids[: begin + at_once])[len(tokenizer.decode(ids[:begin])) :]
+        parts = stream.feed(piece, ids[begin : begin + at_once], finished=begin + at_once >= len(ids))
+        whole.content += parts.content
+        whole.reasoning += parts.reasoning
+        for call in parts.calls:
+            if call.index == len(whole.calls):
+                assert call.id and call.name
+                whole.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
+            else:
+                assert not call.id and not call.name
+                whole.calls[call.index].arguments += call.arguments
+    return whole
+
+
+def calls(parts: Parts) -> list[tuple[str, Any]]:
+    return [(call.name, json.loads(call.arguments)) for call in parts.calls]
+
+
+def test_a_plain_request_is_read_as_it_stands(tokenizer: Any) -> None:
+    plain = parsing(tokenizer)
+
+    assert plain.reading(asked(tools=[])) is None
+    assert plain.reading(asked(tool_choice="none")) is None
+    assert plain.reading(Generate(id=1, name="test", prompts=["Hello"])) is None
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 7, 1000])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (PARIS, [("get_weather", {"city": "Paris"})]),
+        (f"{PARIS}; {TOKYO}", [("get_weather", {"city": "Paris"}), ("get_weather", {"city": "Tokyo"})]),
+        (NOTHING, [("get_weather", {})]),
+        ("Hello!", []),
+        ("It is {a: 1}.", []),
+        ('{"a": 1}', []),
+    ],
+    ids=["one", "two", "without arguments", "text", "a brace", "another object"],
+)
+def test_a_stream_tells_what_the_whole_has(
+    tokenizer: Any, text: str, expected: list[tuple[str, Any]], at_once: int
+) -> None:
+    whole = reading(tokenizer).whole(text, [], [1])
+    stream = streamed(tokenizer, text, at_once)
+
+    assert calls(whole) == calls(stream) == expected
+    assert whole.content == stream.content == ("" if expected else text)
+
+
+def test_one_call_where_only_one_is_wanted(tokenizer: Any) -> None:
+    text = f"{PARIS}; {TOKYO}"
+
+    for parts in (
+        reading(tokenizer, parallel_tool_calls=False).whole(text, [], [1]),
+        streamed(tokenizer, text, parallel_tool_calls=False),
+    ):
+        assert calls(parts) == [("get_weather", {"city": "Paris"})]
+
+
+def test_what_was_cut_off_is_told_as_far_as_it_came(tokenizer: Any) -> None:
+    stream = streamed(tokenizer, PARIS[:-6])
+
+    assert [call.name for call in stream.calls] == ["get_weather"]
+    assert stream.calls[0].arguments.startswith('{"city": "Pa')
+
+
+@pytest.mark.parametrize("choice", ["required", NAMED], ids=["required", "named"])
+def test_a_forced_call_is_a_structure(tokenizer: Any, choice: Any) -> None:
+    assert reading(tokenizer, tool_choice=choice).structure is not None
+    assert reading(tokenizer).structure is None
+
+
+def test_the_requests_own_structure_stays(tokenizer: Any) -> None:
+    structure = reading(tokenizer, sampling=Sampling(structure=Structure(choice=["a"]))).structure
+
+    assert structure is not None
+    assert structure.choice == ["a"]
+
+
+def test_the_finish_reason_tells_of_calls(tokenizer: Any) -> None:
+    free, named = reading(tokenizer), reading(tokenizer, tool_choice=NAMED)
+
+    assert free.finish_reason("stop", called=True) == "tool_calls"
+    assert free.finish_reason("stop", called=False) == "stop"
+    assert free.finish_reason("length", called=True) == "length"
+    assert named.finish_reason("stop", called=True) == "stop"
+
+
+def test_a_model_without_a_parser_has_no_tools(tokenizer: Any) -> None:
+    with pytest.raises(ApiError) as caught:
+        parsing(tokenizer, tools=None).reading(asked())
+
+    assert (caught.value.status, caught.value.param) == (400, "tools")
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+def test_reasoning_is_told_apart(tokenizer: Any, at_once: int) -> None:
+    whole = reading(tokenizer, "qwen3").whole(THOUGHT, [], [1])
+    stream = streamed(tokenizer, THOUGHT, at_once, "qwen3")
+
+    for parts in (whole, stream):
+        assert (parts.reasoning.strip(), parts.content.strip()) == ("They greet me.", "Hello!")
+
+
+@pytest.mark.parametrize("at_once", [1, 1000])
+def test_reasoning_may_be_left_out(tokenizer: Any, at_once: int) -> None:
+    stream = streamed(tokenizer, THOUGHT, at_once, "qwen3", include_reasoning=False)
+
+    assert (stream.reasoning, stream.content.strip()) == ("", "Hello!")
+
+
+def request() -> LiveRequest:
+    return LiveRequest(b"web", 1, "test", "", 1)
+
+
+def output(text: str, token_ids: list[int], finish_reason: str | None = None) -> Output:
+    return Output(None, text, token_ids, finish_reason, None)
+
+
+def test_a_choice_is_read_whole(tokenizer: Any) -> None:
+    choice = ParsedChoice(request(), 0, reading=reading(tokenizer), prompt_token_ids=[1])
+    (delta,) = choice.receive(output(PARIS, [5, 6], "stop"))
+
+    assert (delta.text, delta.token_ids, delta.finish_reason) == ("", [5, 6], "tool_calls")
+    assert [(call.name, call.arguments) for call in delta.tool_calls] == [("get_weather", '{"city": "Paris"}')]
+
+
+class TestRewritten:
+    @staticmethod
+    def take(*outputs: Output, sent: list[int]) -> list[Delta]:
+        choice = Rewritten(Choice(request(), 0), sent)
+        return [delta for output in outputs for delta in choice.receive(output)]
+
+    def test_what_the_client_has_is_not_said_again(self) -> None:
+        deltas = self.take(output("a", [1]), output("b", [2, 3]), output("c", [4], "stop"), sent=[1, 2, 3])
+
+        assert [(delta.text, delta.token_ids) for delta in deltas] == [("c", [4])]
+
+    @pytest.mark.parametrize(
+        "outputs",
+        [
+            [output("x", [9])],
+            [output("a", [1]), output("bc", [2, 3, 4])],
+            [output("a", [1], "stop")],
+        ],
+        ids=["another token", "other pieces", "an earlier end"],
+    )
+    def test_another_answer_is_none(self, outputs: list[Output]) -> None:
+        with pytest.raises(ApiError) as caught:
+            self.take(*outputs, sent=[1, 2, 3])
+
+        assert (caught.value.status, caught.value.code) == (503, "engine_restarted")

@@ -1,0 +1,110 @@
+"""What is started for a request that another engine has begun: where tools or a structure are in it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from vllm.parser import ParserManager
+from vllm.sampling_params import RepetitionDetectionParams
+
+from engine_proc.adapter.outputs import Output
+from engine_proc.adapter.parsing import Parsing
+from engine_proc.adapter.rendering import Rendering
+from engine_proc.adapter.sampling import SamplingRules
+from engine_proc.answering.choices import Choice
+from engine_proc.answering.live import LiveRequest
+from engine_proc.answering.parsed_choice import ParsedChoice
+from engine_proc.answering.rewritten import Rewritten
+from engine_proc.answering.starting import Beginning, Starter
+from schemas.wire import Delta, Generate, Sampling, Structure
+from tests.engine_proc.helpers import on_a_loop
+
+PARIS = '{"name": "get_weather", "parameters": {"city": "Paris"}}'
+TOOL = {"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object"}}}
+QUESTION = [{"role": "user", "content": "What is the weather in Paris?"}]
+
+
+class Engine:
+    """Prepares whatever it is given, and tells tokens one by one."""
+
+    embeds = False
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        self.sequences = self
+
+    def prepare(self, prompt: Any, params: Any, priority: int = 0, adapter: str = "", trace: str = "") -> Any:
+        return SimpleNamespace(sampling_params=params)
+
+    def replay(self, prepared: Any, sent: list[int]) -> list[Output]:
+        texts = [self._tokenizer.decode(sent[:end]) for end in range(len(sent) + 1)]
+        return [
+            Output(None, text[len(before) :], [token_id], None, None)
+            for before, text, token_id in zip(texts, texts[1:], sent, strict=False)
+        ]
+
+
+@pytest.fixture
+def starter(tokenizer: Any, renderer: Any) -> Starter:
+    rules = SamplingRules(
+        tokenizer=tokenizer,
+        vocab_size=len(tokenizer),
+        max_model_len=500,
+        defaults={},
+        default_stop_ids=frozenset(),
+        repetition=RepetitionDetectionParams(max_pattern_size=32, min_count=4),
+    )
+    parsing = Parsing(ParserManager.get_parser("llama3_json", None, True, tokenizer=tokenizer), tokenizer, None)
+    engine: Any = Engine(tokenizer)
+    return Starter(engine, Rendering(renderer, 500, len(tokenizer)), rules, parsing)
+
+
+async def begin(starter: Starter, **fields: Any) -> Beginning:
+    generate = Generate(id=1, name="test", messages=QUESTION, stream=True, **fields)
+    start = await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate)
+    (beginning,) = start.sequences
+    return beginning
+
+
+def told(starter: Any, beginning: Beginning, token_ids: list[int]) -> list[Delta]:
+    """What the client hears of these tokens, the last of which ends the answer."""
+    outputs = starter._engine.sequences.replay(None, token_ids)
+    outputs[-1].finish_reason = "stop"
+    return [delta for output in outputs for delta in beginning.tag.receive(output)]
+
+
+@pytest.mark.parametrize("cut", [1, 5, 12, -2])
+@on_a_loop
+async def test_a_call_goes_on_where_the_client_has_it(starter: Starter, tokenizer: Any, cut: int) -> None:
+    ids = tokenizer.encode(PARIS, add_special_tokens=False)
+    whole = told(starter, await begin(starter, tools=[TOOL]), ids)
+    resumed = await begin(starter, tools=[TOOL], sent={0: ids[:cut]})
+    assert isinstance(resumed.tag, ParsedChoice)
+    assert resumed.sent == ids[:cut]
+    rest = told(starter, resumed, ids[cut:])
+
+    def calls(deltas: list[Delta]) -> list[tuple[str, str]]:
+        return [(call.name, call.arguments) for delta in deltas for call in delta.tool_calls]
+
+    had = calls(whole[: len(ids[:cut])])
+    assert had + calls(rest) == calls(whole)
+    assert "".join(arguments for _, arguments in had + calls(rest)) == '{"city": "Paris"}'
+    assert rest[-1].finish_reason == "tool_calls"
+
+
+@on_a_loop
+async def test_a_structure_is_written_again_from_its_start(starter: Starter, tokenizer: Any) -> None:
+    ids = tokenizer.encode("red, green and blue", add_special_tokens=False)
+    structure = Sampling(structure=Structure(regex="[a-z, ]+"))
+    resumed = await begin(starter, sampling=structure, sent={0: ids[:2]})
+    assert isinstance(resumed.tag, Rewritten)
+    assert resumed.sent == [], "vLLM begins anew"
+    deltas = told(starter, resumed, ids)
+    assert [token_id for delta in deltas for token_id in delta.token_ids] == ids[2:]
+
+
+@on_a_loop
+async def test_a_plain_answer_goes_on_as_it_always_has(starter: Starter) -> None:
+    resumed = await begin(starter, sent={0: [5, 6]})
+    assert type(resumed.tag) is Choice
+    assert resumed.sent == [5, 6]

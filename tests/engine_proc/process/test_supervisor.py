@@ -1,0 +1,245 @@
+"""The supervisor over real processes, with a stand-in for the one that loads the model."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.lock import lock_holder
+from engine_proc.process.supervisor import MAX_FAILED_LOADS
+from schemas.shared.endpoint import PROJECT_ROOT
+from tests.engine_proc.helpers import gone
+from tests.harness import until
+
+MODEL_PROCESS = """
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+from engine_proc.children import die_with_parent
+
+die_with_parent()
+acts, life = sys.argv[1:], int(os.environ["HEARTH_LOAD_COUNT"])
+act = acts[min(life, len(acts)) - 1]
+pids = [os.getpid()]
+if act == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if act == "stay":
+    signal.signal(signal.SIGTERM, lambda *_: (Path("farewell").touch(), os._exit(0)))
+if act in ("brood", "brood-crash"):
+    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    pids.append(child.pid)
+with Path("lives").open("a") as lives:
+    lives.write(json.dumps({"life": life, "argv": acts, "pids": pids, "group": os.getpgrp()}) + "\\n")
+if act in ("crash", "brood-crash"):
+    os.kill(os.getpid(), signal.SIGKILL)
+if act.isdigit():
+    sys.exit(int(act))
+time.sleep(600)
+"""
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from engine_proc.process import supervisor
+from tests.engine_proc.helpers import settings_in
+
+root, supervisor.STABLE, nap = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+supervisor.PROJECT_ROOT, supervisor.STOP_GRACE = root, 0.5
+sleep = supervisor.Supervisor._sleep
+
+def _sleep(self, seconds):
+    with (root / "backoffs").open("a") as file:
+        print(seconds, file=file)
+    if nap:
+        sleep(self, nap)
+
+supervisor.Supervisor._sleep = _sleep
+sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[4:]).run())
+"""
+
+
+class Stage:
+    """A directory in which `python -m engine_proc.process.model_process` is the stand-in."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.started: list[subprocess.Popen[str]] = []
+        package = root / "engine_proc" / "process"
+        package.mkdir(parents=True)
+        (package / "model_process.py").write_text(MODEL_PROCESS)
+        shutil.copy(PROJECT_ROOT / "engine_proc/adapter/loading/children.py", package.parent)
+
+    def start(self, *acts: str, stable: float = 60, nap: float = 0) -> "subprocess.Popen[str]":
+        """A supervisor whose model process does one act per life, and the last one for ever.
+
+        Each back-off is noted, and takes `nap` seconds.
+        """
+        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(stable), str(nap), *acts]
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True)
+        self.started.append(process)
+        return process
+
+    def run(self, *acts: str, stable: float = 60) -> int:
+        return self.start(*acts, stable=stable).wait(30)
+
+    @property
+    def lives(self) -> list[dict[str, Any]]:
+        file = self.root / "lives"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    @property
+    def backoffs(self) -> list[float]:
+        file = self.root / "backoffs"
+        return [float(line) for line in file.read_text().split()] if file.exists() else []
+
+    @property
+    def pids(self) -> list[int]:
+        return [pid for life in self.lives for pid in life["pids"]]
+
+    def holder(self) -> int | None:
+        return lock_holder(self.root / "run" / "engine.lock")
+
+    def wait_for_life(self, number: int) -> None:
+        until(lambda: len(self.lives) >= number, 10, f"the model process lives for the {number}. time")
+
+    def all_gone(self) -> bool:
+        return all(gone(pid) for pid in self.pids)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    stage = Stage(tmp_path)
+    yield stage
+    for process in stage.started:
+        process.kill()
+    for pid in stage.pids:
+        if not gone(pid):
+            os.kill(pid, signal.SIGKILL)
+    for process in stage.started:
+        process.communicate()
+
+
+# ---- restarts ---------------------------------------------------------------------------------------------------
+
+
+def test_the_model_process_gets_the_flags_and_the_number_of_its_life(stage: Stage) -> None:
+    assert stage.run("crash", f"{EXIT_USAGE}") == EXIT_USAGE
+    assert [life["life"] for life in stage.lives] == [1, 2]
+    assert all(life["argv"] == ["crash", f"{EXIT_USAGE}"] for life in stage.lives)
+
+
+def test_it_is_started_again_with_doubled_and_bounded_back_off(stage: Stage) -> None:
+    assert stage.run(*["crash"] * 6, f"{EXIT_ENGINE_GONE}", f"{EXIT_USAGE}") == EXIT_USAGE
+    assert stage.backoffs == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_life_that_was_long_enough_resets_the_back_off(stage: Stage) -> None:
+    assert stage.run(*["crash"] * 3, f"{EXIT_USAGE}", stable=0.0) == EXIT_USAGE
+    assert stage.backoffs == [1, 1, 1]
+
+
+def test_the_back_off_is_waited_for(stage: Stage) -> None:
+    process = stage.start("crash", "stay", nap=1)
+    until(lambda: stage.backoffs, 10, "the first crash was seen")
+    assert len(stage.lives) == 1
+    stage.wait_for_life(2)
+    process.terminate()
+    assert process.wait(10) == 0
+
+
+def test_it_gives_up_after_loads_that_failed_in_a_row(stage: Stage) -> None:
+    assert stage.run(f"{EXIT_LOAD_FAILED}") == EXIT_LOAD_FAILED
+    assert len(stage.lives) == MAX_FAILED_LOADS
+
+
+def test_failed_loads_that_are_not_in_a_row_do_not_add_up(stage: Stage) -> None:
+    failed = f"{EXIT_LOAD_FAILED}"
+    assert stage.run(failed, failed, "crash", failed, failed, "crash", f"{EXIT_USAGE}") == EXIT_USAGE
+    assert len(stage.lives) == 7
+
+
+def test_a_usage_error_ends_it_at_once(stage: Stage) -> None:
+    assert stage.run(f"{EXIT_USAGE}") == EXIT_USAGE
+    assert len(stage.lives) == 1
+    assert stage.backoffs == []
+
+
+def test_what_a_crashed_life_leaves_behind_is_gone_before_the_next(stage: Stage) -> None:
+    assert stage.run("brood-crash", f"{EXIT_USAGE}") == EXIT_USAGE
+    assert len(stage.lives[0]["pids"]) == 2
+    assert stage.all_gone()
+
+
+# ---- endings ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+@pytest.mark.parametrize("act", ["stay", "stubborn", "brood"])
+def test_a_stop_signal_ends_everything(stage: Stage, act: str, number: signal.Signals) -> None:
+    process = stage.start(act)
+    stage.wait_for_life(1)
+    process.send_signal(number)
+    assert process.wait(15) == 0
+    assert stage.all_gone()
+    assert len(stage.lives) == 1
+    assert (stage.root / "farewell").exists() == (act == "stay"), "who heeds TERM is given the time to"
+    assert stage.holder() is None
+
+
+def test_a_stop_during_the_back_off_ends_it_without_another_life(stage: Stage) -> None:
+    process = stage.start("crash", nap=60)
+    until(lambda: stage.backoffs, 10, "the back-off has begun")
+    process.terminate()
+    assert process.wait(10) == 0
+    assert len(stage.lives) == 1
+
+
+def test_kill_of_the_supervisor_leaves_nothing(stage: Stage) -> None:
+    process = stage.start("stay")
+    stage.wait_for_life(1)
+    process.kill()
+    until(stage.all_gone, 5, "the model process is gone")
+    until(lambda: stage.holder() is None, 5, "the lock is free")
+
+
+def test_ctrl_c_of_a_terminal_does_not_reach_the_model_process_itself(stage: Stage) -> None:
+    process = stage.start("stay")
+    stage.wait_for_life(1)
+    (life,) = stage.lives
+    assert life["group"] == life["pids"][0] != os.getpgid(process.pid)
+
+
+# ---- one at a time ----------------------------------------------------------------------------------------------
+
+
+def test_a_second_supervisor_says_which_runs_and_ends(stage: Stage) -> None:
+    first = stage.start("stay")
+    stage.wait_for_life(1)
+    assert stage.holder() == first.pid
+    second = stage.start("stay")
+    _, log = second.communicate(timeout=10)
+    assert second.returncode == 1
+    assert f"pid {first.pid}" in log
+    assert len(stage.lives) == 1
+    assert stage.holder() == first.pid
+
+
+def test_the_run_directory_is_for_this_user_alone(stage: Stage) -> None:
+    assert stage.run(f"{EXIT_USAGE}") == EXIT_USAGE
+    assert (stage.root / "run").stat().st_mode & 0o777 == 0o700
+
+
+def test_it_stays_small() -> None:
+    script = "import sys, engine_proc.__main__; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT_ROOT, capture_output=True, text=True, check=True)
+    assert "engine_proc.process.supervisor" in done.stdout.split()
+    assert not {"torch", "vllm", "transformers", "numpy"} & set(done.stdout.split())
