@@ -1,13 +1,13 @@
-"""OpenAI's error envelope, and the exception that carries one through either tier."""
+"""OpenAI's error envelope, and the exception that both tiers raise for it."""
 
 from typing import Any
 
 
 class ApiError(Exception):
-    """An answer that is an error.
+    """An error to send to the client as the answer to its request.
 
-    `param` names the field of the request body (`messages[1].content`), `code` is OpenAI's machine-readable name,
-    `retry_after` (seconds) becomes the `Retry-After` header.
+    `status` is the HTTP status. `param` names the field of the request body (`messages[1].content`), `code` is OpenAI's
+    machine-readable name of the error, and `retry_after`, in seconds, becomes the `Retry-After` header.
     """
 
     def __init__(
@@ -29,17 +29,17 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     def body(self) -> dict[str, Any]:
-        """`{"error": {"message", "type", "param", "code"}}`."""
+        """Return `{"error": {"message", "type", "param", "code"}}`, OpenAI's envelope."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
-    """400: the request itself is wrong."""
+    """Return a 400: the request itself is wrong."""
     return ApiError(400, message, param=param, code=code)
 
 
 def context_length_exceeded(prompt_tokens: int, max_model_len: int, param: str) -> ApiError:
-    """400: the prompt leaves no room for an answer."""
+    """Return a 400: the prompt leaves no room in the context for even one token of the answer."""
     return invalid(
         f"This model's maximum context length is {max_model_len} tokens, and the prompt has {prompt_tokens}: "
         "it must leave room for at least one token of the answer.",
@@ -49,11 +49,11 @@ def context_length_exceeded(prompt_tokens: int, max_model_len: int, param: str) 
 
 
 def unavailable(message: str, code: str, retry_after: int = 5) -> ApiError:
-    """503: the engine cannot take the request now; the same request may succeed later."""
+    """Return a 503: the engine cannot take the request now, and the same request may succeed after `retry_after` s."""
     return ApiError(503, message, type="service_unavailable", code=code, retry_after=retry_after)
 
 
-def overloaded(what: str, code: str, retry_after: int) -> ApiError:
-    """429: a limit of `what` is reached for now."""
-    message = f"{what} are waiting or running. Try again in {retry_after} s."
+def overloaded(limit: str, code: str, retry_after: int) -> ApiError:
+    """Return a 429: a limit is reached for now. `limit` begins the message ("The queue is full: 256 answers")."""
+    message = f"{limit} are waiting or running. Try again in {retry_after} s."
     return ApiError(429, message, type="rate_limit_error", code=code, retry_after=retry_after)

@@ -1,9 +1,10 @@
-"""The messages between the web tier and the engine, and nothing about how they travel.
+"""The messages between the web tier and the engine. The code that sends and receives them is elsewhere.
 
-One ZeroMQ frame holds one message, and several frames may travel as one of ZeroMQ's messages (to an engine: where it
-has the feature `FRAMES`). A message is a msgpack map with the tag field `t`. Unknown fields are ignored and
-missing ones take their defaults, so either side may be newer than the other within one MAJOR version.
-`Delta` and `TokenLogprob` are arrays, for they are the hot path: new fields go at the END, with a default.
+One ZeroMQ frame holds one message, and one multipart ZeroMQ message may hold several frames (sent to an engine only
+where it has the feature `FRAMES`). A message is a msgpack map with the tag field `t`. Unknown fields are ignored and
+missing fields take their defaults: either side may be newer than the other within one MAJOR version.
+`Delta`, `ToolCall` and `TokenLogprob` are arrays, because they are the hot path: new fields go at the END, with a
+default.
 """
 
 from schemas.wire.codec import (

@@ -1,4 +1,4 @@
-"""Messages to bytes and back."""
+"""Encode messages as bytes, and decode them again."""
 
 import msgspec
 

@@ -1,26 +1,29 @@
-"""The rules of the wire: versions, features, silence limits, and what every message is."""
+"""The protocol's versions, features and timeouts, and the base class of every message."""
 
 import msgspec
 
 MAJOR = 1
-"""Raised when an older peer could misread a message. Engine and web tier then refuse each other."""
+"""Increased when an older peer could misread a message. Engine and web tier of different MAJOR refuse each other."""
 MINOR = 4
-"""Raised when something was added that an older peer may ignore."""
+"""Increased when a field or message is added that an older peer may ignore."""
 
 RESUMES = "resume"
-"""Among `Welcome.features`: this engine continues choices whose beginning another engine has sent."""
+"""A value of `Welcome.features`: the engine resumes choices that another engine has begun (`Generate.sent`)."""
 FRAMES = "frames"
-"""Likewise: it takes several frames at once."""
+"""A value of `Welcome.features`: the engine accepts several frames in one multipart message."""
 EXTENDED = "extended"
-"""Likewise: it knows what `Generate.extended` looks for. An older one would ignore it, and answer another question."""
+"""A value of `Welcome.features`: the engine knows the fields that `Generate.extended` looks for.
+
+An engine without it would ignore them, and answer a different request.
+"""
 METRICS = "metrics"
-"""Likewise: it answers `AskMetrics`."""
+"""A value of `Welcome.features`: the engine answers `AskMetrics`."""
 
 PING_INTERVAL = 1.0
-"""Seconds between two pings of a client."""
+"""Seconds between two `Ping`s of a client."""
 CLIENT_SILENCE_LIMIT = 5.0
-"""Seconds without any message after which the engine gives a client up."""
+"""Seconds without any message after which the engine considers a client lost and aborts its requests."""
 
 
 class Message(msgspec.Struct, tag_field="t", omit_defaults=True, kw_only=True):
-    """What every message but the hot-path arrays is: a tagged map."""
+    """The base class of every message: a msgpack map with the tag field `t`."""

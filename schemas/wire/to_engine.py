@@ -1,10 +1,13 @@
-"""The messages that the web tier sends, but for `Generate`, and the verdict on another version's first one."""
+"""The messages that the web tier sends to the engine, except `Generate`, and the check of the protocol version."""
 
 from schemas.wire.protocol import MAJOR, MINOR, Message
 
 
 class Hello(Message, tag="hello"):
-    """The first message of a connection, and again whenever `Pong.instance` changes. Answered by `Welcome`."""
+    """Sent first on a connection, and again whenever `Pong.instance` changes.
+
+    Answered by `Welcome`, or by `Refused` where `version_conflict` finds one.
+    """
 
     major: int
     minor: int
@@ -12,34 +15,40 @@ class Hello(Message, tag="hello"):
 
 
 class Ping(Message, tag="ping"):
-    """Sent every second; a client that stays silent for `CLIENT_SILENCE_LIMIT` has its requests aborted."""
+    """Sent every `PING_INTERVAL`. Answered by `Pong`.
+
+    The engine aborts the requests of a client that sends nothing for `CLIENT_SILENCE_LIMIT`.
+    """
 
     ids: list[int] = []
-    """All requests that the client waits for. Each that the engine does not work on is answered by a `Failed`."""
+    """All requests that the client waits for. The engine sends a `Failed` for each that it does not have."""
 
 
 class Abort(Message, tag="abort"):
-    """The client no longer wants these requests. Unknown ids are ignored."""
+    """The order to abort these requests. Unknown ids are ignored."""
 
     ids: list[int]
 
 
 class AskStats(Message, tag="ask_stats"):
-    """Answered by `Stats`, or by `Pong` while the model loads."""
+    """A request for the engine's statistics. Answered by `Stats`, or by `Pong` while the model loads."""
 
 
 class AskMetrics(Message, tag="ask_metrics"):
-    """Answered by `Metrics`."""
+    """A request for vLLM's Prometheus metrics. Answered by `Metrics`."""
 
 
 class Drain(Message, tag="drain"):
-    """From the operator: take no new request, end within `seconds` what is live, then stop. Answered by `Pong`."""
+    """The operator's order to stop: refuse new requests, give live ones up to `seconds` to finish, then exit.
+
+    Answered by `Pong`.
+    """
 
     seconds: float
 
 
 def version_conflict(hello: Hello) -> str | None:
-    """The sentence for a peer of another major version, or None where the two can talk."""
+    """Return the message that refuses a peer of another MAJOR version, or None where the two are compatible."""
     if hello.major == MAJOR:
         return None
     older = "web tier" if hello.major < MAJOR else "engine"

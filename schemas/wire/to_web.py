@@ -1,4 +1,4 @@
-"""The messages that the engine sends."""
+"""The messages that the engine sends to the web tier."""
 
 import msgspec
 
@@ -6,7 +6,7 @@ from schemas.wire.protocol import Message
 
 
 class Load(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """How far an engine has come. `progress` is an estimate in [0, 1]; `ready` is exact."""
+    """How far the engine has loaded its model. `progress` is an estimate in [0, 1]; `ready` is exact."""
 
     ready: bool = False
     stage: str = ""
@@ -14,17 +14,20 @@ class Load(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 
 class Welcome(Message, tag="welcome"):
-    """Who the engine is. The model's fields are empty until `load.ready`."""
+    """The engine's identity, model and features: the answer to `Hello`, and sent again when its state changes.
+
+    The model's fields are empty until `load.ready`.
+    """
 
     major: int
     minor: int
     instance: str
-    """New for every process that loads the model: a changed instance means that live requests are lost."""
+    """A new value for every process that loads the model: when it changes, all live requests are lost."""
     pid: int = 0
     load_count: int = 1
-    """How often this engine's supervisor has loaded the model."""
+    """How many times this engine's supervisor has loaded the model."""
     started: int = 0
-    """Unix seconds."""
+    """When the model process was started, in Unix seconds."""
     engine_version: str = ""
     load: Load = msgspec.field(default_factory=Load)
     model: str = ""
@@ -35,34 +38,37 @@ class Welcome(Message, tag="welcome"):
     max_queue: int = 0
     features: list[str] = []
     adapters: list[str] = []
-    """Names of LoRA adapters that a request may choose, beside the model's own `served_names`."""
+    """Names of the LoRA adapters that a request may choose, in addition to the model's own `served_names`."""
 
     @property
     def system_fingerprint(self) -> str:
-        """Of what an answer depends on, beside the request: the model's files and vLLM's version."""
+        """OpenAI's `system_fingerprint`: it changes with the model's files and with vLLM's version, as answers do."""
         return f"fp_{self.fingerprint[:10]}_{self.engine_version.removeprefix('vllm ')}"
 
     def adapter_named(self, name: str | None) -> str:
-        """The adapter of that name, or nothing."""
+        """Return `name` where it is one of `adapters`, else an empty string: the model itself."""
         return name if name in self.adapters else ""
 
 
 class Pong(Message, tag="pong"):
-    """The engine's pulse."""
+    """The engine's load and queue right now: the answer to `Ping`."""
 
     instance: str
     load: Load = msgspec.field(default_factory=Load)
     live: int = 0
-    """Requests accepted and not yet ended, over all clients."""
+    """Requests accepted and not yet finished, over all web workers."""
     running: int = 0
+    """Sequences that vLLM computes."""
     waiting: int = 0
-    """Sequences that vLLM computes and that it keeps in its queue."""
+    """Sequences in vLLM's queue."""
     kv_cache_usage: float = 0.0
+    """Used share of vLLM's KV cache, 0 to 1."""
 
 
 class Histogram(msgspec.Struct):
-    """How often values, in seconds, have been at or below each bound and above the one before; the last count has none
-    above it.
+    """Counts of values, in seconds: `counts[i]` values were at most `bounds[i]` and above `bounds[i-1]`.
+
+    `counts` has one item more than `bounds`: the last counts the values above every bound.
     """
 
     bounds: list[float]
@@ -72,42 +78,44 @@ class Histogram(msgspec.Struct):
 
 
 class Stats(Message, tag="stats"):
-    """What the engine has done since it was loaded: the answer to `AskStats`."""
+    """The engine's statistics since the model was loaded: the answer to `AskStats`."""
 
     ttft: Histogram
+    """TTFT of every sequence, discarded candidates and beams included, as measured in the engine process."""
     itl: Histogram
-    """Of every sequence that vLLM has computed, discarded candidates and beams too, until the engine process has it."""
+    """ITL of the same sequences, measured in the same place."""
     prompt_tokens: int = 0
     generated_tokens: int = 0
     prefix_cache_queries: int = 0
+    """Prompt tokens that vLLM looked up in its prefix cache."""
     prefix_cache_hits: int = 0
-    """Both in tokens of prompts."""
+    """Prompt tokens that vLLM found in its prefix cache."""
 
 
 class Metrics(Message, tag="metrics"):
-    """The answer to `AskMetrics`."""
+    """vLLM's metrics: the answer to `AskMetrics`."""
 
     text: str = ""
-    """vLLM's metrics in Prometheus's text format; empty while the model loads."""
+    """The metrics in Prometheus's text format; empty while the model loads."""
 
 
 class Refused(Message, tag="refused"):
-    """The two sides cannot talk; `message` says which one to upgrade."""
+    """The two sides' protocol versions are incompatible; `message` says which side to upgrade."""
 
     message: str
 
 
 class Accepted(Message, tag="accepted"):
-    """The request is valid and has been handed to vLLM."""
+    """The request is valid and has been submitted to vLLM."""
 
     id: int
     prompt_tokens: int
     prompt_token_ids: list[list[int]] = []
-    """One list per prompt, where they were asked for."""
+    """`prompt_token_ids[p]` are the ids of prompt p. Empty unless `Generate.return_prompt_token_ids`."""
 
 
 class Failed(Message, tag="failed"):
-    """The request ends here, with this OpenAI error."""
+    """The request has failed, with this OpenAI error. Nothing follows."""
 
     id: int
     status: int
@@ -117,25 +125,26 @@ class Failed(Message, tag="failed"):
     param: str | None = None
     retry_after: int | None = None
     resumable: bool = False
-    """It is the engine that gives up: this or another one can take the request up from where it stands."""
+    """The engine failed, not the request: this or another engine can resume it (`Generate.sent`)."""
 
 
 class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
-    """One token. `top` is sorted from the most likely down: (text, id, natural log probability)."""
+    """One token and its natural log probability."""
 
     text: str
     id: int
     logprob: float | None
-    """None: the first token of a prompt, which nothing comes before."""
+    """None for the first token of a prompt, which has no log probability because no token precedes it."""
     top: list[tuple[str, int, float]] = []
+    """The alternatives as (text, id, natural log probability), the most likely first."""
     silent: bool = False
-    """A special token that the text leaves out."""
+    """True for a special token that the text leaves out."""
     rank: int = 0
-    """1 for the likeliest token; 0: an older engine, which does not say."""
+    """1 for the most likely token; 0 from an older engine, which does not send ranks."""
 
 
 class ToolCall(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
-    """What one tool call of a choice has gained: first its id and name, then its arguments, bit by bit."""
+    """The next part of one tool call of a choice: its id and name in the first part, then pieces of its arguments."""
 
     index: int
     id: str = ""
@@ -144,7 +153,7 @@ class ToolCall(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
 
 
 class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
-    """What one choice has gained since its last delta."""
+    """The text and tokens that one choice has gained since its previous delta."""
 
     id: int
     index: int
@@ -154,18 +163,18 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     stop_reason: str | int | None = None
     logprobs: list[TokenLogprob] | None = None
     discarded_tokens: int = 0
-    """Generated for candidates that were not chosen: they count in the usage."""
+    """Tokens generated for candidates that were not chosen: they count in the usage."""
     reasoning: str = ""
     tool_calls: list[ToolCall] = []
     cached_tokens: int = 0
-    """Of the prompt, that vLLM had in its prefix cache: with the choice's first delta."""
+    """Prompt tokens that vLLM had in its prefix cache: sent in the choice's first delta."""
     prompt_logprobs: list[TokenLogprob] | None = None
-    """Where they were asked for as such: with the choice's first delta."""
+    """The prompt's log probabilities where `Sampling.prompt_logprobs` is set: sent in the choice's first delta."""
     vector: bytes = b""
-    """An embedding: 32-bit floats, little-endian."""
+    """An embedding as little-endian 32-bit floats."""
 
 
 class Deltas(Message, tag="deltas"):
-    """All that one engine step brought for one client."""
+    """All deltas of one engine step for one web worker."""
 
     batch: list[Delta]
