@@ -1,1 +1,1 @@
-"""What both tiers know beside the messages: endpoints, keys, log lines, versions."""
+"""What both tiers share besides the wire messages: endpoints, CURVE keys, log formats, the version."""

@@ -1,4 +1,4 @@
-"""Where the two tiers meet: the run directory and the ZeroMQ endpoint, computed alike on both sides."""
+"""The run directory and the ZeroMQ endpoint, which both tiers must compute in the same way."""
 
 import os
 from ipaddress import ip_address
@@ -12,21 +12,24 @@ _SUN_PATH_MAX = 107  # bytes of sockaddr_un.sun_path on Linux, less the terminat
 
 
 class EndpointError(ValueError):
-    """The endpoint cannot be used; the message is for the operator."""
+    """The endpoint, its keys or the run directory cannot be used; the message is for the operator."""
 
 
 def default_endpoint(run_dir: Path) -> str:
-    """The `ipc://` endpoint inside `run_dir`."""
+    """Return the `ipc://` endpoint inside `run_dir`."""
     return f"ipc://{run_dir}/engine.sock"
 
 
 def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
-    """Return `endpoint`, or raise `EndpointError` where it cannot work or, without `curve`, is open to strangers."""
+    """Return `endpoint` unchanged where it can be used.
+
+    Raises `EndpointError` where it cannot, or where, without `curve`, other hosts could reach it unauthenticated.
+    """
     url = urlsplit(endpoint)
     if url.scheme == "ipc":
         path = endpoint.removeprefix("ipc://")
         if not path.startswith("/"):
-            raise EndpointError(f"{endpoint!r} must name an absolute path: in a directory of this user's own")
+            raise EndpointError(f"{endpoint!r} must name an absolute path, in a directory that belongs to this user")
         if len(os.fsencode(path)) > _SUN_PATH_MAX:
             raise EndpointError(
                 f"the socket path {path!r} is longer than {_SUN_PATH_MAX} bytes: "
@@ -44,15 +47,18 @@ def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
 
 
 def local_endpoint(endpoint: str) -> str:
-    """Where to connect to, on the host that has bound `endpoint`: one cannot connect to all addresses."""
-    for anywhere, here in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104
-        if endpoint.startswith(f"tcp://{anywhere}:"):
-            return endpoint.replace(anywhere, here, 1)
+    """Return the address to connect to on the host that binds `endpoint`.
+
+    It differs where `endpoint` binds all addresses (`tcp://*:PORT`): connecting to those is impossible.
+    """
+    for wildcard, loopback in (("*", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("[::]", "[::1]")):  # noqa: S104
+        if endpoint.startswith(f"tcp://{wildcard}:"):
+            return endpoint.replace(wildcard, loopback, 1)
     return endpoint
 
 
 def make_run_dir(run_dir: Path) -> None:
-    """Create `run_dir` for this user alone. Raises `EndpointError` where it is somebody else's or not writable."""
+    """Create `run_dir` with mode 700. Raises `EndpointError` where it belongs to another user or is not writable."""
     try:
         run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if run_dir.stat().st_uid != os.getuid():

@@ -1,4 +1,4 @@
-"""How an engine is, as one JSON object: what `/status.json` and `python -m engine_proc status --json` tell."""
+"""The engine's status as one JSON object, for `/status.json` and `python -m engine_proc status --json`."""
 
 import time
 from typing import Any
@@ -9,8 +9,11 @@ from schemas.wire import Pong, Stats, Welcome
 
 
 def describe(welcome: Welcome, pulse: Pong, stats: Stats | None) -> dict[str, Any]:
-    """The model's part is missing until it is loaded, and `stats` where the engine has not told them."""
-    told: dict[str, Any] = {
+    """Return the status as a JSON object.
+
+    The model's fields are missing until it is loaded, and `stats` is missing where it is None.
+    """
+    status: dict[str, Any] = {
         "stage": pulse.load.stage,
         "progress": pulse.load.progress,
         "pid": welcome.pid,
@@ -22,7 +25,7 @@ def describe(welcome: Welcome, pulse: Pong, stats: Stats | None) -> dict[str, An
         "kv_cache_usage": pulse.kv_cache_usage,
     }
     if pulse.load.ready:
-        told |= {
+        status |= {
             "model": welcome.model,
             "served_names": welcome.served_names,
             "adapters": welcome.adapters,
@@ -32,7 +35,7 @@ def describe(welcome: Welcome, pulse: Pong, stats: Stats | None) -> dict[str, An
             "max_model_len": welcome.max_model_len,
         }
     if stats is not None:
-        # With its zeros, which the wire leaves out.
+        # `asdict` keeps zeros, which the wire's encoding omits.
         histograms = {"ttft": msgspec.structs.asdict(stats.ttft), "itl": msgspec.structs.asdict(stats.itl)}
-        told["stats"] = msgspec.structs.asdict(stats) | histograms
-    return told
+        status["stats"] = msgspec.structs.asdict(stats) | histograms
+    return status

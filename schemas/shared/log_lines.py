@@ -1,4 +1,7 @@
-"""Log lines that nobody but their writer has made: what a client sends begins none, and moves no terminal's cursor."""
+"""Log formatters that escape control characters.
+
+Text from a client can neither start a forged log line nor send control sequences to the terminal that shows the log.
+"""
 
 import json
 import logging
@@ -11,12 +14,12 @@ import msgspec
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 FORMATS = ("console", "json")
-"""What HEARTH_LOG_FORMAT may be."""
+"""The values of HEARTH_LOG_FORMAT."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class LogLines(logging.Formatter):
-    """One record, one line, with control characters escaped; the lines of a traceback are indented below it."""
+    """Formats each record as one line, with control characters escaped; a traceback's lines are indented below it."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return escape(super().formatMessage(record))
@@ -27,11 +30,11 @@ class LogLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One record, one JSON object on one line. A record's `fields` are the object's own."""
+    """Formats each record as one JSON object on one line. A record's `fields` become keys of the object."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        told = {
+        line = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -40,30 +43,30 @@ class JsonLines(logging.Formatter):
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            told["exception"] = self.formatException(record.exc_info)
-        text = json.dumps(told, ensure_ascii=False, default=str)
-        return text.encode(errors="backslashreplace").decode()  # of lone surrogates it makes JSON's own escapes
+            line["exception"] = self.formatException(record.exc_info)
+        text = json.dumps(line, ensure_ascii=False, default=str)
+        return text.encode(errors="backslashreplace").decode()  # writes lone surrogates as JSON's own \u escapes
 
 
 def escape(text: str) -> str:
-    """A newline becomes the two characters `\\n`, and so on."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Return `text` with control characters as Python escapes: a newline becomes the two characters `\\n`."""
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def formatter(kind: str, pattern: str = FORMAT) -> logging.Formatter:
-    """`kind`: one of `FORMATS`."""
+    """Return the formatter of `kind`, one of `FORMATS`. `pattern` is for `console`, as logging's `%` style has it."""
     return JsonLines() if kind == "json" else LogLines(pattern)
 
 
 def log_to_stderr(kind: str) -> None:
-    """For a process that has no other logging configuration."""
+    """Log to stderr at level INFO in the format `kind`. For processes that gunicorn does not configure."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(kind))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
 def vllm_configuration() -> bytes:
-    """For vLLM's `VLLM_LOGGING_CONFIG_PATH`, in all of its processes: its records as JSON too."""
+    """Return the JSON file for `VLLM_LOGGING_CONFIG_PATH` that makes all of vLLM's processes log JSON lines."""
     handler = {"class": "logging.StreamHandler", "formatter": "json", "stream": "ext://sys.stderr"}
     level = os.environ.get("VLLM_LOGGING_LEVEL", "INFO")
     configuration = {
