@@ -1,1 +1,1 @@
-"""What a reply is, whole and as events of a stream: a shape for each endpoint."""
+"""The JSON of replies, whole and as server-sent events: one `Shape` for each endpoint."""

@@ -1,4 +1,4 @@
-"""OpenAI's JSON of chat completions."""
+"""The JSON of chat completions, as OpenAI defines it."""
 
 from typing import Any
 
@@ -8,6 +8,8 @@ from schemas.wire import Delta, TokenLogprob, ToolCall
 
 
 class ChatShape(Shape):
+    """The reply to a chat completion, with vLLM's `reasoning`, `prompt_logprobs` and token ids where requested."""
+
     prefix = "chatcmpl"
     object = "chat.completion"
     chunk_object = "chat.completion.chunk"
@@ -74,7 +76,7 @@ def _token(text: str, logprob: float | None) -> dict[str, Any]:
 
 
 def _call_delta(call: ToolCall) -> dict[str, Any]:
-    """The first of a call has its id and name."""
+    """Return the JSON of one part of a call: the first part carries its id and name, the others only arguments."""
     if not call.id:
         return {"index": call.index, "function": {"arguments": call.arguments}}
     function = {"name": call.name, "arguments": call.arguments}

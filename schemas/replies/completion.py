@@ -1,4 +1,4 @@
-"""OpenAI's JSON of text completions."""
+"""The JSON of text completions, as OpenAI defines it."""
 
 import itertools
 from typing import Any
@@ -8,6 +8,8 @@ from schemas.wire import Delta, TokenLogprob
 
 
 class CompletionShape(Shape):
+    """The reply to a text completion, with vLLM's `prompt_logprobs` and token ids where requested."""
+
     prefix = "cmpl"
     object = "text_completion"
     chunk_object = "text_completion"
@@ -45,8 +47,11 @@ class CompletionShape(Shape):
 
 
 def _alternatives(entry: TokenLogprob) -> dict[str, float | None]:
-    """OpenAI's legacy shape: the alternatives, and the chosen token in any case. Of one text the likeliest stays."""
-    likeliest: dict[str, float | None] = {}
+    """Return OpenAI's legacy `top_logprobs` of one token: text to log probability, the chosen token always included.
+
+    Where several tokens have the same text, the most likely is kept.
+    """
+    by_text: dict[str, float | None] = {}
     for text, _, logprob in (*entry.top, (entry.text, entry.id, entry.logprob)):
-        likeliest.setdefault(text, logprob)
-    return likeliest
+        by_text.setdefault(text, logprob)
+    return by_text

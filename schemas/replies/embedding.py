@@ -1,4 +1,4 @@
-"""OpenAI's JSON of embeddings."""
+"""The JSON of embeddings, as OpenAI defines it."""
 
 import base64
 from array import array
@@ -9,7 +9,7 @@ from schemas.wire import Delta
 
 
 class EmbeddingShape(Shape):
-    """One vector for each text."""
+    """The reply to an embedding request: one vector for each text, as numbers or as base64 of 32-bit floats."""
 
     prefix = "embd"
     object = chunk_object = "list"

@@ -1,4 +1,4 @@
-"""The JSON that the plain API answers."""
+"""The JSON of the plain API."""
 
 import time
 from typing import Any
@@ -7,19 +7,19 @@ from schemas.replies.shape import Shape, encode_json
 
 
 class PlainShape(Shape):
-    """The plain API's: one answer, whole, and the history with this turn."""
+    """The reply to the plain API: one answer, never streamed, and the history including this turn."""
 
     prefix = "plain"
     object = chunk_object = "plain"
 
-    def __init__(self, said: list[str], *args: Any, **kwargs: Any) -> None:
-        """`said`: user and answer in turns, up to and with this prompt."""
+    def __init__(self, texts: list[str], *args: Any, **kwargs: Any) -> None:
+        """`texts`: prompts and answers alternating, the oldest first, ending with this request's prompt."""
         super().__init__(*args, **kwargs)
-        self._said = said
+        self._texts = texts
 
     def whole(self) -> bytes:
         answer = "".join(self.choices[0].text)
-        texts = [*self._said, answer]
+        texts = [*self._texts, answer]
         return encode_json(
             {
                 "response": answer,
