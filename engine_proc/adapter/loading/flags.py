@@ -1,10 +1,9 @@
-"""Flags that `vllm serve` has beside the engine's own: the chat template, tool parsers, adapters."""
+"""Flags of `vllm serve` beyond the engine's own: the chat template, tool parsers, LoRA adapters."""
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from vllm.entrypoints.launchers.cli_args import BaseFrontendArgs, resolve_default_chat_template_kwargs
 from vllm.lora.request import LoRARequest
 from vllm.parser import ParserManager
 from vllm.parser.abstract_parser import Parser
@@ -13,7 +12,12 @@ from vllm.tool_parsers import ToolParserManager
 
 from engine_proc.adapter.rendering import Template
 
-# `--enable-auto-tool-choice` changes nothing, and is taken so that a command line of `vllm serve` is.
+try:
+    from vllm.entrypoints.common.cli_args import BaseFrontendArgs, resolve_default_chat_template_kwargs
+except ModuleNotFoundError:  # vLLM before 0.33
+    from vllm.entrypoints.launchers.cli_args import BaseFrontendArgs, resolve_default_chat_template_kwargs
+
+# `--enable-auto-tool-choice` has no effect. It is accepted so that a command line of `vllm serve` works unchanged.
 FLAGS = (
     "lora_modules",
     "chat_template",
@@ -26,11 +30,11 @@ FLAGS = (
 )
 
 LLAMA_CALLS = "<|python_tag|>"
-"""Llama models that have this token were trained to call tools; vLLM's parser for them needs it."""
+"""Token of Llama models that were trained to call tools. vLLM's parser for their calls needs it."""
 
 
 class ServingFlags(BaseFrontendArgs):  # type: ignore[misc]
-    """Of `vllm serve`, for the model's sake."""
+    """The flags of `vllm serve` that concern the model: those in `FLAGS`."""
 
     @classmethod
     def _customize_cli_kwargs(cls, frontend_kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -39,7 +43,7 @@ class ServingFlags(BaseFrontendArgs):  # type: ignore[misc]
 
 
 def template(args: argparse.Namespace) -> Template:
-    """Raises `ValueError` where `--chat-template` names a file that is not there."""
+    """Return the chat template that the flags set. Raises `ValueError` if `--chat-template` names a missing file."""
     return Template(
         load_chat_template(args.chat_template),
         args.chat_template_content_format,
@@ -48,7 +52,7 @@ def template(args: argparse.Namespace) -> Template:
 
 
 def adapters(args: argparse.Namespace) -> dict[str, LoRARequest]:
-    """By name."""
+    """Return the LoRA adapters of `--lora-modules` by name."""
     return {
         module.name: LoRARequest(module.name, number, module.path)
         for number, module in enumerate(args.lora_modules or (), start=1)
@@ -56,7 +60,7 @@ def adapters(args: argparse.Namespace) -> dict[str, LoRARequest]:
 
 
 def missing_adapter(args: argparse.Namespace) -> str | None:
-    """The sentence for the operator where an adapter's directory is not there."""
+    """Return an error message if the directory of an adapter is missing, else None."""
     for module in args.lora_modules or ():
         if module.path.startswith(("/", ".")) and not (Path(module.path) / "adapter_config.json").exists():
             return f"--lora-modules {module.name}: there is no adapter in {module.path}"
@@ -64,9 +68,10 @@ def missing_adapter(args: argparse.Namespace) -> str | None:
 
 
 def parser(args: argparse.Namespace, tokenizer: Any, config: Any) -> type[Parser] | None:
-    """What finds tool calls and reasoning in the model's words. `config`: vLLM's, of the loaded model.
+    """Return vLLM's parser of the model's reasoning and tool calls. None: the model has no parser.
 
-    Raises `TypeError`: there is no such parser, or it cannot be one for this tokenizer.
+    `config` is vLLM's, of the loaded model. Raises `TypeError` for an unknown parser, or one that does not work with
+    this tokenizer.
     """
     if args.tool_parser_plugin:
         ToolParserManager.import_tool_parser(args.tool_parser_plugin)
