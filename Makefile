@@ -1,10 +1,14 @@
 # `make run` serves the demo model, `make test` runs every test; both set up what they need. `make help` lists the rest.
 
 PYTHON ?= python3
-# cuda where a GPU answers, cpu elsewhere; `make run BACKEND=cpu` overrides.
-BACKEND ?= $(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || echo cpu)
-TORCH := torch==2.13.0
 VENV := .venv
+# cuda where a GPU answers, cpu elsewhere; `make run BACKEND=cpu` overrides. web: the web tier alone, for an engine on
+# another host. A checkout that was set up for web stays so until another BACKEND is given.
+BACKEND ?= $(if $(wildcard $(VENV)/installed-web),web,$(shell nvidia-smi -L 2>/dev/null | grep -q '^GPU' && echo cuda || echo cpu))
+ifeq ($(filter cpu cuda web,$(BACKEND)),)
+$(error BACKEND=$(BACKEND): expected cpu, cuda or web)
+endif
+TORCH := torch==2.13.0
 BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
 CLIENTS := .venv-clients
@@ -18,9 +22,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 15
 
 run: $(INSTALLED) ## serve on 127.0.0.1:6006, in the foreground; starts the engine where none runs
+ifeq ($(BACKEND),web)
+	@HEARTH_ENGINE_SPAWN=0 $(BIN)/gunicorn wsgi:app
+else
 	@$(BIN)/python -m engine_proc start
 	@$(BIN)/python -m engine_proc wait
 	@$(BIN)/gunicorn wsgi:app
+endif
 
 stop: ## end the engine (Ctrl-C in `make run` ends the web tier alone)
 	@$(BIN)/python -m engine_proc stop
@@ -31,7 +39,7 @@ status: ## what the engine is doing; `make doctor` where it does nothing
 doctor: $(INSTALLED) ## look for what keeps Hearth from working, and say what to do
 	@$(BIN)/python -m engine_proc doctor
 
-setup: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda, without running anything
+setup: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda|web, without running anything
 
 install: ## as root: Hearth into /opt/hearth, with units and a user; PREFIX and DESTDIR as deploy/install says
 	deploy/install
@@ -45,11 +53,20 @@ test: lint ## every check and every test
 test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, vLLM's benchmark
 	$(BIN)/pytest tests/clients
 
-lint: $(VENV)/installed-dev ## ruff, mypy and the import rules
+lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each import is declared
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(DEPTRY) . -ee '$(NO_PRODUCT)' -ee '$(ENGINE_ONLY)' -rf requirements/web.in
+	$(DEPTRY) . -ee '$(NO_PRODUCT)' -rf requirements/cpu.in
+	$(DEPTRY) . demo_model -e '\.venv' -e 'tests/clients/($(OWN_CLIENTS))' -rf requirements/cpu.in,requirements/dev.in
+	$(DEPTRY) tests/clients -e 'tests/clients/(node_modules|test_|vllm_)' -rf requirements/clients.in
+
+DEPTRY := $(BIN)/deptry --config requirements/deptry.toml
+NO_PRODUCT := (tests|bench|demo_model|examples)/
+ENGINE_ONLY := engine_proc/(adapter|answering|batch|serving)/
+OWN_CLIENTS := langchain|litellm|llama
 
 train: $(VENV)/installed-dev ## make the demo model and its adapter again from its corpus
 	$(BIN)/python demo_model/train.py
@@ -88,13 +105,18 @@ $(VENV):
 # The locks hold everything, so nothing else is resolved (--no-deps). torch alone has a line of its own: which build
 # of it (CPU or CUDA) is the package index's business, and so is what that build needs.
 $(INSTALLED): requirements/$(BACKEND).txt | $(VENV)
+ifeq ($(BACKEND),web)
+	@echo "Hearth: installing the web tier alone, about 80 MB"
+else
 	@echo "Hearth: installing vLLM for $(BACKEND) and the rest: about 3.5 GB (cpu) or 10 GB (cuda), some minutes"
 	$(BIN)/pip install $(TORCH) -c requirements/$(BACKEND).txt
+endif
 	$(BIN)/pip install --no-deps -r requirements/$(BACKEND).txt
 	@rm -f $(VENV)/installed-*
 	@touch $@
 
 $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
+	@test $(BACKEND) != web || { echo "Hearth: checks and tests need an engine: BACKEND=cpu or BACKEND=cuda"; exit 1; }
 	@echo "Hearth: installing what the tests need"
 	@deploy/debian-packages requirements/debian.txt
 	$(BIN)/pip install --no-deps -r requirements/dev.txt
@@ -120,6 +142,7 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	$(BIN)/pip install uv
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt cpu.in -o cpu.txt
 	cd requirements && $(LOCK) cuda.in -o cuda.txt
+	cd requirements && $(LOCK) -c cpu.txt web.in -o web.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
 	cd requirements && $(LOCK) clients.in -o clients.txt
 
