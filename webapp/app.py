@@ -1,21 +1,11 @@
 """The application factory."""
 
 import logging
-from typing import Any
 
 from flask import Flask
 
-from schemas.requests.chat import ChatCompletionSchema
-from schemas.requests.completions import CompletionSchema
-from schemas.requests.embeddings import EmbeddingSchema
-from schemas.requests.plain import PlainSchema
-from schemas.requests.responses import ResponseSchema
-from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
+from webapp import services
 from webapp.api_keys import read_by_others
-from webapp.connection.hangups import HangupWatch
-from webapp.conversations.conversations import Conversations
-from webapp.conversations.stored_responses import Responses
-from webapp.engine.client import EngineClient
 from webapp.middleware import auth, errors, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
@@ -44,19 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.url_map.merge_slashes = False  # `//v1/models` is unknown, not a redirect in HTML
-    app.extensions["settings"] = settings
-    app.extensions["engine"] = EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys)
-    app.extensions["conversations"] = Conversations(settings)
-    app.extensions["responses"] = Responses(app.extensions["conversations"])
-    app.extensions["hangups"] = HangupWatch()
-    limits: Any = {"strict_fields": settings.strict_fields, "max_choices": settings.max_choices}
-    app.extensions["chat_schema"] = ChatCompletionSchema(**limits)
-    app.extensions["completion_schema"] = CompletionSchema(**limits)
-    app.extensions["tokenize_schema"] = TokenizeSchema(strict_fields=settings.strict_fields)
-    app.extensions["detokenize_schema"] = DetokenizeSchema(strict_fields=settings.strict_fields)
-    app.extensions["response_schema"] = ResponseSchema(strict_fields=settings.strict_fields)
-    app.extensions["embedding_schema"] = EmbeddingSchema(strict_fields=settings.strict_fields)
-    app.extensions["plain_schema"] = PlainSchema(strict_fields=settings.strict_fields)
+    services.register(app, settings)
     errors.register(app)
     metrics.register(app)
     request_log.register(app)

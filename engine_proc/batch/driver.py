@@ -42,22 +42,22 @@ class Driver:
 
     async def submit(self, job: Job) -> None:
         """Returns when the job is in flight."""
-        generate = job.request.generate
-        sequences = generate.candidates * len(generate.prompts or (None,))
+        params = job.request.params
+        sequences = params.candidates * len(params.prompts or (None,))
         while self._live and self._sequences + sequences > self._limit:
             await self._one_ends()
         welcome = self._server.welcome
-        generate.adapter = welcome.adapter_named(job.request.model)
+        adapter = welcome.adapter_named(job.request.model)
         shape = job.shape_class(
-            generate.adapter or welcome.served_names[0],
-            generate.choices,
+            adapter or welcome.served_names[0],
+            params.choices,
             fingerprint=welcome.system_fingerprint,
             **job.request.shape_options(),
         )
-        generate.id, generate.name = next(self._ids), shape.id
-        self._live[generate.id] = _Live(job, shape, sequences, generate.choices)
+        message = params.message(id=next(self._ids), name=shape.id, adapter=adapter)
+        self._live[message.id] = _Live(job, shape, sequences, params.choices)
         self._sequences += sequences
-        self._server.on_message(CLIENT, wire.encode(generate))
+        self._server.on_message(CLIENT, wire.encode(message))
         await asyncio.sleep(0)  # let it start before the next line is read
 
     async def idle(self) -> None:
@@ -75,8 +75,7 @@ class Driver:
                 for delta in batch:
                     self._add(delta)
             case wire.Accepted() as accepted:
-                shape = self._live[accepted.id].shape
-                shape.prompt_tokens, shape.prompt_token_ids = accepted.prompt_tokens, accepted.prompt_token_ids
+                self._live[accepted.id].shape.accept(accepted)
             case wire.Failed() as failed:
                 if failed.status < 500:
                     self._fail(failed)

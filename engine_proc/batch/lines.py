@@ -19,7 +19,6 @@ from schemas.requests import body
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.generation import GenerationSchema, Request
-from schemas.requests.messages import enforce
 from schemas.requests.tools import check_results
 
 log = logging.getLogger("hearth.batch")
@@ -110,15 +109,15 @@ def _endpoint(line: dict[str, Any], custom_id: str) -> tuple[GenerationSchema, t
 
 def _load(schema: GenerationSchema, given: dict[str, Any]) -> Request:
     request: Request = body.load(schema, given)
-    if request.generate.stream:
+    if request.params.stream:
         raise invalid("A batch answers whole: leave `stream` out.", "stream")
     if request.conversation_id is not None:
         raise invalid("A batch has no conversations: send the earlier turns in `messages`.", "conversation_id")
-    if request.generate.messages is not None:
-        messages = request.generate.messages
-        check_results(messages, len(messages))
-        request.generate.messages = enforce(messages, request.force_prompt)
-    return request
+    messages = request.params.messages
+    if messages is None:
+        return request
+    check_results(messages, len(messages))
+    return request.with_messages(messages)
 
 
 def answered(custom_id: str, request_id: str, status: int, answer: bytes) -> bytes:

@@ -1,4 +1,4 @@
-"""What OpenAI's JSON of chat and text completions have in common, whole and in chunks."""
+"""What the replies of all endpoints have in common, whole and as chunks of a stream."""
 
 import os
 import time
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas.errors import ApiError
-from schemas.wire import Delta, TokenLogprob, ToolCall
+from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 
 encode_json = msgspec.json.encode
 DONE = b"data: [DONE]\n\n"
@@ -16,21 +16,24 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass(slots=True)
 class Choice:
-    """One choice as it grows."""
+    """One choice of a reply, with everything received of it so far."""
 
     text: list[str] = field(default_factory=list)
+    """The text in pieces, one for each delta."""
     tokens: int = 0
+    """Generated tokens, those of discarded candidates included."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: str | int | None = None
     text_length: int = 0
-    """Characters sent so far, for `text_offset`."""
+    """Characters streamed so far, for `text_offset`."""
     reasoning: list[str] = field(default_factory=list)
     calls: list[ToolCall] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     prompt_logprobs: list[TokenLogprob] | None = None
 
     def add(self, delta: Delta) -> None:
+        """Add everything that `delta` holds."""
         self.tokens += len(delta.token_ids) + delta.discarded_tokens
         self.token_ids += delta.token_ids
         self.prompt_logprobs = self.prompt_logprobs or delta.prompt_logprobs
@@ -41,7 +44,7 @@ class Choice:
         self.add_content(delta)
 
     def add_content(self, delta: Delta) -> None:
-        """Keep what is said in it."""
+        """Add only the text, reasoning and tool calls of `delta`."""
         self.text.append(delta.text)
         if delta.reasoning:
             self.reasoning.append(delta.reasoning)
@@ -52,7 +55,7 @@ class Choice:
                 self.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
 
     def tool_calls(self) -> list[dict[str, Any]]:
-        """As a message has them."""
+        """Return the choice's tool calls as OpenAI's messages have them."""
         return [
             {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
             for call in self.calls
@@ -60,7 +63,7 @@ class Choice:
 
 
 class Shape:
-    """The reply to one request. Subclasses say how a choice looks."""
+    """The reply to one request, whole or as server-sent events. Subclasses define the JSON of a choice."""
 
     prefix: str
     separator = "-"
@@ -81,7 +84,11 @@ class Shape:
         with_token_ids: bool = False,
         fingerprint: str = "",
     ) -> None:
-        """`n`: choices per prompt; without it, all are of one. `fingerprint`: of the engine, `system_fingerprint`."""
+        """`choices` counts all choices, over all prompts.
+
+        `n`: choices per prompt; 0 means that all belong to one prompt. `continuous_usage`: every chunk has the usage so
+        far. `fingerprint`: OpenAI's `system_fingerprint`, left out where empty.
+        """
         self.id = f"{self.prefix}{self.separator}{os.urandom(16).hex()}"
         self.created = int(time.time())
         self.model = model
@@ -89,15 +96,13 @@ class Shape:
         self.with_logprobs = with_logprobs
         self.with_token_ids = with_token_ids
         self.fingerprint = fingerprint
-        self.prompt_tokens = 0
+        self._accepted: Accepted | None = None
         self.cached_tokens = 0
-        """Of these, how many vLLM had in its prefix cache."""
-        self.prompt_token_ids: list[list[int]] = []
-        """For each prompt, where they were asked for."""
+        """How many of the prompts' tokens vLLM had in its prefix cache."""
         self._n = n or choices
         self._continuous_usage = continuous_usage
         self.warning: str | None = None
-        """For the client: the answer is whole, but something beside it went wrong."""
+        """A warning for the client where the answer is complete but could not be stored; None where all is well."""
         head = {"id": self.id, "object": self.chunk_object, "created": self.created, "model": model}
         choices_begin = b"data: " + encode_json(head)[:-1] + b',"choices":['
         self._head = choices_begin + b'{"index":'
@@ -105,11 +110,26 @@ class Shape:
         self._tail = b',"usage":null}\n\n' if include_usage else b"}\n\n"
         self._fingerprint = b',"system_fingerprint":' + encode_json(fingerprint) if fingerprint else b""
 
+    def accept(self, accepted: Accepted | None) -> None:
+        """Keep what the engine says of the prompts. None: it has said nothing."""
+        self._accepted = accepted
+
+    @property
+    def prompt_tokens(self) -> int:
+        return 0 if self._accepted is None else self._accepted.prompt_tokens
+
+    @property
+    def prompt_token_ids(self) -> list[list[int]]:
+        """`ids[prompt][token]`, if the client asked for them; else empty."""
+        return [] if self._accepted is None else self._accepted.prompt_token_ids
+
     @property
     def completion_tokens(self) -> int:
+        """Generated tokens of all choices, those of discarded candidates included."""
         return sum(choice.tokens for choice in self.choices)
 
     def usage(self) -> dict[str, Any]:
+        """Return OpenAI's `usage` so far."""
         completion = self.completion_tokens
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -119,16 +139,16 @@ class Shape:
         }
 
     def add(self, delta: Delta) -> None:
-        """To a reply that is not streamed."""
+        """Add `delta` to a reply that is not streamed."""
         self.choices[delta.index].add(delta)
         self._count_cached(delta)
 
     def _count_cached(self, delta: Delta) -> None:
-        if delta.index % self._n == 0:  # what the further choices share with the first is no news
+        if delta.index % self._n == 0:  # a prompt's other choices share its cached tokens: count them once
             self.cached_tokens += delta.cached_tokens
 
     def whole(self) -> bytes:
-        """The body of a reply that was not streamed."""
+        """Return the body of a reply that is not streamed."""
         body = {
             "id": self.id,
             "object": self.object,
@@ -143,7 +163,7 @@ class Shape:
         return encode_json(body if self.warning is None else {**body, "warning": self.warning})
 
     def opening_chunks(self) -> bytes:
-        """What comes before the first text, for every choice."""
+        """Return the server-sent events that precede the first text, one for every choice."""
         if self.opening is None:
             return b""
         return b"".join(
@@ -151,7 +171,7 @@ class Shape:
         )
 
     def chunk(self, delta: Delta) -> bytes:
-        """The server-sent events of one delta: its text, and its end where it has one."""
+        """Return the server-sent events of one delta: its content, and its finish reason where it has one."""
         choice = self.choices[delta.index]
         choice.tokens += len(delta.token_ids) + delta.discarded_tokens
         if delta.cached_tokens:
@@ -175,11 +195,11 @@ class Shape:
         return events
 
     def closing_chunks(self, *, include_usage: bool) -> bytes:
-        """What comes after the last delta."""
+        """Return the server-sent events that follow the last delta."""
         return self._warning_chunk() + (self._usage_chunk() if include_usage else b"") + DONE
 
     def error_chunk(self, error: ApiError) -> bytes:
-        """The last event of a stream that fails."""
+        """Return the last server-sent event of a stream that fails."""
         return b"data: " + encode_json(error.body()) + b"\n\n"
 
     def _usage_chunk(self) -> bytes:
@@ -209,34 +229,44 @@ class Shape:
         return body
 
     def _add_extras(self, body: dict[str, Any]) -> None:
-        """To a whole reply: what was asked for of the prompt."""
+        """Add the prompt's log probabilities and token ids, where requested, to the body of a whole reply."""
         raise NotImplementedError
 
     def _parsed_chunk(self, delta: Delta) -> bytes:
-        """Of reasoning and tool calls."""
+        """Return the server-sent event of the reasoning and tool calls of `delta`."""
         raise NotImplementedError
 
     def _text_chunk(self, index: int, text: bytes, logprobs: bytes) -> bytes:
-        """`logprobs` is its JSON, and what else there is of the choice."""
+        """Return the server-sent event of a piece of text.
+
+        `text` and `logprobs` are JSON; `logprobs` may be followed by further fields of the choice (`token_ids`).
+        """
         raise NotImplementedError
 
     def _finish_chunk(self, delta: Delta) -> bytes:
+        """Return the server-sent event of a choice's finish reason."""
         raise NotImplementedError
 
     def _content(self, choice: Choice) -> dict[str, Any]:
+        """Return the fields of a whole choice that hold its text."""
         raise NotImplementedError
 
     def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
+        """Return the `logprobs` of `entries`, the first of which begins at character `offset` of the choice's text."""
         raise NotImplementedError
 
 
 def length(entry: TokenLogprob) -> int:
-    """Characters of the text that are this token's."""
+    """Return how many characters of the choice's text this token accounts for."""
     return 0 if entry.silent else len(entry.text)
 
 
 def prompt_scores(entries: list[TokenLogprob] | None) -> list[dict[str, Any] | None] | None:
-    """vLLM's `prompt_logprobs`: for each token of the prompt but the first, it and its alternatives by token id."""
+    """Return vLLM's `prompt_logprobs`, or None where `entries` is None.
+
+    Item i holds token i of the prompt and its alternatives, keyed by token id; item 0 is None, because the first token
+    has no log probability.
+    """
     if entries is None:
         return None
     return [None if entry.logprob is None else _by_id(entry) for entry in entries]

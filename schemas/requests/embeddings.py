@@ -49,13 +49,11 @@ class EmbeddingSchema(Body):
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> tuple[Request, bool]:
         """And whether base64 is wanted."""
         self.fill_defaults(data)
-        generate = wire.Generate(
-            id=0,
-            name="",
+        params = wire.GenerateParams(
             prompts=data["input"],
             embed=True,
             dimensions=data["dimensions"],
             truncate_prompt_tokens=data["truncate_prompt_tokens"],
             user=data["user"],
         )
-        return Request(generate=generate, model=data["model"]), data["encoding_format"] == "base64"
+        return Request(params=params, model=data["model"]), data["encoding_format"] == "base64"

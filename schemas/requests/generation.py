@@ -3,13 +3,15 @@
 Meanings are OpenAI's, and where OpenAI has none, vLLM's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from msgspec import structs
 
 from schemas import wire
 from schemas.requests.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, optional
+from schemas.requests.messages import enforce
 from schemas.requests.structure import structure_of
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
 
@@ -29,9 +31,9 @@ class StreamOptionsSchema(Schema):
 
 @dataclass(slots=True)
 class Request:
-    """A valid request: what goes over the wire, and what the web tier needs to shape the reply."""
+    """A valid request: what the client wants generated, and what the web tier needs to shape the reply."""
 
-    generate: wire.Generate
+    params: wire.GenerateParams
     model: str | None
     """None: this API has no model to name."""
     include_usage: bool = False
@@ -39,15 +41,19 @@ class Request:
     logprobs: bool = False
     return_token_ids: bool = False
     force_prompt: str | None = None
-    """An instruction to add to `generate.messages` when they are complete."""
+    """An instruction to add to the messages when they are complete: see `with_messages`."""
     conversation_id: str | None = None
+
+    def with_messages(self, messages: list[dict[str, Any]]) -> "Request":
+        """Return this request over `messages`, the complete conversation, to which `force_prompt` is added."""
+        return replace(self, params=structs.replace(self.params, messages=enforce(messages, self.force_prompt)))
 
     def shape_options(self) -> dict[str, Any]:
         """What a `replies.Shape` must know of it."""
         return {
             "with_logprobs": self.logprobs,
             "include_usage": self.include_usage,
-            "n": self.generate.n,
+            "n": self.params.n,
             "continuous_usage": self.continuous_usage,
             "with_token_ids": self.return_token_ids,
         }
@@ -254,9 +260,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         self.fill_defaults(data)
         options = data["stream_options"] or {}
         return Request(
-            generate=wire.Generate(
-                id=0,
-                name="",
+            params=wire.GenerateParams(
                 n=data["n"],
                 best_of=data["best_of"] or 0,
                 echo=data["echo"],
@@ -300,5 +304,5 @@ class GenerationSchema(SamplingSchema, VllmFields):
         return {}
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The prompt's fields of `wire.Generate`."""
+        """The prompt's fields of `wire.GenerateParams`."""
         raise NotImplementedError

@@ -48,4 +48,4 @@ class PlainSchema(SamplingSchema):
             messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answered}]
         messages.append({"role": "user", "content": data["prompt"]})
         sampling = wire.Sampling(max_tokens=data["max_length"], top_p=data["top_p"], temperature=data["temperature"])
-        return Request(generate=wire.Generate(id=0, name="", messages=messages, sampling=sampling), model=None)
+        return Request(params=wire.GenerateParams(messages=messages, sampling=sampling), model=None)

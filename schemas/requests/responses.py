@@ -159,9 +159,7 @@ class ResponseSchema(SamplingSchema):
         self.fill_defaults(data)
         format_ = (data["text"] or {}).get("format")
         choice = data["tool_choice"] or ("auto" if data["tools"] else "none")
-        generate = wire.Generate(
-            id=0,
-            name="",
+        params = wire.GenerateParams(
             messages=messages_of(data["input"]),
             stream=data["stream"],
             user=data["user"],
@@ -178,7 +176,7 @@ class ResponseSchema(SamplingSchema):
         )
         echoed = {name: data[name] for name in ECHOED}
         return ResponseRequest(
-            request=Request(generate=generate, model=data["model"]),
+            request=Request(params=params, model=data["model"]),
             items=data["input"],
             store=data["store"],
             previous=data["previous_response_id"],

@@ -49,11 +49,9 @@ class TokenizeSchema(_ModelSchema):
             raise ValidationError("Not together with `add_generation_prompt`: true.", "continue_final_message")
 
     @post_load
-    def _make_generate(self, data: dict[str, Any], **kwargs: Any) -> wire.Generate:
+    def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:
         self.fill_defaults(data)
-        return wire.Generate(
-            id=0,
-            name="",
+        return wire.GenerateParams(
             prompts=None if data["prompt"] is None else [data["prompt"]],
             messages=data["messages"],
             tools=data["tools"],
@@ -77,5 +75,5 @@ class DetokenizeSchema(_ModelSchema):
     )
 
     @post_load
-    def _make_generate(self, data: dict[str, Any], **kwargs: Any) -> wire.Generate:
-        return wire.Generate(id=0, name="", prompts=[data["tokens"]], tokens_only="text")
+    def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:
+        return wire.GenerateParams(prompts=[data["tokens"]], tokens_only="text")

@@ -123,6 +123,10 @@ class GenerateParams(msgspec.Struct, omit_defaults=True, kw_only=True):
     dimensions: int | None = None
     """Of the vectors; None: as the model has them."""
 
+    def message(self, **envelope: Any) -> "Generate":
+        """Make the message that carries these parameters. `envelope`: the fields that `Generate` adds."""
+        return Generate(**{name: getattr(self, name) for name in self.__struct_fields__}, **envelope)
+
     @property
     def extended(self) -> str | None:
         """A field that engines without the feature `EXTENDED` would ignore, or None."""

@@ -37,7 +37,7 @@ def test_a_body_is_loaded_or_refused(path: str, strict: bool) -> None:
             assert error.status == 400
             msgspec.json.encode(error.body())
             return
-        generate = getattr(wanted, "request", wanted).generate
+        generate = getattr(wanted, "request", wanted).params
         assert generate.choices >= 1
         try:
             payload = wire.encode(generate)

@@ -8,7 +8,7 @@ from webapp.engine.reply import Reply
 
 
 def ask(client: EngineClient) -> Reply:
-    return client.submit(wire.Generate(id=0, name="", prompts=["Once"], stream=True))
+    return client.submit(wire.Generate(id=client.next_id(), name="", prompts=["Once"], stream=True))
 
 
 def ask_and_hold(engine: FakeEngine, client: EngineClient) -> Reply:
@@ -29,7 +29,7 @@ def answer(client: EngineClient) -> str:
 
 
 def accepted(reply: Reply) -> Reply:
-    wait_until(lambda: reply.prompt_tokens is not None)
+    wait_until(lambda: reply.accepted is not None)
     return reply
 
 

@@ -78,8 +78,8 @@ def make_app(settings: Settings, greenlets: Group) -> Iterator[MakeApp]:
     yield make
     greenlets.kill()
     for app in built:
-        close_socket(app.extensions["engine"])
-        app.extensions["conversations"].close()
+        close_socket(app.extensions["hearth"].engine)
+        app.extensions["hearth"].conversations.close()
 
 
 @pytest.fixture

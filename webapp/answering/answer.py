@@ -1,185 +1,147 @@
 """From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
 
 import math
-import re
-import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable
+from contextlib import ExitStack
 
-from flask import Response, current_app, request
+from flask import Response, request
 from gevent import get_hub
 
 from schemas.errors import ApiError, invalid
 from schemas.replies.shape import Shape
 from schemas.requests.generation import Request
-from schemas.wire import EXTENDED, Generate, Welcome
+from schemas.wire import Welcome
 from webapp.answering import sse
+from webapp.answering.message import make_message
 from webapp.answering.sse import OnComplete
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
-from webapp.connection.hangups import HangupWatch, cut_off_when_stuck
-from webapp.engine.client import EngineClient
+from webapp.connection.hangups import cut_off_when_stuck
 from webapp.engine.reply import HungUp, Reply
 from webapp.middleware import request_id
-from webapp.middleware.auth import caller
 from webapp.observing.request_log import RequestLog
-from webapp.settings import Settings
+from webapp.services import services
 
 
 def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
-    """A stream's headers leave with its first text, or after `sse.PING_SECONDS` where the engine has accepted it.
+    """Return the response to `wanted`. The headers of a stream are sent with its first text, or after
+    `sse.PING_SECONDS` if the engine has accepted the request by then.
 
-    `on_complete` gets the reply when every choice has ended, before the client sees the end, and may
-    return a warning for the reply; it is not called where the client has gone by then. Raises `ApiError`: the engine
-    cannot take the request, or refuses it.
+    `on_complete` gets the reply when every choice has finished, before the client sees the end, and may return a
+    warning for the reply; it is not called if the client has hung up by then. Raises `ApiError`: the engine cannot take
+    the request, or refuses it.
     """
-    engine: EngineClient = current_app.extensions["engine"]
-    welcome = engine.require_ready()
-    generate = wanted.generate
-    generate.adapter = welcome.adapter_named(wanted.model)
-    if not generate.adapter:
+    welcome = services().engine.require_ready()
+    adapter = welcome.adapter_named(wanted.model)
+    if not adapter:
         _check_model(wanted.model, welcome)
-    check_engine(generate, welcome)
     shape = make_shape(
-        generate.adapter or welcome.served_names[0],
-        generate.choices,
+        adapter or welcome.served_names[0],
+        wanted.params.choices,
         fingerprint=welcome.system_fingerprint,
         **wanted.shape_options(),
     )
-    generate.name = shape.id
-    generate.tenant = caller()
-    generate.request_id = request_id.given()
     seconds = _allowed_seconds()
-    generate.cache_salt = _cache_salt(generate.cache_salt)
-    if generate.stream and generate.rewritten and generate.sampling.seed is None:
-        generate.sampling.seed = secrets.randbits(62)  # so that another engine can write the same
-    record = RequestLog(request.path, generate, shape)
-    try:
-        reply = engine.submit(generate)
-    except BaseException as error:
-        record.status = getattr(error, "status", 500)
-        record.write()
-        raise
-    unwatch = _watch_for_hangup(reply)
-    deadline = get_hub().loop.timer(seconds)
-    deadline.start(reply.time_out, seconds)
-    try:
-        if generate.stream:
+    with Answer(wanted, shape, adapter, on_complete) as begun:
+        return begun.respond(seconds)
+
+
+class Answer:
+    """One answer under way. Log record, reply, hang-up watch and deadline are entered one by one and left together:
+    when the response is closed, or at once if an exception comes before there is a response.
+    """
+
+    def __init__(self, wanted: Request, shape: Shape, adapter: str, on_complete: OnComplete | None) -> None:
+        self._wanted = wanted
+        self._shape = shape
+        self._adapter = adapter
+        self._on_complete = on_complete
+        self._exits = ExitStack()
+        self._record = RequestLog(stream=wanted.params.stream, user=wanted.params.user, shape=shape)
+        self._exits.callback(self._record.write)
+
+    def __enter__(self) -> "Answer":
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is not None:
+            self._record.status = getattr(error, "status", 500)
+            self._exits.close()
+
+    def respond(self, seconds: float) -> Response:
+        """Send the request and return its response. The client gets an error after `seconds` without an end."""
+        reply = self._send(seconds)
+        try:
             reply.wait(sse.PING_SECONDS)
-            _note_prompt(reply, shape)
-            response = _stream(reply, shape, record, wanted, on_complete)
-        else:
-            response = _whole(reply, shape, record, on_complete)
-    except HungUp:
-        response = Response(status=499)
-    except BaseException as error:
-        record.status = getattr(error, "status", 500)
-        _close(reply, record, unwatch, deadline)
-        raise
-    response.headers[request_id.HEADER] = generate.request_id or shape.id
-    response.call_on_close(lambda: _close(reply, record, unwatch, deadline))
-    return response
+            self._shape.accept(reply.accepted)
+            response = self._stream(reply) if self._wanted.params.stream else self._whole(reply)
+        except HungUp:
+            response = Response(status=499)
+        response.headers[request_id.HEADER] = request_id.given() or self._shape.id
+        response.call_on_close(self._exits.close)
+        return response
 
+    def _send(self, seconds: float) -> Reply:
+        message = make_message(
+            self._wanted.params, name=self._shape.id, adapter=self._adapter, trace=self._record.trace_parent
+        )
+        reply = services().engine.submit(message)
+        self._exits.callback(reply.close)
+        self._watch_for_hangup(reply)
+        deadline = get_hub().loop.timer(seconds)
+        self._exits.callback(deadline.close)
+        deadline.start(reply.time_out, seconds)
+        return reply
 
-def _stream(
-    reply: Reply, shape: Shape, record: RequestLog, wanted: Request, on_complete: OnComplete | None
-) -> Response:
-    record.status = 200
-    events = sse.events(
-        reply,
-        shape,
-        include_usage=wanted.include_usage,
-        on_text=record.text,
-        writer=ChunkWriter(chunked_connection(request.environ) if on_complete is None else None, shape),
-        on_complete=on_complete,
-    )
-    return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
+    def _watch_for_hangup(self, reply: Reply) -> None:
+        """Abort `reply` when the client hangs up."""
+        socket = request.environ.get("gunicorn.socket")
+        if socket is not None:
+            cut_off_when_stuck(socket)
+            fd, hangups = socket.fileno(), services().hangups
+            hangups.add(fd, reply.hang_up)
+            self._exits.callback(hangups.remove, fd)
 
+    def _stream(self, reply: Reply) -> Response:
+        self._record.status = 200
+        events = sse.events(
+            reply,
+            self._shape,
+            include_usage=self._wanted.include_usage,
+            on_text=self._record.text,
+            writer=ChunkWriter(chunked_connection(request.environ) if self._on_complete is None else None, self._shape),
+            on_complete=self._on_complete,
+        )
+        return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
-def _whole(reply: Reply, shape: Shape, record: RequestLog, on_complete: OnComplete | None) -> Response:
-    while not reply.finished:
-        for delta in reply.deltas():
-            record.text()
-            shape.add(delta)
-    _note_prompt(reply, shape)
-    if on_complete is not None:
-        shape.warning = on_complete(shape)
-    record.status = 200
-    return Response(shape.whole(), content_type="application/json")
-
-
-def _note_prompt(reply: Reply, shape: Shape) -> None:
-    shape.prompt_tokens = reply.prompt_tokens or 0
-    shape.prompt_token_ids = reply.prompt_token_ids
-
-
-def _close(reply: Reply, record: RequestLog, unwatch: Any, deadline: Any) -> None:
-    deadline.close()
-    unwatch()
-    reply.close()
-    record.prompt_tokens = reply.prompt_tokens or 0
-    record.write()
-
-
-def _watch_for_hangup(reply: Reply) -> Any:
-    """Abort `reply` when the client goes. Returns what ends the watch."""
-    socket = request.environ.get("gunicorn.socket")
-    if socket is None:
-        return lambda: None
-    watch: HangupWatch = current_app.extensions["hangups"]
-    cut_off_when_stuck(socket)
-    fd = socket.fileno()
-    watch.add(fd, reply.hang_up)
-    return lambda: watch.remove(fd)
+    def _whole(self, reply: Reply) -> Response:
+        while not reply.finished:
+            for delta in reply.deltas():
+                self._record.text()
+                self._shape.add(delta)
+        if self._on_complete is not None:
+            self._shape.warning = self._on_complete(self._shape)
+        self._record.status = 200
+        return Response(self._shape.whole(), content_type="application/json")
 
 
 def _allowed_seconds() -> float:
-    """HEARTH_REQUEST_TIMEOUT, or less where the client's X-Request-Timeout says so. Raises `ApiError` (400)."""
-    settings: Settings = current_app.extensions["settings"]
+    """Return HEARTH_REQUEST_TIMEOUT, or less if the client's X-Request-Timeout says so. Raises `ApiError` (400)."""
+    allowed = services().settings.request_seconds
     given = request.headers.get("X-Request-Timeout")
     if given is None:
-        return settings.request_seconds
+        return allowed
     try:
         seconds = float(given)
     except ValueError:
         seconds = math.nan
     if not seconds > 0:
         raise invalid("The header X-Request-Timeout must be a number of seconds above 0.", "X-Request-Timeout")
-    return min(seconds, settings.request_seconds)
-
-
-def _cache_salt(given: str) -> str:
-    """What a prompt takes tells whether its beginning is in vLLM's cache, so callers do not share that unasked."""
-    settings: Settings = current_app.extensions["settings"]
-    own = "" if settings.share_prefix_cache or not settings.api_keys else caller()
-    return f"{caller()}/{given}" if given else own
+    return min(seconds, allowed)
 
 
 def _check_model(name: str | None, welcome: Welcome) -> None:
-    settings: Settings = current_app.extensions["settings"]
-    if settings.strict_model and name is not None and name not in welcome.served_names:
+    if services().settings.strict_model and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
-
-
-def check_engine(generate: Generate, welcome: Welcome) -> None:
-    """Raises `ApiError` (400) where the engine is older than this web tier, and would ignore a part of the request."""
-    field = None if EXTENDED in welcome.features else generate.extended
-    if field is not None:
-        raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
-
-
-@contextmanager
-def renamed(names: dict[str, str]) -> Iterator[None]:
-    """An error of what is done within names a field as this API does. `names`: from the engine's to this API's."""
-    try:
-        yield
-    except ApiError as error:
-        for theirs, ours in names.items():
-            if error.param is not None and re.match(rf"{theirs}\b", error.param):
-                error.message = error.message.replace(f"`{error.param}`", f"`{ours}{error.param[len(theirs) :]}`")
-                error.param = ours + error.param[len(theirs) :]
-                break
-        raise
 
 
 def model_not_found(name: str) -> ApiError:

@@ -4,13 +4,13 @@ import gc
 from typing import Any
 
 import gevent
-from flask import current_app, request
+from flask import request
 from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 
 from schemas.errors import ApiError, invalid
 from schemas.requests import body
-from webapp.settings import Settings
+from webapp.services import services
 
 LARGE = 64 * 1024
 """Bytes of a body that is not left to the next garbage collection."""
@@ -32,7 +32,7 @@ def _read() -> bytes:
         raise ApiError(
             415, f"Send the body as application/json, not {request.mimetype}.", code="unsupported_media_type"
         )
-    settings: Settings = current_app.extensions["settings"]
+    settings = services().settings
     late = ApiError(408, f"The body did not arrive within {settings.body_seconds:g} seconds.", code="request_timeout")
     try:
         with gevent.Timeout(settings.body_seconds, late):

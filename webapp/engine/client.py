@@ -99,12 +99,16 @@ class EngineClient:
 
     # ---- requests ----------------------------------------------------------------------------------------------
 
+    def next_id(self) -> int:
+        """Return an id that no request of this client has had."""
+        return next(self._ids)
+
     def submit(self, generate: wire.Generate) -> Reply:
-        """Send a request, giving it its `id`. Raises `ApiError`: 503 where there is no ready engine, 400 where the
-        request has a value that the wire cannot carry.
+        """Send a request whose id comes from `next_id`, and return its reply.
+
+        Raises `ApiError`: 503 if no engine is ready, 400 if the request has a value that the wire cannot carry.
         """
         welcome = self.require_ready()
-        generate.id = next(self._ids)
         try:
             payload = wire.encode(generate)
         except (OverflowError, RecursionError) as error:  # in what a message may hold freely: its tool calls
@@ -120,8 +124,8 @@ class EngineClient:
     def _release(self, reply: Reply) -> None:
         """Forget `reply`; abort it in the engine unless it has ended."""
         self.recovery.discard(reply)
-        if self.live.pop(reply.generate.id, None) is not None and not reply.finished:
-            self._send(wire.encode(wire.Abort(ids=[reply.generate.id])))
+        if self.live.pop(reply.id, None) is not None and not reply.complete:
+            self._send(wire.encode(wire.Abort(ids=[reply.id])))
 
     # ---- the socket --------------------------------------------------------------------------------------------
 
@@ -255,7 +259,7 @@ class EngineClient:
         if self.welcome is None or not self.load.ready:
             return
         for reply in self.recovery.pop_resumable(self.welcome):
-            payload = wire.encode(reply.resumption(next(self._ids)))
-            self.live[reply.generate.id] = reply
+            payload = wire.encode(reply.resumption(self.next_id()))
+            self.live[reply.id] = reply
             if not self._send(payload):
-                self.recovery.add(self.live.pop(reply.generate.id))
+                self.recovery.add(self.live.pop(reply.id))

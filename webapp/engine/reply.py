@@ -33,15 +33,16 @@ class Reply:
     def __init__(self, generate: wire.Generate, release: Callable[["Reply"], None]) -> None:
         """`release` is called when nothing more is wanted, perhaps more than once."""
         self.generate = generate
+        self.id = generate.id
+        """The id that the engine knows the request by: another one each time that it is resumed."""
         self.fingerprint = ""
         """Of the model that the request was first sent to."""
         self.instance = ""
         """The engine that it was last sent to."""
         self.losses = 0
         """How many engines have ended while they had it."""
-        self.prompt_tokens: int | None = None
-        """None: no engine has accepted the request yet."""
-        self.prompt_token_ids: list[list[int]] = []
+        self.accepted: wire.Accepted | None = None
+        """What the first engine said when it accepted the request; None: none has yet."""
         self._release = release
         self._waiting: list[Item] = []
         self._event = Event()
@@ -49,7 +50,6 @@ class Reply:
         """The request's greenlet waits for more."""
         self.writer: ChunkWriter | None = None
         """Writes deltas, if it can, while the request's greenlet sleeps."""
-        self._open_choices = generate.choices
         self._hung_up = False
         self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
         self._ended: list[int] = []
@@ -57,7 +57,7 @@ class Reply:
     @property
     def finished(self) -> bool:
         """All choices have ended, and the request's greenlet has taken them."""
-        return self._open_choices == 0
+        return self.complete and not self._waiting
 
     @property
     def complete(self) -> bool:
@@ -73,10 +73,10 @@ class Reply:
         """The request for another engine, less what has come of its answer. Under a new id: late words about the old
         one must not be taken for words about this.
         """
-        self.generate.id = request_id
+        self.id = request_id
         ended = set(self._ended)
         sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
-        return msgspec.structs.replace(self.generate, sent=sent, ended=self._ended, resumed=True)
+        return msgspec.structs.replace(self.generate, id=request_id, sent=sent, ended=self._ended, resumed=True)
 
     def wait(self, timeout: float) -> None:
         """Until there is a delta, but no longer than `timeout` seconds after which an engine has accepted the request.
@@ -85,7 +85,7 @@ class Reply:
         """
         while not self._waiting:
             self._sleep(timeout)
-            if self.prompt_tokens is not None:
+            if self.accepted is not None:
                 break
         if self._waiting and isinstance(self._waiting[0], ApiError):
             raise self._waiting.pop(0)  # type: ignore[misc]
@@ -103,9 +103,6 @@ class Reply:
             if not items:
                 raise error  # type: ignore[misc]
             self._waiting = [error]
-        for delta in items:
-            if delta.finish_reason is not None:  # type: ignore[union-attr]
-                self._open_choices -= 1
         return items  # type: ignore[return-value]
 
     def hang_up(self) -> None:
@@ -128,9 +125,8 @@ class Reply:
 
     def accept(self, accepted: wire.Accepted) -> None:
         """Only the first engine's is news, and nobody is woken for it: what makes a difference follows it."""
-        if self.prompt_tokens is None:
-            self.prompt_tokens = accepted.prompt_tokens
-            self.prompt_token_ids = accepted.prompt_token_ids
+        if self.accepted is None:
+            self.accepted = accepted
 
     def put(self, delta: wire.Delta) -> None:
         """Queue it. `deliver` follows, when all that has come for this request is queued."""
@@ -160,8 +156,9 @@ class Reply:
         self._event.set()
 
     def fail(self, error: ApiError) -> None:
-        self._waiting.append(error)
-        self._event.set()
+        if not self.complete:
+            self._waiting.append(error)
+            self._event.set()
 
     def _sleep(self, timeout: float | None) -> None:
         if not self._hung_up:

@@ -8,10 +8,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, g, has_request_context, request
+from flask import Flask, Response, g, request
 
 from schemas.replies.shape import Shape
-from schemas.wire import Generate
 from webapp.middleware import request_id
 from webapp.middleware.auth import key_name
 from webapp.observing import metrics, traces
@@ -35,21 +34,22 @@ def register(app: Flask) -> None:
 class RequestLog:
     """Collects a generation's figures. `write` may be called more than once and writes once."""
 
-    def __init__(self, path: str, generate: Generate, shape: Shape | None = None) -> None:
-        self._path = path
-        self._generate = generate
+    def __init__(self, *, stream: bool, user: str, shape: Shape) -> None:
+        self._path = request.path
+        self._stream = stream
+        self._user = user
+        self._request_id = request_id.given()
         self._key = key_name()
         self._began = time.monotonic()
         self._first_text: float | None = None
         self._written = False
         self.status = LEFT  # overwritten by whatever is sent
-        self.shape = shape
-        self.prompt_tokens = 0
+        self._shape = shape
         self._span = traces.begin()
-        generate.trace = traces.parent(self._span)
+        self.trace_parent = traces.parent(self._span)
+        """W3C's `traceparent` for the engine's spans; empty if nothing is traced."""
+        g.logged = True
         metrics.LIVE.inc()
-        if has_request_context():
-            g.logged = True
 
     def text(self) -> None:
         """Text has come from the engine."""
@@ -67,31 +67,30 @@ class RequestLog:
         self._count(seconds)
 
     def _fields(self, seconds: float) -> dict[str, Any]:
-        shape = self.shape
+        shape = self._shape
         return {
             "method": "POST",
             "path": self._path,
             "status": self.status,
-            "id": shape.id if shape else None,
+            "id": shape.id,
             "ttft": None if self._first_text is None else round(self._first_text, 4),
             "total": round(seconds, 4),
-            "prompt_tokens": self.prompt_tokens,
-            "completion_tokens": shape.completion_tokens if shape else 0,
-            "finish": [choice.finish_reason or "none" for choice in shape.choices[:8]] if shape else [],
-            "model": shape.model if shape else None,
+            "prompt_tokens": shape.prompt_tokens,
+            "completion_tokens": shape.completion_tokens,
+            "finish": [choice.finish_reason or "none" for choice in shape.choices[:8]],
+            "model": shape.model,
             "key": self._key,
-            "request_id": self._generate.request_id or None,
-            "user": self._generate.user[:64],
+            "request_id": self._request_id or None,
+            "user": self._user[:64],
         }
 
     def _count(self, seconds: float) -> None:
         metrics.LIVE.dec()
         metrics.DURATION.labels(self._path).observe(seconds)
-        if self._generate.stream and self._first_text is not None:
+        if self._stream and self._first_text is not None:
             metrics.TTFT.labels(self._path).observe(self._first_text)
-        metrics.PROMPT_TOKENS.labels(self._path).inc(self.prompt_tokens)
-        if self.shape is not None:
-            metrics.COMPLETION_TOKENS.labels(self._path).inc(self.shape.completion_tokens)
+        metrics.PROMPT_TOKENS.labels(self._path).inc(self._shape.prompt_tokens)
+        metrics.COMPLETION_TOKENS.labels(self._path).inc(self._shape.completion_tokens)
 
 
 def _write(fields: Mapping[str, Any]) -> None:

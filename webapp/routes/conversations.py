@@ -2,18 +2,18 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from schemas.errors import ApiError
-from webapp.conversations.conversations import Conversations
 from webapp.middleware.auth import caller
+from webapp.services import services
 
 blueprint = Blueprint("conversations", __name__)
 
 
 @blueprint.get("/v1/conversations/<path:name>", merge_slashes=False)
 def retrieve(name: str) -> dict[str, Any]:
-    found = _conversations().get(caller(), name)
+    found = services().conversations.get(caller(), name)
     if found is None:
         raise _not_found(name)
     return {
@@ -28,14 +28,9 @@ def retrieve(name: str) -> dict[str, Any]:
 @blueprint.delete("/v1/conversations/<path:name>", merge_slashes=False)
 def delete(name: str) -> dict[str, Any]:
     """A turn that is still being answered is stored when it is complete, and begins the conversation anew."""
-    if not _conversations().delete(caller(), name):
+    if not services().conversations.delete(caller(), name):
         raise _not_found(name)
     return {"id": name, "object": "conversation.deleted", "deleted": True}
-
-
-def _conversations() -> Conversations:
-    conversations: Conversations = current_app.extensions["conversations"]
-    return conversations
 
 
 def _not_found(name: str) -> ApiError:

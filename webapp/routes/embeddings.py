@@ -2,12 +2,14 @@
 
 from functools import partial
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from schemas.replies.embedding import EmbeddingShape
 from schemas.requests.generation import Request
 from webapp.answering import request_body
-from webapp.answering.answer import answer, renamed
+from webapp.answering.answer import answer
+from webapp.answering.message import renamed
+from webapp.services import services
 
 blueprint = Blueprint("embeddings", __name__)
 
@@ -15,6 +17,6 @@ blueprint = Blueprint("embeddings", __name__)
 @blueprint.post("/v1/embeddings")
 def create() -> Response:
     wanted: Request
-    wanted, in_base64 = request_body.load(current_app.extensions["embedding_schema"])
+    wanted, in_base64 = request_body.load(services().schemas.embedding)
     with renamed({"prompt": "input"}):
         return answer(wanted, partial(EmbeddingShape, in_base64))

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from schemas import wire
 from schemas.shared.version import VERSION
-from webapp.engine.client import EngineClient
+from webapp.services import services
 
 blueprint = Blueprint("health", __name__)
 
@@ -14,7 +14,7 @@ blueprint = Blueprint("health", __name__)
 @blueprint.get("/health")
 def health() -> dict[str, Any]:
     """200 as long as this worker lives; says how the engine is, and how far a load has come."""
-    engine = _engine()
+    engine = services().engine
     state = engine.state()
     return {
         "status": "ok",
@@ -25,13 +25,13 @@ def health() -> dict[str, Any]:
 @blueprint.get("/ready")
 def ready() -> dict[str, Any]:
     """200 when the engine takes requests, else 503."""
-    _engine().require_ready()
+    services().engine.require_ready()
     return {"status": "ready"}
 
 
 @blueprint.get("/version")
 def version() -> dict[str, Any]:
-    engine = _engine()
+    engine = services().engine
     engine.state()
     welcome = engine.welcome
     return {
@@ -47,8 +47,3 @@ def version() -> dict[str, Any]:
             "load_count": welcome.load_count,
         },
     }
-
-
-def _engine() -> EngineClient:
-    engine: EngineClient = current_app.extensions["engine"]
-    return engine

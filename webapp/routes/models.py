@@ -2,32 +2,27 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from schemas.wire import Welcome
 from webapp.answering.answer import model_not_found
-from webapp.engine.client import EngineClient
+from webapp.services import services
 
 blueprint = Blueprint("models", __name__)
 
 
 @blueprint.get("/v1/models")
 def list_models() -> dict[str, Any]:
-    welcome = _welcome()
+    welcome = services().engine.require_ready()
     return {"object": "list", "data": [_model(name, welcome) for name in (*welcome.served_names, *welcome.adapters)]}
 
 
 @blueprint.get("/v1/models/<path:name>")
 def retrieve_model(name: str) -> dict[str, Any]:
-    welcome = _welcome()
+    welcome = services().engine.require_ready()
     if name not in (*welcome.served_names, *welcome.adapters):
         raise model_not_found(name)
     return _model(name, welcome)
-
-
-def _welcome() -> Welcome:
-    engine: EngineClient = current_app.extensions["engine"]
-    return engine.require_ready()
 
 
 def _model(name: str, welcome: Welcome) -> dict[str, Any]:

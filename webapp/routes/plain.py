@@ -2,20 +2,22 @@
 
 from functools import partial
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from schemas.replies.plain import PlainShape
 from schemas.requests.generation import Request
 from schemas.requests.plain import ENGINE_NAMES
 from webapp.answering import request_body
-from webapp.answering.answer import answer, renamed
+from webapp.answering.answer import answer
+from webapp.answering.message import renamed
+from webapp.services import services
 
 blueprint = Blueprint("plain", __name__)
 
 
 @blueprint.post("/")
 def create() -> Response:
-    wanted: Request = request_body.load(current_app.extensions["plain_schema"])
-    said = [message["content"] for message in wanted.generate.messages or []]
+    wanted: Request = request_body.load(services().schemas.plain)
+    said = [message["content"] for message in wanted.params.messages or []]
     with renamed(ENGINE_NAMES):
         return answer(wanted, partial(PlainShape, said))

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from schemas.errors import ApiError, invalid
 from schemas.replies.message import assistant_message
@@ -13,10 +13,11 @@ from schemas.replies.shape import Choice, Shape
 from schemas.requests.responses import ResponseRequest
 from schemas.requests.tools import check_results
 from webapp.answering import request_body
-from webapp.answering.answer import answer, renamed
-from webapp.conversations.conversations import Conversations
-from webapp.conversations.stored_responses import Responses, StoredResponse
+from webapp.answering.answer import answer
+from webapp.answering.message import renamed
+from webapp.conversations.stored_responses import StoredResponse
 from webapp.middleware.auth import caller
+from webapp.services import services
 
 blueprint = Blueprint("responses", __name__)
 
@@ -27,20 +28,20 @@ ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
 
 @blueprint.post("/v1/responses")
 def create() -> Response:
-    wanted: ResponseRequest = request_body.load(current_app.extensions["response_schema"])
+    wanted: ResponseRequest = request_body.load(services().schemas.response)
     with renamed(ENGINE_NAMES):
         return _create(wanted)
 
 
 def _create(wanted: ResponseRequest) -> Response:
-    scope, generate, responses = caller(), wanted.request.generate, _responses()
-    given = generate.messages or []
+    scope, responses = caller(), services().responses
+    given = wanted.request.params.messages or []
     messages, keep_turn = _before(scope, wanted, given)
     if not messages:
         raise invalid("There is nothing to answer.", "input")
     check_results(messages, len(given))
     instructions = [{"role": "system", "content": wanted.instructions}] if wanted.instructions else []
-    generate.messages = [*instructions, *messages]
+    request = wanted.request.with_messages([*instructions, *messages])
 
     def keep(reply: Shape) -> str | None:
         assert isinstance(reply, ResponseShape)
@@ -52,7 +53,7 @@ def _create(wanted: ResponseRequest) -> Response:
         return warning or responses.keep(scope, StoredResponse(reply.body(), wanted.items, [*messages, said]))
 
     make_shape = partial(ResponseShape, wanted.echoed, wanted.conversation)
-    return answer(wanted.request, make_shape, keep if wanted.store or keep_turn is not None else None)
+    return answer(request, make_shape, keep if wanted.store or keep_turn is not None else None)
 
 
 def _before(
@@ -61,26 +62,25 @@ def _before(
     """The whole conversation, and what keeps this turn of it where it has a name."""
     if wanted.previous is not None:
         try:
-            return [*_responses().get(scope, wanted.previous).messages, *given], None
+            return [*services().responses.get(scope, wanted.previous).messages, *given], None
         except ApiError as error:
             error.param = "previous_response_id"
             raise
     if wanted.conversation is None:
         return given, None
-    conversations: Conversations = current_app.extensions["conversations"]
-    name = wanted.conversation
+    conversations, name = services().conversations, wanted.conversation
     turn = conversations.open(scope, name, given, continuing=False)
     return turn.messages, lambda choice: conversations.keep(scope, name, turn, choice, echo=False)
 
 
 @blueprint.get("/v1/responses/<response_id>")
 def retrieve(response_id: str) -> dict[str, Any]:
-    return _responses().get(caller(), response_id).body
+    return services().responses.get(caller(), response_id).body
 
 
 @blueprint.get("/v1/responses/<response_id>/input_items")
 def input_items(response_id: str) -> dict[str, Any]:
-    items = _responses().get(caller(), response_id).items
+    items = services().responses.get(caller(), response_id).items
     data = [{"id": f"item_{index}", **item} for index, item in enumerate(items)]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
     return {"object": "list", "data": data, "has_more": False, **ends}
@@ -88,17 +88,12 @@ def input_items(response_id: str) -> dict[str, Any]:
 
 @blueprint.delete("/v1/responses/<response_id>")
 def delete(response_id: str) -> dict[str, Any]:
-    _responses().delete(caller(), response_id)
+    services().responses.delete(caller(), response_id)
     return {"id": response_id, "object": "response", "deleted": True}
 
 
 @blueprint.post("/v1/responses/<response_id>/cancel")
 def cancel(response_id: str) -> dict[str, Any]:
     """Only what runs in the background can be cancelled so; hanging up cancels what a client waits for."""
-    _responses().get(caller(), response_id)
+    services().responses.get(caller(), response_id)
     raise invalid("The response is complete: only one that runs in the background can be cancelled.", "response_id")
-
-
-def _responses() -> Responses:
-    responses: Responses = current_app.extensions["responses"]
-    return responses

@@ -4,13 +4,14 @@ import os
 import time
 from typing import Any
 
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
 from schemas import wire
 from schemas.shared.engine_status import describe
 from schemas.shared.version import VERSION
 from webapp.engine.client import EngineClient
 from webapp.observing import metrics
+from webapp.services import services
 
 blueprint = Blueprint("operate", __name__)
 
@@ -18,7 +19,7 @@ blueprint = Blueprint("operate", __name__)
 @blueprint.get("/metrics")
 def prometheus() -> Response:
     """The web tier's figures, and those of the engine where it answers."""
-    engine = _engine()
+    engine = services().engine
     state = engine.state()
     welcome, pulse = engine.welcome, _pulse(engine)
     text = metrics.text(metrics.EngineFigures(state, welcome, pulse))
@@ -30,7 +31,7 @@ def prometheus() -> Response:
 
 @blueprint.get("/status.json")
 def status() -> dict[str, Any]:
-    return {"engine": _engine_status(_engine()), "web": {"version": VERSION, "workers": _workers()}}
+    return {"engine": _engine_status(services().engine), "web": {"version": VERSION, "workers": _workers()}}
 
 
 def _engine_status(engine: EngineClient) -> dict[str, Any]:
@@ -60,8 +61,3 @@ def _workers() -> list[dict[str, Any]]:
         except psutil.Error:
             continue  # it has just ended
     return sorted(workers, key=lambda worker: worker["pid"])
-
-
-def _engine() -> EngineClient:
-    engine: EngineClient = current_app.extensions["engine"]
-    return engine

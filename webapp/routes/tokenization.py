@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from flask import Blueprint, current_app
+from flask import Blueprint
 
 from schemas import wire
 from schemas.errors import unavailable
 from webapp.answering import request_body
-from webapp.answering.answer import check_engine, renamed
-from webapp.engine.client import EngineClient
-from webapp.engine.reply import Reply
-from webapp.middleware.auth import caller
+from webapp.answering.message import make_message, renamed
+from webapp.services import services
 
 blueprint = Blueprint("tokenization", __name__)
 
@@ -20,9 +18,9 @@ WAIT_SECONDS = 60.0
 
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
-    welcome = _engine().require_ready()
-    reply, delta = _ask(request_body.load(current_app.extensions["tokenize_schema"]), welcome)
-    (ids,) = reply.prompt_token_ids
+    welcome = services().engine.require_ready()
+    accepted, delta = _ask(request_body.load(services().schemas.tokenize))
+    (ids,) = accepted.prompt_token_ids
     return {
         "count": len(ids),
         "max_model_len": welcome.max_model_len,
@@ -33,25 +31,18 @@ def tokenize() -> dict[str, Any]:
 
 @blueprint.post("/detokenize")
 def detokenize() -> dict[str, Any]:
-    welcome = _engine().require_ready()
+    services().engine.require_ready()
     with renamed({"prompt": "tokens"}):
-        _, delta = _ask(request_body.load(current_app.extensions["detokenize_schema"]), welcome)
+        _, delta = _ask(request_body.load(services().schemas.detokenize))
     return {"prompt": delta.text}
 
 
-def _ask(generate: wire.Generate, welcome: wire.Welcome) -> tuple[Reply, wire.Delta]:
-    check_engine(generate, welcome)
-    generate.name, generate.tenant = "tokenize", caller()
-    reply = _engine().submit(generate)
+def _ask(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
+    reply = services().engine.submit(make_message(params, name="tokenize"))
     try:
         deltas = reply.deltas(WAIT_SECONDS)
     finally:
         reply.close()
-    if not deltas:
+    if not deltas or reply.accepted is None:
         raise unavailable("The engine is too busy.", "engine_busy")
-    return reply, deltas[0]
-
-
-def _engine() -> EngineClient:
-    engine: EngineClient = current_app.extensions["engine"]
-    return engine
+    return reply.accepted, deltas[0]

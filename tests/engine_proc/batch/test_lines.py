@@ -40,21 +40,21 @@ def refusal(raw: bytes, number: int = 1) -> dict[str, Any]:
 def test_a_chat_line() -> None:
     taken = job(line(body={**HELLO, "n": 3, "temperature": 0}))
     assert (taken.custom_id, taken.shape_class) == ("a", ChatShape)
-    assert taken.request.generate.messages is not None
-    assert taken.request.generate.messages[0]["content"] == "Hello"
-    assert taken.request.generate.n == 3
+    assert taken.request.params.messages is not None
+    assert taken.request.params.messages[0]["content"] == "Hello"
+    assert taken.request.params.n == 3
 
 
 def test_a_completion_line() -> None:
     taken = job(line(url=COMPLETION, body={"prompt": ["a", "b"]}))
     assert taken.shape_class is CompletionShape
-    assert taken.request.generate.prompts == ["a", "b"]
+    assert taken.request.params.prompts == ["a", "b"]
 
 
 def test_force_prompt_is_enforced() -> None:
     taken = job(line(body={**HELLO, "force_prompt": "Be brief."}))
-    assert taken.request.generate.messages is not None
-    assert taken.request.generate.messages[0] == {"role": "system", "content": "Be brief."}
+    assert taken.request.params.messages is not None
+    assert taken.request.params.messages[0] == {"role": "system", "content": "Be brief."}
 
 
 def test_a_result_that_answers_no_call_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import DONE, Shape
-from schemas.wire import Delta, TokenLogprob
+from schemas.wire import Accepted, Delta, TokenLogprob
 from tests.schemas.requests.usage import usage
 
 NASTY = 'quo"te \\ \n\r\n\u2028 \x00 字 🔥 data: [DONE]'
@@ -19,7 +19,7 @@ both_shapes = pytest.mark.parametrize("kind", [ChatShape, CompletionShape])
 
 def make(kind: type[Shape], choices: int = 1, *, logprobs: bool = False, told: bool = False) -> Shape:
     shape = kind("fake", choices, with_logprobs=logprobs, include_usage=told)
-    shape.prompt_tokens = 7
+    shape.accept(Accepted(id=1, prompt_tokens=7))
     return shape
 
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape
-from schemas.wire import Delta, TokenLogprob, ToolCall
+from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 from tests.schemas.requests.usage import usage
 
 CALLS = [ToolCall(0, "call_1", "get_weather", '{"city": '), ToolCall(0, arguments='"Paris"}')]
@@ -17,7 +17,7 @@ both_shapes = pytest.mark.parametrize("kind", [ChatShape, CompletionShape])
 
 def make(kind: type[Shape], choices: int = 1, **fields: Any) -> Shape:
     shape = kind("fake", choices, **{"with_logprobs": False, "include_usage": False, **fields})
-    shape.prompt_tokens = 7
+    shape.accept(Accepted(id=1, prompt_tokens=7))
     return shape
 
 
@@ -75,7 +75,7 @@ def test_reasoning_comes_before_the_answer() -> None:
 @both_shapes
 def test_token_ids(kind: type[Shape]) -> None:
     shape = make(kind, with_token_ids=True)
-    shape.prompt_token_ids = [[5, 6]]
+    shape.accept(Accepted(id=1, prompt_tokens=7, prompt_token_ids=[[5, 6]]))
     text, silent, end = parse(
         shape.chunk(Delta(1, 0, "a", [1, 2]))
         + shape.chunk(Delta(1, 0, "", [3]))
@@ -86,7 +86,7 @@ def test_token_ids(kind: type[Shape]) -> None:
     assert silent["choices"][0]["token_ids"] == [3]
     assert "token_ids" not in end["choices"][0]
     again = make(kind, with_token_ids=True)
-    again.prompt_token_ids = [[5, 6]]
+    again.accept(Accepted(id=1, prompt_tokens=7, prompt_token_ids=[[5, 6]]))
     body = whole(again, Delta(1, 0, "a", [1, 2], "stop"))
     assert body["choices"][0]["token_ids"] == [1, 2]
     assert (body if kind is ChatShape else body["choices"][0])["prompt_token_ids"] == [5, 6]
@@ -94,7 +94,7 @@ def test_token_ids(kind: type[Shape]) -> None:
 
 def test_the_prompts_ids_come_with_a_chats_first_chunk() -> None:
     shape = make(ChatShape, 2, with_token_ids=True)
-    shape.prompt_token_ids = [[5, 6]]
+    shape.accept(Accepted(id=1, prompt_tokens=7, prompt_token_ids=[[5, 6]]))
     first, second = parse(shape.opening_chunks())
 
     assert first["prompt_token_ids"] == [5, 6]
@@ -103,7 +103,7 @@ def test_the_prompts_ids_come_with_a_chats_first_chunk() -> None:
 
 def test_each_choice_of_a_completion_has_its_own_prompt() -> None:
     shape = make(CompletionShape, 4, n=2, with_token_ids=True)
-    shape.prompt_token_ids = [[5], [6]]
+    shape.accept(Accepted(id=1, prompt_tokens=7, prompt_token_ids=[[5], [6]]))
     body = whole(shape, *(Delta(1, index, "a", [1], "stop") for index in range(4)))
 
     assert [choice["prompt_token_ids"] for choice in body["choices"]] == [[5], [5], [6], [6]]

@@ -39,7 +39,7 @@ def refusal(load: Load, **body: Any) -> Any:
 
 def read(request: Request, field: str) -> Any:
     """What a field of the body has become."""
-    for place in (request.generate.sampling, request.generate, request):
+    for place in (request.params.sampling, request.params, request):
         if hasattr(place, field):
             return getattr(place, field)
     raise AssertionError(f"{field} is not kept")

@@ -16,7 +16,7 @@ from tests.schemas.requests.loading import Load, both_endpoints, chat, completio
     ids=repr,
 )
 def test_best_of_below_n_is_raised_to_n(load: Load, body: dict[str, int], candidates: int) -> None:
-    assert load(**body).generate.candidates == candidates
+    assert load(**body).params.candidates == candidates
 
 
 @both_endpoints
@@ -30,12 +30,12 @@ def test_a_winner_who_is_known_at_the_end_is_not_streamed(load: Load, body: dict
 @both_endpoints
 @pytest.mark.parametrize("body", [{"best_of": 3, "n": 3}, {"best_of": 2, "n": 3}, {"best_of": None}], ids=repr)
 def test_best_of_that_chooses_nothing_is_streamed(load: Load, body: dict[str, Any]) -> None:
-    assert load(stream=True, **body).generate.stream is True
+    assert load(stream=True, **body).params.stream is True
 
 
 @both_endpoints
 def test_beams_are_streamed_when_they_are_finished(load: Load) -> None:
-    generate = load(stream=True, use_beam_search=True, best_of=4, n=2, length_penalty=0.5).generate
+    generate = load(stream=True, use_beam_search=True, best_of=4, n=2, length_penalty=0.5).params
 
     assert (generate.candidates, generate.choices) == (4, 2)
     assert (generate.sampling.use_beam_search, generate.sampling.length_penalty) == (True, 0.5)
@@ -43,7 +43,7 @@ def test_beams_are_streamed_when_they_are_finished(load: Load) -> None:
 
 @both_endpoints
 def test_nothing_of_this_is_the_default(load: Load) -> None:
-    generate = load().generate
+    generate = load().params
 
     assert (generate.echo, generate.suffix, generate.sampling.use_beam_search) == (False, "", False)
     assert generate.sampling.length_penalty == 1.0
@@ -51,16 +51,16 @@ def test_nothing_of_this_is_the_default(load: Load) -> None:
 
 @both_endpoints
 def test_echo_reaches_the_engine(load: Load) -> None:
-    assert load(echo=True).generate.echo is True
+    assert load(echo=True).params.echo is True
 
 
 @pytest.mark.parametrize(("suffix", "sent"), [("the end", "the end"), ("", ""), (None, "")], ids=repr)
 def test_a_suffix_reaches_the_engine(suffix: str | None, sent: str) -> None:
-    assert completion(suffix=suffix).generate.suffix == sent
+    assert completion(suffix=suffix).params.suffix == sent
 
 
 def test_a_completion_of_no_tokens_scores_a_prompt_that_is_echoed() -> None:
-    assert completion(max_tokens=0, echo=True).generate.sampling.max_tokens == 0
+    assert completion(max_tokens=0, echo=True).params.sampling.max_tokens == 0
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ PARTS = [{"type": "text", "text": "Hello"}, {"type": "text", "text": ""}]
 def test_every_role_of_openai_is_taken(role: str) -> None:
     messages = [{"role": role, "content": "x"}]
 
-    assert chat(messages=messages).generate.messages == messages
+    assert chat(messages=messages).params.messages == messages
 
 
 @pytest.mark.parametrize(
@@ -36,14 +36,14 @@ def test_a_role_is_required() -> None:
 
 @pytest.mark.parametrize("content", ["", "Hello", PARTS], ids=["empty", "text", "parts"])
 def test_content_is_text_or_text_parts(content: Any) -> None:
-    messages = chat(messages=[{"role": "user", "content": content}]).generate.messages
+    messages = chat(messages=[{"role": "user", "content": content}]).params.messages
 
     assert messages == [{"role": "user", "content": content}]
 
 
 def test_a_text_part_keeps_nothing_but_its_text() -> None:
     part = {"type": "text", "text": "Hello", "cache_control": {}}
-    messages = chat(messages=[{"role": "user", "content": [part]}]).generate.messages
+    messages = chat(messages=[{"role": "user", "content": [part]}]).params.messages
 
     assert messages == [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
 
@@ -74,7 +74,7 @@ def test_a_part_that_is_no_text_is_named_by_its_place(part: Any, where: Any) -> 
 
 @pytest.mark.parametrize("content", [{}, {"content": None}], ids=["left out", "null"])
 def test_an_assistant_that_calls_tools_needs_no_content(content: dict[str, None]) -> None:
-    messages = chat(messages=[HELLO, {"role": "assistant", "tool_calls": [CALL], **content}]).generate.messages
+    messages = chat(messages=[HELLO, {"role": "assistant", "tool_calls": [CALL], **content}]).params.messages
 
     assert messages is not None
     assert messages[1] == {"role": "assistant", "tool_calls": [CALL], "content": None}
@@ -97,7 +97,7 @@ def test_any_other_message_needs_content(message: dict[str, Any]) -> None:
 def test_what_else_a_message_has_is_kept_where_it_is_known() -> None:
     answer = {"role": "tool", "content": "sunny", "tool_call_id": "c1", "name": "weather"}
 
-    assert chat(messages=[HELLO, {**answer, "refusal": None}]).generate.messages == [HELLO, answer]
+    assert chat(messages=[HELLO, {**answer, "refusal": None}]).params.messages == [HELLO, answer]
 
 
 @pytest.mark.parametrize(
@@ -119,12 +119,12 @@ def test_a_message_is_an_object(message: Any) -> None:
 
 
 def test_the_rest_of_the_context_is_the_default_length() -> None:
-    assert chat().generate.sampling.max_tokens is None
+    assert chat().params.sampling.max_tokens is None
 
 
 def test_the_newer_name_of_max_tokens_is_stronger() -> None:
-    assert chat(max_tokens=5, max_completion_tokens=9).generate.sampling.max_tokens == 9
-    assert chat(max_tokens=5, max_completion_tokens=None).generate.sampling.max_tokens == 5
+    assert chat(max_tokens=5, max_completion_tokens=9).params.sampling.max_tokens == 9
+    assert chat(max_tokens=5, max_completion_tokens=None).params.sampling.max_tokens == 5
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_the_newer_name_of_max_tokens_is_stronger() -> None:
 def test_logprobs_become_a_number_of_alternatives(body: dict[str, Any], alternatives: int | None) -> None:
     request = chat(**body)
 
-    assert request.generate.sampling.logprobs == alternatives
+    assert request.params.sampling.logprobs == alternatives
     assert request.logprobs is (alternatives is not None)
 
 
@@ -153,21 +153,21 @@ def test_alternatives_need_logprobs(logprobs: bool | None) -> None:
 
 
 def test_the_template_opens_the_answer_unless_told_otherwise() -> None:
-    generate = chat().generate
+    generate = chat().params
 
     assert (generate.add_generation_prompt, generate.continue_final_message) == (True, False)
-    assert chat(add_generation_prompt=False).generate.add_generation_prompt is False
+    assert chat(add_generation_prompt=False).params.add_generation_prompt is False
 
 
 def test_the_last_message_is_continued() -> None:
-    generate = chat(continue_final_message=True, add_generation_prompt=False).generate
+    generate = chat(continue_final_message=True, add_generation_prompt=False).params
 
     assert (generate.add_generation_prompt, generate.continue_final_message) == (False, True)
 
 
 @pytest.mark.parametrize("flag", [{}, {"add_generation_prompt": None}], ids=["left out", "null"])
 def test_a_message_that_is_continued_opens_no_answer(flag: dict[str, None]) -> None:
-    assert chat(continue_final_message=True, **flag).generate.add_generation_prompt is False
+    assert chat(continue_final_message=True, **flag).params.add_generation_prompt is False
 
 
 def test_an_answer_is_not_both_opened_and_continued() -> None:
@@ -231,7 +231,7 @@ def test_a_forced_prompt_is_kept_until_the_messages_are_complete() -> None:
     request = chat(force_prompt="Be brief.")
 
     assert request.force_prompt == "Be brief."
-    assert request.generate.messages == [HELLO]
+    assert request.params.messages == [HELLO]
 
 
 def test_enforcing_leaves_the_given_messages_as_they_are() -> None:
@@ -243,9 +243,9 @@ def test_enforcing_leaves_the_given_messages_as_they_are() -> None:
 
 def test_nulls_of_a_message_are_left_out() -> None:
     given = {"role": "assistant", "content": "Hi", "name": None, "tool_calls": None, "refusal": None}
-    assert chat(messages=[given]).generate.messages == [{"role": "assistant", "content": "Hi"}]
+    assert chat(messages=[given]).params.messages == [{"role": "assistant", "content": "Hi"}]
 
 
 def test_a_request_cannot_bring_a_template() -> None:
     assert "template" in refusal(chat, chat_template="{{ 1 }}")["chat_template"][0]
-    assert chat(chat_template=None).generate.messages
+    assert chat(chat_template=None).params.messages

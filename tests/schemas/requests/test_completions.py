@@ -23,7 +23,7 @@ BIG = 2**31 - 1
     ids=["text", "empty text", "texts", "token ids", "lists of token ids", "the edges of a token id"],
 )
 def test_all_four_forms_of_a_prompt_become_a_list_of_prompts(prompt: Any, prompts: list[Any]) -> None:
-    generate = completion(prompt=prompt).generate
+    generate = completion(prompt=prompt).params
 
     assert generate.prompts == prompts
     assert generate.messages is None
@@ -56,14 +56,14 @@ def test_a_list_of_token_ids_is_not_empty() -> None:
 
 
 def test_how_many_prompts_there_may_be() -> None:
-    assert completion(prompt=["a"] * MAX_PROMPTS).generate.choices == MAX_PROMPTS
+    assert completion(prompt=["a"] * MAX_PROMPTS).params.choices == MAX_PROMPTS
     assert refusal(completion, prompt=["a"] * (MAX_PROMPTS + 1)) == {
         "prompt": [f"Expected at most {MAX_PROMPTS} prompts."]
     }
 
 
 def test_one_prompt_may_have_more_token_ids_than_there_may_be_prompts() -> None:
-    assert completion(prompt=[7] * (MAX_PROMPTS + 1)).generate.choices == 1
+    assert completion(prompt=[7] * (MAX_PROMPTS + 1)).params.choices == 1
 
 
 @pytest.mark.parametrize("body", [{}, {"prompt": None}], ids=["left out", "null"])
@@ -72,16 +72,16 @@ def test_a_prompt_is_required(body: dict[str, None]) -> None:
 
 
 def test_sixteen_tokens_are_the_default_length() -> None:
-    assert completion().generate.sampling.max_tokens == 16
-    assert completion(max_tokens=None).generate.sampling.max_tokens == 16
-    assert completion(max_tokens=17).generate.sampling.max_tokens == 17
+    assert completion().params.sampling.max_tokens == 16
+    assert completion(max_tokens=None).params.sampling.max_tokens == 16
+    assert completion(max_tokens=17).params.sampling.max_tokens == 17
 
 
 @pytest.mark.parametrize("alternatives", [None, 0, 3])
 def test_logprobs_of_none_are_not_zero_alternatives(alternatives: int | None) -> None:
     request = completion(logprobs=alternatives)
 
-    assert request.generate.sampling.logprobs == alternatives
+    assert request.params.sampling.logprobs == alternatives
     assert request.logprobs is (alternatives is not None)
 
 

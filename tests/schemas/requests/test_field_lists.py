@@ -13,7 +13,7 @@ BIG = 2**31 - 1
 
 @both_endpoints
 def test_a_lone_stop_is_a_list_of_one(load: Load) -> None:
-    assert load(stop="\n").generate.sampling.stop == ["\n"]
+    assert load(stop="\n").params.sampling.stop == ["\n"]
 
 
 @both_endpoints
@@ -42,7 +42,7 @@ def test_only_stop_takes_a_lone_value(load: Load, field: str) -> None:
 @pytest.mark.parametrize(("value", "taken"), [("", False), ("a", True), ("字" * 1000, True), ("a" * 1001, False)])
 def test_the_length_of_a_text_in_a_list(load: Load, field: str, value: str, taken: bool) -> None:
     if taken:
-        assert getattr(load(**{field: ["ok", value]}).generate.sampling, field) == ["ok", value]
+        assert getattr(load(**{field: ["ok", value]}).params.sampling, field) == ["ok", value]
     else:
         assert refusal(load, **{field: ["ok", value]})[field].keys() == {1}
 
@@ -60,14 +60,14 @@ def test_the_length_of_a_text_in_a_list(load: Load, field: str, value: str, take
     ],
 )
 def test_how_many_a_list_may_hold(load: Load, field: str, item: Any, most: int) -> None:
-    assert len(getattr(load(**{field: [item] * most}).generate.sampling, field)) == most
+    assert len(getattr(load(**{field: [item] * most}).params.sampling, field)) == most
     assert refusal(load, **{field: [item] * (most + 1)}).keys() == {field}
 
 
 @both_endpoints
 @pytest.mark.parametrize("field", TOKEN_LISTS)
 def test_token_ids_at_the_edges_are_taken(load: Load, field: str) -> None:
-    assert getattr(load(**{field: [0, BIG]}).generate.sampling, field) == [0, BIG]
+    assert getattr(load(**{field: [0, BIG]}).params.sampling, field) == [0, BIG]
 
 
 @both_endpoints
@@ -83,7 +83,7 @@ def test_what_is_no_token_id_is_named_by_its_place(load: Load, field: str, value
 @both_endpoints
 @pytest.mark.parametrize("value", [-100, 100, 0.5])
 def test_a_bias_within_the_range_is_taken(load: Load, value: float) -> None:
-    assert load(logit_bias={"greeting": value}).generate.sampling.logit_bias == {"greeting": value}
+    assert load(logit_bias={"greeting": value}).params.sampling.logit_bias == {"greeting": value}
 
 
 @both_endpoints
@@ -109,5 +109,5 @@ def test_the_biases_are_an_object(load: Load, value: Any) -> None:
 def test_how_many_biases_there_may_be(load: Load) -> None:
     biases = {str(token): 1 for token in range(1024)}
 
-    assert len(load(logit_bias=biases).generate.sampling.logit_bias) == 1024
+    assert len(load(logit_bias=biases).params.sampling.logit_bias) == 1024
     assert refusal(load, logit_bias={**biases, "more": 1}).keys() == {"logit_bias"}

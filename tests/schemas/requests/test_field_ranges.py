@@ -102,14 +102,14 @@ def test_the_edge_of_the_length_penalty_is_taken(load: Load, value: float) -> No
 
 @both_endpoints
 def test_best_of_may_be_as_large_as_n_and_smaller(load: Load) -> None:
-    assert load(n=128, best_of=128).generate.n == 128
-    assert load(n=5, best_of=3).generate.n == 5
+    assert load(n=128, best_of=128).params.n == 128
+    assert load(n=5, best_of=3).params.n == 5
 
 
 @pytest.mark.parametrize(("value", "taken"), [(1, True), (BIG, True), (0, False), (BIG + 1, False)])
 def test_the_range_of_max_completion_tokens(value: int, taken: bool) -> None:
     if taken:
-        assert chat(max_completion_tokens=value).generate.sampling.max_tokens == value
+        assert chat(max_completion_tokens=value).params.sampling.max_tokens == value
     else:
         assert refusal(chat, max_completion_tokens=value).keys() == {"max_completion_tokens"}
 
@@ -117,8 +117,8 @@ def test_the_range_of_max_completion_tokens(value: int, taken: bool) -> None:
 @pytest.mark.parametrize(("value", "taken"), [(0, True), (20, True), (-1, False), (21, False)])
 def test_the_range_of_alternatives(value: int, taken: bool) -> None:
     if taken:
-        assert completion(logprobs=value).generate.sampling.logprobs == value
-        assert chat(logprobs=True, top_logprobs=value).generate.sampling.logprobs == value
+        assert completion(logprobs=value).params.sampling.logprobs == value
+        assert chat(logprobs=True, top_logprobs=value).params.sampling.logprobs == value
     else:
         assert refusal(completion, logprobs=value).keys() == {"logprobs"}
         assert refusal(chat, logprobs=True, top_logprobs=value).keys() == {"top_logprobs"}

@@ -107,7 +107,7 @@ def test_a_given_value_is_kept(load: Load, field: str, value: Any) -> None:
 
 @both_endpoints
 def test_the_repeat_stopper_reaches_the_engine_under_its_own_name(load: Load) -> None:
-    assert load(enable_repeat_stopper=True).generate.sampling.stop_on_repetition is True
+    assert load(enable_repeat_stopper=True).params.sampling.stop_on_repetition is True
 
 
 def test_no_sampling_field_of_the_wire_is_forgotten_here() -> None:
@@ -163,7 +163,7 @@ def test_strict_fields_refuse_an_unknown_field_and_no_known_one(
         return schema.load({**body, **more})
 
     assert refusal(load, service_tier="high") == {"service_tier": ["Unknown field."]}
-    assert load(temperature=0.5).generate.sampling.temperature == 0.5
+    assert load(temperature=0.5).params.sampling.temperature == 0.5
 
 
 @both_endpoints
@@ -173,5 +173,5 @@ def test_every_wrong_field_is_named(load: Load) -> None:
 
 @both_endpoints
 def test_no_logprobs_are_the_default(load: Load) -> None:
-    assert load().generate.sampling.logprobs is None
+    assert load().params.sampling.logprobs is None
     assert load().logprobs is False

@@ -17,14 +17,14 @@ def plain(**body: Any) -> Request:
 def test_the_prompt_alone_is_one_message_with_the_models_own_sampling() -> None:
     request = plain()
 
-    assert request.generate.messages == [{"role": "user", "content": "Hello"}]
-    sampling = request.generate.sampling
+    assert request.params.messages == [{"role": "user", "content": "Hello"}]
+    sampling = request.params.sampling
     assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (None, None, None)
     assert request.model is None
 
 
 def test_the_history_goes_before_the_prompt() -> None:
-    assert plain(history=[["a", "b"], ["c", "d"]]).generate.messages == [
+    assert plain(history=[["a", "b"], ["c", "d"]]).params.messages == [
         {"role": "user", "content": "a"},
         {"role": "assistant", "content": "b"},
         {"role": "user", "content": "c"},
@@ -34,7 +34,7 @@ def test_the_history_goes_before_the_prompt() -> None:
 
 
 def test_the_limits_are_kept() -> None:
-    sampling = plain(max_length=7, temperature=0, top_p=0.5).generate.sampling
+    sampling = plain(max_length=7, temperature=0, top_p=0.5).params.sampling
 
     assert (sampling.max_tokens, sampling.temperature, sampling.top_p) == (7, 0, 0.5)
 

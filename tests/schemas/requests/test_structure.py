@@ -28,7 +28,7 @@ STRICT = {"type": "json_schema", "json_schema": {"name": "a", "schema": OBJECT, 
     ids=lambda value: str(value)[:40],
 )
 def test_one_structure_reaches_the_engine(load: Load, body: dict[str, Any], kind: str, value: Any, field: str) -> None:
-    structure = load(**body).generate.sampling.structure
+    structure = load(**body).params.sampling.structure
 
     assert structure is not None
     assert getattr(structure, kind) == value
@@ -37,7 +37,7 @@ def test_one_structure_reaches_the_engine(load: Load, body: dict[str, Any], kind
 
 @both_endpoints
 def test_text_asks_for_nothing(load: Load) -> None:
-    assert load(response_format={"type": "text"}).generate.sampling.structure is None
+    assert load(response_format={"type": "text"}).params.sampling.structure is None
 
 
 @both_endpoints
@@ -84,7 +84,7 @@ def test_not_with_a_beam_search(load: Load, field: str, value: Any) -> None:
 
 @both_endpoints
 def test_log_probabilities_of_the_prompt_come_whole_and_once(load: Load) -> None:
-    assert load(prompt_logprobs=0).generate.sampling.prompt_logprobs == 0
+    assert load(prompt_logprobs=0).params.sampling.prompt_logprobs == 0
     assert refusal(load, prompt_logprobs=1, stream=True).keys() == {"prompt_logprobs"}
     logprobs: Any = True if load.__name__ == "chat" else 1
     assert refusal(load, prompt_logprobs=1, echo=True, logprobs=logprobs).keys() == {"prompt_logprobs"}
@@ -92,7 +92,7 @@ def test_log_probabilities_of_the_prompt_come_whole_and_once(load: Load) -> None
 
 @both_endpoints
 def test_nothing_is_no_prompt(load: Load) -> None:
-    assert load(truncate_prompt_tokens=-1).generate.truncate_prompt_tokens == -1
+    assert load(truncate_prompt_tokens=-1).params.truncate_prompt_tokens == -1
     assert refusal(load, truncate_prompt_tokens=0) == {"truncate_prompt_tokens": ["0 leaves no prompt."]}
 
 

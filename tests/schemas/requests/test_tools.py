@@ -22,7 +22,7 @@ def tool(**function: Any) -> dict[str, Any]:
 
 
 def test_tools_reach_the_engine_as_they_are() -> None:
-    generate = chat(tools=[WEATHER]).generate
+    generate = chat(tools=[WEATHER]).params
 
     assert generate.tools == [WEATHER]
     assert generate.tool_choice == "auto"
@@ -30,18 +30,18 @@ def test_tools_reach_the_engine_as_they_are() -> None:
 
 
 def test_without_tools_none_is_called() -> None:
-    assert chat().generate.tool_choice == "none"
+    assert chat().params.tool_choice == "none"
 
 
 @pytest.mark.parametrize("choice", ["none", "auto", "required"])
 def test_a_choice_by_word(choice: str) -> None:
-    assert chat(tools=[WEATHER], tool_choice=choice).generate.tool_choice == choice
+    assert chat(tools=[WEATHER], tool_choice=choice).params.tool_choice == choice
 
 
 def test_a_choice_by_name() -> None:
     named = {"type": "function", "function": {"name": "get_weather"}}
 
-    assert chat(tools=[WEATHER], tool_choice={**named, "more": 1}).generate.tool_choice == named
+    assert chat(tools=[WEATHER], tool_choice={**named, "more": 1}).params.tool_choice == named
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_tools_are_an_array(tools: Any) -> None:
 def test_a_thousand_tools_are_too_many() -> None:
     most = [tool(name=f"f{number}") for number in range(128)]
 
-    assert len(chat(tools=most).generate.tools) == 128
+    assert len(chat(tools=most).params.tools) == 128
     assert refusal(chat, tools=[tool(name=f"f{number}") for number in range(1000)]).keys() == {"tools"}
 
 
@@ -103,11 +103,11 @@ def test_an_unknown_tool_cannot_be_chosen() -> None:
 
 def test_tools_are_no_part_of_a_beam_search() -> None:
     assert refusal(chat, tools=[WEATHER], use_beam_search=True).keys() == {"tools"}
-    assert chat(tools=[WEATHER], tool_choice="none", use_beam_search=True).generate.tool_choice == "none"
+    assert chat(tools=[WEATHER], tool_choice="none", use_beam_search=True).params.tool_choice == "none"
 
 
 def test_calls_and_results_are_kept() -> None:
-    generate = chat(messages=[HELLO, {**CALLS, "refusal": None}, RESULT]).generate
+    generate = chat(messages=[HELLO, {**CALLS, "refusal": None}, RESULT]).params
 
     assert generate.messages == [HELLO, CALLS, RESULT]
 
@@ -158,11 +158,11 @@ def test_a_place_counts_in_the_requests_own_messages() -> None:
 
 
 def test_effort_reaches_the_template() -> None:
-    assert chat(reasoning_effort="low").generate.chat_template_kwargs == {
+    assert chat(reasoning_effort="low").params.chat_template_kwargs == {
         "reasoning_effort": "low",
         "enable_thinking": True,
     }
-    own = chat(reasoning_effort="none", chat_template_kwargs={"enable_thinking": True, "x": 1}).generate
+    own = chat(reasoning_effort="none", chat_template_kwargs={"enable_thinking": True, "x": 1}).params
     assert own.chat_template_kwargs == {"reasoning_effort": "none", "enable_thinking": True, "x": 1}
     assert refusal(chat, reasoning_effort="much").keys() == {"reasoning_effort"}
 

@@ -221,12 +221,12 @@ def assert_answered_with_a_warning(response: Any, stream: bool) -> None:
 
 def test_a_database_that_has_gone_is_a_503_until_it_is_back(served: FlaskClient, tmp_path: Path) -> None:
     say(served, "a")
-    served.application.extensions["conversations"].close()
+    served.application.extensions["hearth"].conversations.close()
     for file in tmp_path.glob("conversations.db*"):
         file.unlink()
     (tmp_path / "conversations.db").mkdir()
-    served.application.extensions["conversations"]._store = None
-    served.application.extensions["conversations"]._thread = None
+    served.application.extensions["hearth"].conversations._store = None
+    served.application.extensions["hearth"].conversations._thread = None
     assert_unavailable(say(served, "b"))
     assert served.post(CHAT, json={"messages": [user("a")]}).status_code == 200, "others are answered"
     (tmp_path / "conversations.db").rmdir()

@@ -124,7 +124,7 @@ def test_a_restart_loses_nothing_and_serves_what_comes(engine: FakeEngine, wire_
 
     assert rest(reply) == "one two"
     assert rest(unaccepted) == "one two"
-    assert unaccepted.prompt_tokens == 7
+    assert unaccepted.accepted is not None and unaccepted.accepted.prompt_tokens == 7
     assert answer(wire_client) == "one two"
 
 
@@ -139,7 +139,7 @@ def test_a_pulse_of_another_instance_is_asked_who_it_is(engine: FakeEngine, wire
 def test_the_same_instance_saying_welcome_again_loses_nothing(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
     engine.restart("first")
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "fine", [1], "stop")]))
+    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
@@ -158,7 +158,7 @@ def test_a_silent_engine_is_given_up_and_found_again(
 ) -> None:
     monkeypatch.setattr(engine_client, "ENGINE_SILENCE_LIMIT", 0.2)
     reply = ask_and_hold(engine, wire_client)
-    old_id = reply.generate.id
+    old_id = reply.id
     engine.silent = True
     wait_until(lambda: wire_client.state() == "restarting")
     assert wire_client.live == {}

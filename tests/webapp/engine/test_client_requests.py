@@ -20,7 +20,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_request_is_answered(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask(wire_client)
     assert rest(reply) == "one two"
-    assert reply.prompt_tokens == 7
+    assert reply.accepted is not None and reply.accepted.prompt_tokens == 7
     reply.close()
 
     assert wire_client.live == {}
@@ -31,7 +31,7 @@ def test_requests_have_ids_of_their_own_and_get_their_own_deltas(engine: FakeEng
     engine.on_generate = hold
     first, second = ask(wire_client), ask(wire_client)
     accepted(first), accepted(second)
-    ids = [reply.generate.id for reply in (first, second)]
+    ids = [reply.id for reply in (first, second)]
     engine.say(wire.Deltas(batch=[wire.Delta(id_, 0, f"for {id_}", [1], "stop") for id_ in reversed(ids)]))
 
     assert len(set(ids)) == 2
@@ -48,7 +48,7 @@ def test_garbage_is_ignored_and_the_next_message_is_read(
 ) -> None:
     reply = ask_and_hold(engine, wire_client)
     engine.say(payload)
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "fine", [1], "stop")]))
+    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
@@ -57,7 +57,7 @@ def test_what_belongs_to_no_request_is_ignored(engine: FakeEngine, wire_client: 
     reply = ask_and_hold(engine, wire_client)
     engine.say(wire.Accepted(id=99, prompt_tokens=1))
     engine.say(wire.Failed(id=99, status=500, message="no"))
-    engine.say(wire.Deltas(batch=[wire.Delta(99, 0, "x", [1]), wire.Delta(reply.generate.id, 0, "fine", [1], "stop")]))
+    engine.say(wire.Deltas(batch=[wire.Delta(99, 0, "x", [1]), wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
@@ -92,8 +92,8 @@ def test_a_refusal_is_raised_with_all_it_says(engine: FakeEngine, wire_client: E
 
 def test_a_failure_after_deltas_comes_after_them(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "half", [1])]))
-    engine.say(wire.Failed(id=reply.generate.id, status=500, message="Broken.", type="server_error"))
+    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "half", [1])]))
+    engine.say(wire.Failed(id=reply.id, status=500, message="Broken.", type="server_error"))
 
     assert [delta.text for delta in reply.deltas()] == ["half"]
     with pytest.raises(ApiError, match="Broken"):
@@ -107,7 +107,7 @@ def test_a_hang_up_before_the_acceptance_aborts(engine: FakeEngine, wire_client:
 
     with pytest.raises(HungUp):
         reply.wait(5)
-    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.generate.id])])
+    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.id])])
     assert wire_client.live == {}
 
 
@@ -127,9 +127,9 @@ def test_a_flood_that_nobody_reads_is_aborted(
     monkeypatch.setattr("webapp.engine.reply.MAX_WAITING", 100)
     reply = ask_and_hold(engine, wire_client)
     for _ in range(50):
-        engine.say(wire.Deltas(batch=[wire.Delta(reply.generate.id, 0, "x", [1])] * 10))
+        engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "x", [1])] * 10))
 
-    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.generate.id])])
+    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.id])])
     assert wire_client.live == {}
     assert len(reply.deltas()) == 100
     with pytest.raises(ApiError) as caught:

@@ -28,7 +28,7 @@ def begun(engine: FakeEngine, client: EngineClient, *deltas: wire.Delta, n: int 
         engine.say(wire.Deltas(batch=list(deltas)))
 
     engine.on_generate = begin
-    reply = client.submit(wire.Generate(id=0, name="", prompts=["Once"], n=n, stream=stream))
+    reply = client.submit(wire.Generate(id=client.next_id(), name="", prompts=["Once"], n=n, stream=stream))
     accepted(reply)
     if deltas:
         wait_until(lambda: reply.begun)
@@ -51,7 +51,7 @@ def failure(reply: Reply) -> ApiError:
 
 def test_a_stream_goes_on_after_what_has_come(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = begun(engine, wire_client, wire.Delta(0, 0, "one ", [1, 5]), wire.Delta(0, 0, "and ", [70_000]))
-    old_id = reply.generate.id
+    old_id = reply.id
     engine.restart("second")
 
     generate = taken_up(engine)
@@ -173,7 +173,7 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten(engine: FakeEngine, wi
 def test_an_engine_that_gives_up_alone_gets_the_request_again(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = begun(engine, wire_client, wire.Delta(0, 0, "one ", [1]))
     for time in range(2 * MAX_LOSSES):  # it is not the request that ends an engine
-        engine.say(wire.Failed(id=reply.generate.id, status=503, message="Lost contact.", resumable=True))
+        engine.say(wire.Failed(id=reply.id, status=503, message="Lost contact.", resumable=True))
         generate = taken_up(engine, time + 2)
     engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
     assert rest(reply) == "one two"
@@ -181,7 +181,7 @@ def test_an_engine_that_gives_up_alone_gets_the_request_again(engine: FakeEngine
 
 def test_every_ping_says_what_is_waited_for(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
-    wait_until(lambda: wire.Ping(ids=[reply.generate.id]) in engine.heard(wire.Ping))
+    wait_until(lambda: wire.Ping(ids=[reply.id]) in engine.heard(wire.Ping))
 
     reply.close()
     wait_until(lambda: engine.heard(wire.Ping)[-1] == wire.Ping())

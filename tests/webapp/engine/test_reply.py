@@ -34,7 +34,7 @@ def test_the_first_delta_ends_the_wait_and_is_still_there(reply: Reply) -> None:
     reply.put(delta("a"))
     reply.deliver()
     waiting.get(timeout=5)
-    assert reply.prompt_tokens == 7
+    assert reply.accepted == wire.Accepted(id=1, prompt_tokens=7)
     assert [item.text for item in reply.deltas()] == ["a"]
 
 
@@ -59,7 +59,7 @@ def test_of_two_acceptances_the_first_counts(reply: Reply) -> None:
     reply.accept(wire.Accepted(id=1, prompt_tokens=7))
     reply.accept(wire.Accepted(id=1, prompt_tokens=9))
 
-    assert reply.prompt_tokens == 7
+    assert reply.accepted == wire.Accepted(id=1, prompt_tokens=7)
 
 
 def test_all_waiting_deltas_come_at_once_and_in_order(reply: Reply) -> None:

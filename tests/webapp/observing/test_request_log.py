@@ -3,12 +3,14 @@
 import json
 import logging
 import re
+from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 
 from schemas.replies.completion import CompletionShape
 from schemas.shared.log_lines import JsonLines
-from schemas.wire import Delta, Generate
+from schemas.wire import Accepted, Delta
 from webapp.observing.request_log import RequestLog
 
 
@@ -17,22 +19,27 @@ def _level(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "hearth.access")
 
 
-def record_of(user: str) -> RequestLog:
-    return RequestLog("/v1/completions", Generate(id=0, name="", user=user))
+@pytest.fixture(autouse=True)
+def _request() -> Iterator[None]:
+    with Flask("test").test_request_context("/v1/completions", method="POST"):
+        yield
+
+
+def record_of(user: str, *finish_reasons: str | None) -> RequestLog:
+    return RequestLog(stream=False, user=user, shape=shape_of(*finish_reasons))
 
 
 def shape_of(*finish_reasons: str | None) -> CompletionShape:
     shape = CompletionShape("fake", len(finish_reasons), with_logprobs=False, include_usage=False)
+    shape.accept(Accepted(id=1, prompt_tokens=7))
     for index, reason in enumerate(finish_reasons):
         shape.choices[index].add(Delta(1, index, "a", [1, 2], reason))
     return shape
 
 
 def test_the_line_tells_who_what_and_how_much(caplog: pytest.LogCaptureFixture) -> None:
-    record = record_of("somebody")
-    record.shape = shape_of("stop", "length", None)
+    record = record_of("somebody", "stop", "length", None)
     record.status = 200
-    record.prompt_tokens = 7
     record.text()
     record.write()
 
@@ -54,8 +61,8 @@ def test_it_is_written_once(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_client_that_left_before_any_text_is_a_499(caplog: pytest.LogCaptureFixture) -> None:
     record_of("").write()
 
-    assert caplog.messages[0].startswith("POST /v1/completions 499 - ttft=- ")
-    assert "prompt_tokens=0 completion_tokens=0 finish=none model=- key=- user=''" in caplog.messages[0]
+    assert re.match(r"POST /v1/completions 499 cmpl-\w+ ttft=- ", caplog.messages[0])
+    assert "prompt_tokens=7 completion_tokens=0 finish=none model=fake key=- user=''" in caplog.messages[0]
 
 
 def test_the_first_text_sets_the_time_to_the_first_token(
@@ -84,8 +91,7 @@ def test_a_long_user_is_cut(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_many_choices_do_not_make_a_long_line(caplog: pytest.LogCaptureFixture) -> None:
-    record = record_of("")
-    record.shape = shape_of(*["stop"] * 128)
+    record = record_of("", *["stop"] * 128)
     record.write()
 
     assert caplog.messages[0].count("stop") == 8
@@ -93,9 +99,8 @@ def test_many_choices_do_not_make_a_long_line(caplog: pytest.LogCaptureFixture) 
 
 
 def test_as_json_the_figures_are_fields(caplog: pytest.LogCaptureFixture) -> None:
-    record = record_of("some\nbody")
-    record.shape = shape_of("stop", "length")
-    record.status, record.prompt_tokens = 200, 7
+    record = record_of("some\nbody", "stop", "length")
+    record.status = 200
     record.text()
     record.write()
     told = json.loads(JsonLines().format(caplog.records[0]))

@@ -1,0 +1,69 @@
+"""The message that asks the engine for an answer: what the client wants, and all that the web tier adds."""
+
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from msgspec import structs
+
+from schemas.errors import ApiError, invalid
+from schemas.wire import EXTENDED, Generate, GenerateParams, Welcome
+from webapp.middleware import request_id
+from webapp.middleware.auth import caller
+from webapp.services import services
+
+
+def make_message(params: GenerateParams, *, name: str, adapter: str = "", trace: str = "") -> Generate:
+    """Return the message for the current HTTP request, under a new id of the engine client's.
+
+    `name` is the public id (`chatcmpl-...`), `trace` the W3C `traceparent` of the request's span. Raises `ApiError`
+    (400) where the running engine is too old for a field.
+    """
+    engine = services().engine
+    check_engine(params, engine.require_ready())
+    sampling = params.sampling
+    if params.stream and params.rewritten and sampling.seed is None:
+        # Another engine may have to write the answer again from its start, and must then write the same.
+        sampling = structs.replace(sampling, seed=secrets.randbits(62))
+    return structs.replace(params, sampling=sampling, cache_salt=_cache_salt(params.cache_salt)).message(
+        id=engine.next_id(),
+        name=name,
+        tenant=caller(),
+        adapter=adapter,
+        request_id=request_id.given(),
+        trace=trace,
+    )
+
+
+def check_engine(params: GenerateParams, welcome: Welcome) -> None:
+    """Raise `ApiError` (400) where the engine is older than this web tier and would ignore a part of the request."""
+    field = None if EXTENDED in welcome.features else params.extended
+    if field is not None:
+        raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
+
+
+def _cache_salt(given: str) -> str:
+    """Return the salt of the caller's prompts in vLLM's prefix cache.
+
+    The time that a prompt takes tells whether its beginning is in the cache, so callers do not share one unasked.
+    """
+    settings = services().settings
+    own = "" if settings.share_prefix_cache or not settings.api_keys else caller()
+    return f"{caller()}/{given}" if given else own
+
+
+@contextmanager
+def renamed(names: dict[str, str]) -> Iterator[None]:
+    """Make an `ApiError` raised in the block name its field as this API does. `names`: from the engine's name to this
+    API's.
+    """
+    try:
+        yield
+    except ApiError as error:
+        for theirs, ours in names.items():
+            if error.param is not None and re.match(rf"{theirs}\b", error.param):
+                error.message = error.message.replace(f"`{error.param}`", f"`{ours}{error.param[len(theirs) :]}`")
+                error.param = ours + error.param[len(theirs) :]
+                break
+        raise

@@ -1,0 +1,66 @@
+"""What a worker's requests share: made once by the application factory, found through Flask's current application."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, current_app
+
+from schemas.requests.chat import ChatCompletionSchema
+from schemas.requests.completions import CompletionSchema
+from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.plain import PlainSchema
+from schemas.requests.responses import ResponseSchema
+from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
+from webapp.connection.hangups import HangupWatch
+from webapp.conversations.conversations import Conversations
+from webapp.conversations.stored_responses import Responses
+from webapp.engine.client import EngineClient
+from webapp.settings import Settings
+
+EXTENSION = "hearth"
+
+
+class RequestSchemas:
+    """One schema for each endpoint that takes a body; building a schema costs more than using it."""
+
+    def __init__(self, settings: Settings) -> None:
+        strict: Any = {"strict_fields": settings.strict_fields}
+        limits: Any = {**strict, "max_choices": settings.max_choices}
+        self.chat = ChatCompletionSchema(**limits)
+        self.completion = CompletionSchema(**limits)
+        self.response = ResponseSchema(**strict)
+        self.embedding = EmbeddingSchema(**strict)
+        self.tokenize = TokenizeSchema(**strict)
+        self.detokenize = DetokenizeSchema(**strict)
+        self.plain = PlainSchema(**strict)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The worker's one engine client, its stores, its watch for hang-ups, and its schemas."""
+
+    settings: Settings
+    engine: EngineClient
+    conversations: Conversations
+    responses: Responses
+    hangups: HangupWatch
+    schemas: RequestSchemas
+
+
+def register(app: Flask, settings: Settings) -> None:
+    """Make the services of `app`. Nothing is connected before the first request."""
+    conversations = Conversations(settings)
+    app.extensions[EXTENSION] = Services(
+        settings=settings,
+        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys),
+        conversations=conversations,
+        responses=Responses(conversations),
+        hangups=HangupWatch(),
+        schemas=RequestSchemas(settings),
+    )
+
+
+def services() -> Services:
+    """Return those of the application that answers the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
