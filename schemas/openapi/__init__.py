@@ -1,1 +1,1 @@
-"""The OpenAPI document and the reference, both made from the schemas."""
+"""The OpenAPI document and the reference of the API, both generated from the schemas."""

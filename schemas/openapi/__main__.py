@@ -1,4 +1,4 @@
-"""`python -m schemas.openapi` prints docs/api.md."""
+"""`python -m schemas.openapi` prints docs/api.md, the reference of the API."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the marshmallow schemas."""
+"""The OpenAPI 3.1 document, generated from the marshmallow schemas."""
 
 import copy
 from typing import Any
@@ -26,10 +26,10 @@ from schemas.requests.vllm_fields import TOKEN_ID
 from schemas.shared.version import VERSION
 
 DESCRIPTION = (
-    "One large language model over an OpenAI-style HTTP API. A field that is null counts as left out; fields that are "
-    "not listed are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path but "
-    "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`) asks for `Authorization: Bearer "
-    "<key>`."
+    "One large language model over an OpenAI-style HTTP API. A field that is null is treated as absent. Unknown fields "
+    "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path requires "
+    "`Authorization: Bearer <key>`, except `/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, "
+    "`/status`)."
 )
 
 STRING = {"type": "string"}
@@ -95,11 +95,11 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
     ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL]},
     Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
 }
-"""The JSON of fields that are more than a type."""
+"""The JSON Schemas of field classes that one JSON type does not describe."""
 
 
 def document() -> dict[str, Any]:
-    """The whole OpenAPI document, as JSON values."""
+    """Return the whole OpenAPI document as JSON values."""
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
     spec = APISpec(
         title="Hearth",
@@ -128,14 +128,14 @@ def document() -> dict[str, Any]:
 
 
 def _component_name(schema: Any) -> str:
-    """`ChatCompletionSchema` is a request's body, the schemas within it are not."""
+    """Return the component's name: `ChatCompletionRequest` for a body, `Message` for a schema inside one."""
     cls = schema if isinstance(schema, type) else type(schema)
     name: str = cls.__name__.removesuffix("Schema")
     return f"{name}Request" if cls in BODIES else name
 
 
 def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[str, Any]) -> dict[str, Any]:
-    """What apispec cannot know of our field types."""
+    """Complete `ret`, the JSON Schema that apispec made of `field`, with what it does not know of our field classes."""
     shape = SHAPES.get(type(field))
     if shape is not None:
         ret.update(shape)
@@ -157,7 +157,7 @@ def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[s
 
 
 def _plain(value: Any) -> Any:
-    """apispec's ordered sets and dictionaries as JSON's own types."""
+    """Return `value` with apispec's ordered dictionaries and sequences as plain dicts and lists."""
     if isinstance(value, dict):
         return {key: _plain(inner) for key, inner in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,66 +1,67 @@
-"""What probes and operators are told, as JSON Schemas."""
+"""JSON Schemas of the replies to probes and operators: health, version, status."""
 
-from schemas.openapi.replies import INTEGER, NUMBER, STRING, Json, array, maybe, thing
+from schemas.openapi.replies import INTEGER, NUMBER, STRING, Json, array, nullable, object_of
 
-ENGINE_STATE = thing(
+ENGINE_STATE = object_of(
     {
         "state": {"enum": ["ready", "loading", "restarting", "gone", "incompatible"]},
         "stage": STRING,
-        "progress": {**NUMBER, "minimum": 0, "maximum": 1, "description": "How far a load has come."},
+        "progress": {**NUMBER, "minimum": 0, "maximum": 1, "description": "How far the model has loaded."},
     }
 )
 HISTOGRAM = {
-    **thing({"bounds": array(NUMBER), "counts": array(INTEGER), "total": NUMBER}),
-    "description": "Seconds: `counts[i]` values were at most `bounds[i]` and above the bound before; the last count "
-    "has none above it.",
+    **object_of({"bounds": array(NUMBER), "counts": array(INTEGER), "total": NUMBER}),
+    "description": "In seconds: `counts[i]` values were at most `bounds[i]` and above `bounds[i-1]`; the last count is "
+    "of values above every bound. `total` is the sum of all values.",
 }
 OPERATING: dict[str, Json] = {
-    "Health": thing(
+    "Health": object_of(
         {
             "status": {"const": "ok"},
             "engine": ENGINE_STATE,
         }
     ),
-    "Ready": thing({"status": {"const": "ready"}}),
-    "Version": thing(
+    "Ready": object_of({"status": {"const": "ready"}}),
+    "Version": object_of(
         {
             "version": STRING,
             "protocol": STRING,
-            "engine": maybe(
-                thing(
+            "engine": nullable(
+                object_of(
                     {
                         "version": STRING,
                         "protocol": STRING,
-                        "fingerprint": {**STRING, "description": "Of the loaded model's files."},
+                        "fingerprint": {**STRING, "description": "A digest of the loaded model's files."},
                         "pid": INTEGER,
-                        "load_count": {**INTEGER, "description": "How often the model has been loaded."},
+                        "load_count": {**INTEGER, "description": "How many times the model has been loaded."},
                     }
                 )
             ),
         }
     ),
-    "Status": thing(
+    "Status": object_of(
         {
             "engine": {
                 **ENGINE_STATE,
-                "description": "While the model loads, and without an engine, the rest of it is missing.",
+                "description": "`state`, `stage` and `progress` are always present. Other fields may be missing while the "
+                "model loads, and without an engine.",
                 "properties": {
                     **ENGINE_STATE["properties"],
                     "pid": INTEGER,
                     "load_count": INTEGER,
                     "uptime_seconds": INTEGER,
-                    "live": {**INTEGER, "description": "Requests, over all web workers."},
+                    "live": {**INTEGER, "description": "Requests accepted and not yet finished, over all web workers."},
                     "running": {**INTEGER, "description": "Sequences that vLLM computes."},
-                    "waiting": {**INTEGER, "description": "Sequences in its queue."},
+                    "waiting": {**INTEGER, "description": "Sequences in vLLM's queue."},
                     "kv_cache_usage": {**NUMBER, "minimum": 0, "maximum": 1},
                     "model": STRING,
                     "served_names": array(STRING),
                     "adapters": array(STRING),
                     "fingerprint": STRING,
                     "version": STRING,
-                    "protocol": {**STRING, "description": "Of the wire."},
+                    "protocol": {**STRING, "description": "The version of the protocol between web tier and engine."},
                     "max_model_len": INTEGER,
-                    "stats": thing(
+                    "stats": object_of(
                         {
                             "ttft": HISTOGRAM,
                             "itl": HISTOGRAM,
@@ -72,10 +73,10 @@ OPERATING: dict[str, Json] = {
                     ),
                 },
             },
-            "web": thing(
+            "web": object_of(
                 {
                     "version": STRING,
-                    "workers": array(thing({"pid": INTEGER, "age_seconds": NUMBER, "rss_bytes": INTEGER})),
+                    "workers": array(object_of({"pid": INTEGER, "age_seconds": NUMBER, "rss_bytes": INTEGER})),
                 }
             ),
         }

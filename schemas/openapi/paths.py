@@ -1,4 +1,4 @@
-"""The endpoints, what each answers, and with which errors: the part of the OpenAPI document that is no schema."""
+"""The endpoints, and the replies and errors of each: the part of the OpenAPI document that is not a schema."""
 
 from typing import Any
 
@@ -6,28 +6,28 @@ from schemas.openapi.replies import STRING, Json, ref
 
 TAGS = [
     {"name": "Generate", "description": "Turn a prompt into text."},
-    {"name": "Responses", "description": "What the server keeps of its responses, unless `store` is false."},
-    {"name": "Conversations", "description": "What the server keeps under a `conversation_id`."},
-    {"name": "Models", "description": "What is served."},
+    {"name": "Responses", "description": "Responses that the server stores, unless `store` is false."},
+    {"name": "Conversations", "description": "Conversations that the server stores under a `conversation_id`."},
+    {"name": "Models", "description": "The models that are served, and their tokenizer."},
     {"name": "Operate", "description": "Probes, versions and this documentation."},
 ]
 ERRORS = {
-    400: "The request is wrong: `param` names the field. A prompt longer than the context has the code "
+    400: "The request is invalid: `param` names the field. A prompt longer than the context has the code "
     "`context_length_exceeded`.",
     401: "No API key, or a wrong one: `invalid_api_key`.",
-    404: "There is no such model (`model_not_found`; on a request that generates, only with `HEARTH_STRICT_MODEL=1`).",
+    404: "No such model: `model_not_found` (on a request that generates, only with `HEARTH_STRICT_MODEL=1`).",
     408: "The body did not arrive in time.",
     413: "The body is larger than `HEARTH_MAX_BODY_BYTES`.",
     415: "The body is not `application/json`.",
-    429: "The queue is full; `Retry-After` says when to come again.",
-    500: "The server failed.",
-    503: "The engine is loading, restarting or gone; `Retry-After` says when to come again.",
+    429: "The queue is full, or this API key's share of it; `Retry-After` says when to try again.",
+    500: "An internal error.",
+    503: "The engine is loading, restarting or gone; `Retry-After` says when to try again.",
 }
-NO_CONVERSATION = "There is no such conversation: `conversation_not_found`."
+NO_CONVERSATION = "No such conversation: `conversation_not_found`."
 RETRY_AFTER: Json = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 REQUEST_ID: Json = {
     "X-Request-ID": {
-        "description": "Its name in both tiers' logs: the client's own, or the reply's id.",
+        "description": "The request's id in both tiers' logs: the client's own `X-Request-ID`, or the reply's `id`.",
         "schema": STRING,
     }
 }
@@ -44,8 +44,8 @@ def _error(status: int, description: str) -> Json:
 
 
 def _responses(description: str, content: Json, errors: tuple[int, ...], headers: Json | None = None) -> Json:
-    good = {"description": description, "content": content} | ({"headers": headers} if headers else {})
-    return {"200": good} | {str(status): _error(status, ERRORS[status]) for status in errors}
+    success = {"description": description, "content": content} | ({"headers": headers} if headers else {})
+    return {"200": success} | {str(status): _error(status, ERRORS[status]) for status in errors}
 
 
 def _operation(tag: str, name: str, summary: str, responses: Json, **more: Any) -> Json:
@@ -58,7 +58,7 @@ def _generate(name: str, summary: str, request: str, reply: str, chunk: str | No
     if chunk is not None:
         description = (
             "The whole answer; with `stream`, server-sent events, each `data: ` and a chunk, then `data: [DONE]`. An "
-            "error after the first event is an event itself, and the last."
+            "error after the first event is sent as the last event."
         )
         content = content | {"text/event-stream": {"schema": ref(chunk)}}
         errors = tuple(sorted((*BODY_ERRORS, 404)))
@@ -67,27 +67,27 @@ def _generate(name: str, summary: str, request: str, reply: str, chunk: str | No
     return _operation("Generate", name, summary, responses, requestBody=body)
 
 
-def _tokens(name: str, summary: str, request: str, reply: str) -> Json:
+def _tokenization(name: str, summary: str, request: str, reply: str) -> Json:
     body = {"required": True, "content": _json(request)}
-    return _operation("Models", name, summary, _responses("All of them.", _json(reply), BODY_ERRORS), requestBody=body)
+    return _operation("Models", name, summary, _responses("The result.", _json(reply), BODY_ERRORS), requestBody=body)
 
 
-def _look(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
+def _query(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
     more: Json = {"security": []} if public else {}
-    return _operation(tag, name, summary, _responses("As it is now.", _json(reply), errors), **more)
+    return _operation(tag, name, summary, _responses("The current state.", _json(reply), errors), **more)
 
 
 def _conversation(name: str, summary: str, reply: str) -> Json:
-    operation = _look("Conversations", name, summary, reply, 400, 401, 404, 500, 503)
-    operation["responses"]["400"]["description"] = "The conversation has grown too long: `conversation_too_long`."
+    operation = _query("Conversations", name, summary, reply, 400, 401, 404, 500, 503)
+    operation["responses"]["400"]["description"] = "The conversation exceeds its size limit: `conversation_too_long`."
     operation["responses"]["404"]["description"] = NO_CONVERSATION
     operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
     return operation | _id("The `conversation_id` of the requests.")
 
 
 def _response(name: str, summary: str, reply: str, *errors: int) -> Json:
-    operation = _look("Responses", name, summary, reply, *sorted((401, 404, 500, 503, *errors)))
-    operation["responses"]["404"]["description"] = "There is no such response: `response_not_found`."
+    operation = _query("Responses", name, summary, reply, *sorted((401, 404, 500, 503, *errors)))
+    operation["responses"]["404"]["description"] = "No such response: `response_not_found`."
     operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
     return operation | _id("The response's `id`.")
 
@@ -118,59 +118,69 @@ PATHS: dict[str, Json] = {
         )
     },
     "/v1/completions": {
-        "post": _generate(
-            "createCompletion", "Go on with a text.", "CompletionRequest", "Completion", "CompletionChunk"
-        )
+        "post": _generate("createCompletion", "Continue a text.", "CompletionRequest", "Completion", "CompletionChunk")
     },
     "/": {
-        "get": _page("getPage", "A page to talk to the model."),
+        "get": _page("getPage", "A web page to chat with the model."),
         "post": _generate("createPlain", "The plain API: answer a prompt.", "PlainRequest", "Plain"),
     },
-    "/status": {"get": _page("getStatusPage", "A page that shows how both tiers are.")},
+    "/status": {"get": _page("getStatusPage", "A web page with the status of both tiers.")},
     "/v1/embeddings": {
         "post": _generate(
-            "createEmbedding", "Texts to vectors, by an embedding model.", "EmbeddingRequest", "Embeddings"
+            "createEmbedding", "Turn texts into vectors with an embedding model.", "EmbeddingRequest", "Embeddings"
         )
     },
-    "/tokenize": {"post": _tokens("tokenize", "The tokens of a text or a chat.", "TokenizeRequest", "Tokens")},
-    "/detokenize": {"post": _tokens("detokenize", "The text of tokens.", "DetokenizeRequest", "Detokenized")},
+    "/tokenize": {
+        "post": _tokenization("tokenize", "Turn a text or a chat into token ids.", "TokenizeRequest", "Tokens")
+    },
+    "/detokenize": {
+        "post": _tokenization("detokenize", "Turn token ids into text.", "DetokenizeRequest", "Detokenized")
+    },
     "/v1/responses": {
         "post": _generate(
-            "createResponse", "Answer, in the Responses API's shape.", "ResponseRequest", "Response", "ResponseEvent"
+            "createResponse",
+            "Answer in the format of OpenAI's Responses API.",
+            "ResponseRequest",
+            "Response",
+            "ResponseEvent",
         )
     },
     "/v1/responses/{id}": {
-        "get": _response("getResponse", "A response that was stored.", "Response"),
-        "delete": _response("deleteResponse", "Forget it.", "ResponseDeleted"),
+        "get": _response("getResponse", "Get a stored response.", "Response"),
+        "delete": _response("deleteResponse", "Delete a stored response.", "ResponseDeleted"),
     },
-    "/v1/responses/{id}/input_items": {"get": _response("getResponseInput", "What it was asked.", "ItemList")},
+    "/v1/responses/{id}/input_items": {
+        "get": _response("getResponseInput", "Get the input of a stored response.", "ItemList")
+    },
     "/v1/responses/{id}/cancel": {
-        "post": _response("cancelResponse", "A 400: none runs in the background.", "Response", 400),
+        "post": _response("cancelResponse", "Always a 400: no response runs in the background.", "Response", 400),
     },
     "/v1/conversations/{id}": {
-        "get": _conversation("getConversation", "What has been said.", "Conversation"),
-        "delete": _conversation("deleteConversation", "Forget a conversation.", "ConversationDeleted"),
+        "get": _conversation("getConversation", "Get the messages of a conversation.", "Conversation"),
+        "delete": _conversation("deleteConversation", "Delete a conversation.", "ConversationDeleted"),
     },
-    "/v1/models": {"get": _look("Models", "listModels", "The names that are served.", "ModelList", 401, 503)},
+    "/v1/models": {"get": _query("Models", "listModels", "List the models that are served.", "ModelList", 401, 503)},
     "/v1/models/{id}": {
-        "get": _look("Models", "getModel", "One of them.", "Model", 401, 404, 503) | _id("A name that is served."),
+        "get": _query("Models", "getModel", "Get one model.", "Model", 401, 404, 503) | _id("The model's name."),
     },
     "/health": {
-        "get": _look("Operate", "getHealth", "Does the web tier live, and how is the engine?", "Health", public=True)
+        "get": _query(
+            "Operate", "getHealth", "Is the web tier alive, and in which state is the engine?", "Health", public=True
+        )
     },
-    "/ready": {"get": _look("Operate", "getReady", "Can requests be answered now?", "Ready", 503, public=True)},
-    "/version": {"get": _look("Operate", "getVersion", "What runs, on both sides.", "Version", 401)},
-    "/status.json": {"get": _look("Operate", "getStatus", "How both tiers are, in figures.", "Status", 401)},
+    "/ready": {"get": _query("Operate", "getReady", "Can the server answer requests now?", "Ready", 503, public=True)},
+    "/version": {"get": _query("Operate", "getVersion", "The versions of both tiers.", "Version", 401)},
+    "/status.json": {"get": _query("Operate", "getStatus", "The status of both tiers in figures.", "Status", 401)},
     "/metrics": {
         "get": _operation(
             "Operate",
             "getMetrics",
-            "Both tiers' metrics, for Prometheus; vLLM's own under their names.",
+            "The metrics of both tiers, for Prometheus; vLLM's metrics keep their names.",
             _responses("Prometheus's text format.", {"text/plain": {"schema": STRING}}, (401,)),
         )
     },
     "/openapi.json": {
         "get": _documentation("getOpenAPI", "This document.", "application/json", {"type": "object"}),
     },
-    "/docs": {"get": _documentation("getDocs", "This document, to read.", "text/html", STRING)},
+    "/docs": {"get": _documentation("getDocs", "This document as a web page.", "text/html", STRING)},
 }

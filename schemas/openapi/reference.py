@@ -1,4 +1,4 @@
-"""The OpenAPI document as tables to read: docs/api.md, and what `/docs` shows."""
+"""The OpenAPI document as tables for people, in docs/api.md and at `/docs`."""
 
 import json
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ PLURALS = {"string": "strings", "integer": "integers", "number": "numbers", "obj
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A row: where the value stands (`messages[].role`), and all that is known of it."""
+    """One row of a table: a field of the body, or a parameter of the path. `path` is such as `messages[].role`."""
 
     path: str
     type: str
@@ -24,17 +24,20 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    """One method of one path, with its fields and its responses."""
+
     method: str
     path: str
     summary: str
     open: bool
-    """No key is asked for."""
+    """True where no API key is required."""
     fields: list[Field]
     responses: list[tuple[str, str, str]]
-    """Status, media types, meaning."""
+    """For each: status, media types, meaning."""
 
 
 def endpoints(document: Json) -> list[Endpoint]:
+    """Return the document's endpoints, in its order."""
     return [
         Endpoint(
             method=method.upper(),
@@ -53,16 +56,17 @@ def endpoints(document: Json) -> list[Endpoint]:
 
 
 def markdown(document: Json) -> str:
-    """docs/api.md."""
+    """Return the text of docs/api.md."""
     info = document["info"]
     parts = [
         "# The API\n",
-        "Made by `make docs` from `schemas/`; a running server shows the same at `/docs` and `/openapi.json`.\n",
+        "Generated from `schemas/` by `make docs`. A running server shows this reference at `/docs`, and as an OpenAPI "
+        "document at `/openapi.json`.\n",
         info["description"] + "\n",
     ]
     for endpoint in endpoints(document):
         parts.append(f"## {endpoint.method} {endpoint.path}\n")
-        parts.append(endpoint.summary + (" No key is asked for." if endpoint.open else "") + "\n")
+        parts.append(endpoint.summary + (" No API key is required." if endpoint.open else "") + "\n")
         if endpoint.fields:
             rows = (_row(f"`{f.path}`", f.type, f.range, f.default, f.meaning) for f in endpoint.fields)
             parts.append(HEAD + "".join(rows))
@@ -88,7 +92,7 @@ def _body(operation: Json, document: Json) -> Iterator[Field]:
 
 
 def _fields(schema: Json, document: Json, prefix: str = "") -> Iterator[Field]:
-    """The required ones first."""
+    """Yield the rows of `schema`, and of the schemas inside it; at each level the required fields come first."""
     schema = _resolve(schema, document)
     required = schema.get("required", ())
     for name, field in sorted(schema["properties"].items(), key=lambda item: item[0] not in required):
@@ -110,7 +114,7 @@ def _resolve(schema: Json, document: Json) -> Json:
 
 
 def _kinds(field: Json) -> list[Json]:
-    """What the value may be, but for null."""
+    """Return the schemas of which the value matches one, except null."""
     return [kind for kind in field.get("anyOf", [field]) if kind != {"type": "null"}]
 
 

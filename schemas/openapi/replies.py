@@ -1,4 +1,4 @@
-"""What the replies look like, as JSON Schemas: `schemas.replies.shape` writes them by hand, for speed."""
+"""JSON Schemas of the replies. They are written by hand: `schemas.replies` builds the JSON itself, for speed."""
 
 from typing import Any
 
@@ -10,11 +10,12 @@ NUMBER: Json = {"type": "number"}
 
 
 def ref(name: str) -> Json:
+    """Return a reference to the component `name` of the document."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def thing(required: Json, optional: Json | None = None, **more: Any) -> Json:
-    """An object with these properties."""
+def object_of(required: Json, optional: Json | None = None, **more: Any) -> Json:
+    """Return the schema of an object with these properties; `more` are further keywords of JSON Schema."""
     return {"type": "object", "required": list(required), "properties": required | (optional or {}), **more}
 
 
@@ -22,7 +23,7 @@ def array(items: Json) -> Json:
     return {"type": "array", "items": items}
 
 
-def maybe(schema: Json) -> Json:
+def nullable(schema: Json) -> Json:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
@@ -31,7 +32,7 @@ def _envelope(kind: str, choice: Json) -> Json:
         "id": STRING,
         "object": {"const": kind},
         "created": {**INTEGER, "description": "Unix seconds."},
-        "model": {**STRING, "description": "The model that is loaded."},
+        "model": {**STRING, "description": "The loaded model, or its adapter, that answered."},
         "choices": array(choice),
     }
 
@@ -39,21 +40,21 @@ def _envelope(kind: str, choice: Json) -> Json:
 FINISH = {
     "type": ["string", "null"],
     "enum": ["stop", "length", "tool_calls", None],
-    "description": "`stop`: an end token or a stop; `length`: a limit; `tool_calls`: it waits for their results; null: "
-    "there is more to come.",
+    "description": "`stop`: an end token or a stop condition; `length`: a token limit; `tool_calls`: the model waits "
+    "for the results of its calls; null: the choice is not finished.",
 }
 STOP_REASON = {
     "type": ["string", "integer"],
     "description": "The stop text or token id that ended the choice, or `repetition`; absent for the end token.",
 }
 TOKEN = {"token": STRING, "logprob": {"type": ["number", "null"]}, "bytes": array(INTEGER)}
-CHAT_LOGPROBS = maybe(thing({"content": array(thing(TOKEN | {"top_logprobs": array(thing(TOKEN))}))}))
-COMPLETION_LOGPROBS = maybe(
-    thing(
+CHAT_LOGPROBS = nullable(object_of({"content": array(object_of(TOKEN | {"top_logprobs": array(object_of(TOKEN))}))}))
+COMPLETION_LOGPROBS = nullable(
+    object_of(
         {
             "tokens": array(STRING),
             "token_logprobs": array({"type": ["number", "null"]}),
-            "top_logprobs": array(maybe({"type": "object", "additionalProperties": {"type": ["number", "null"]}})),
+            "top_logprobs": array(nullable({"type": "object", "additionalProperties": {"type": ["number", "null"]}})),
             "text_offset": array(INTEGER),
         }
     )
@@ -61,29 +62,31 @@ COMPLETION_LOGPROBS = maybe(
 
 
 def _choice(content: Json, logprobs: Json) -> Json:
-    return thing(
+    return object_of(
         {"index": INTEGER, **content, "logprobs": logprobs, "finish_reason": FINISH},
         {"stop_reason": STOP_REASON, "token_ids": TOKEN_IDS} | PROMPT,
     )
 
 
 TOKEN_IDS: Json = {**array(INTEGER), "description": "With `return_token_ids`."}
-SCORED = thing({"logprob": NUMBER, "rank": INTEGER, "decoded_token": STRING})
+SCORED = object_of({"logprob": NUMBER, "rank": INTEGER, "decoded_token": STRING})
 PROMPT: Json = {
-    "prompt_token_ids": maybe(TOKEN_IDS),
+    "prompt_token_ids": nullable(TOKEN_IDS),
     "prompt_logprobs": {
-        **array(maybe({"type": "object", "additionalProperties": SCORED})),
-        "description": "For each token of the prompt but the first: it and its alternatives, by token id.",
+        **array(nullable({"type": "object", "additionalProperties": SCORED})),
+        "description": "For each token of the prompt: it and its alternatives, by token id; null for the first token.",
     },
 }
 FUNCTION: Json = {"name": STRING, "arguments": {**STRING, "description": "JSON."}}
-CALL = thing({"id": STRING, "type": {"const": "function"}, "function": thing(FUNCTION)})
-CALL_DELTA = thing({"index": INTEGER, "function": thing({}, FUNCTION)}, {"id": STRING, "type": {"const": "function"}})
-REASONING: Json = {**STRING, "description": "What the model thought before."}
-MESSAGE = thing(
-    {"role": {"const": "assistant"}, "content": maybe(STRING)}, {"reasoning": REASONING, "tool_calls": array(CALL)}
+CALL = object_of({"id": STRING, "type": {"const": "function"}, "function": object_of(FUNCTION)})
+CALL_DELTA = object_of(
+    {"index": INTEGER, "function": object_of({}, FUNCTION)}, {"id": STRING, "type": {"const": "function"}}
 )
-DELTA = thing(
+REASONING: Json = {**STRING, "description": "The model's reasoning before the answer."}
+MESSAGE = object_of(
+    {"role": {"const": "assistant"}, "content": nullable(STRING)}, {"reasoning": REASONING, "tool_calls": array(CALL)}
+)
+DELTA = object_of(
     {},
     {
         "role": {"const": "assistant"},
@@ -95,59 +98,63 @@ DELTA = thing(
 COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
 USAGE = ref("Usage")
 MODEL = ref("Model")
-WARNING: Json = {"warning": {**STRING, "description": "The answer is whole, but its conversation could not be stored."}}
+WARNING: Json = {
+    "warning": {**STRING, "description": "The answer is complete, but its conversation could not be stored."}
+}
 FINGERPRINT: Json = {
     "system_fingerprint": {
         **STRING,
-        "description": "Of the model's files and vLLM's version; in a stream's last chunks.",
+        "description": "A digest of the model's files, and vLLM's version. In a stream: in each choice's last chunk.",
     }
 }
-RESPONSE = thing(
+RESPONSE = object_of(
     {
         "id": STRING,
         "object": {"const": "response"},
         "created_at": INTEGER,
         "status": {"enum": ["completed", "incomplete", "in_progress", "failed"]},
-        "error": maybe({"type": "object"}),
-        "incomplete_details": maybe({"type": "object"}),
+        "error": nullable({"type": "object"}),
+        "incomplete_details": nullable({"type": "object"}),
         "model": STRING,
         "output": {
             **array({"type": "object"}),
-            "description": "Items: `reasoning`, `message`, `function_call`, in the order in which they were written.",
+            "description": "Items of the types `reasoning`, `message` and `function_call`, in the order of generation.",
         },
-        "usage": maybe({"type": "object"}),
+        "usage": nullable({"type": "object"}),
     },
     WARNING,
     additionalProperties=True,
 )
 
 REPLIES: dict[str, Json] = {
-    "ChatCompletion": thing(
+    "ChatCompletion": object_of(
         _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE},
         WARNING | PROMPT | FINGERPRINT,
     ),
-    "ChatCompletionChunk": thing(
+    "ChatCompletionChunk": object_of(
         _envelope("chat.completion.chunk", _choice({"delta": DELTA}, CHAT_LOGPROBS)),
-        {"usage": maybe(USAGE), "prompt_token_ids": TOKEN_IDS} | WARNING | FINGERPRINT,
+        {"usage": nullable(USAGE), "prompt_token_ids": TOKEN_IDS} | WARNING | FINGERPRINT,
     ),
-    "Completion": thing(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}, FINGERPRINT),
-    "CompletionChunk": thing(_envelope("text_completion", COMPLETION_CHOICE), {"usage": maybe(USAGE)} | FINGERPRINT),
-    "Usage": thing(
+    "Completion": object_of(_envelope("text_completion", COMPLETION_CHOICE) | {"usage": USAGE}, FINGERPRINT),
+    "CompletionChunk": object_of(
+        _envelope("text_completion", COMPLETION_CHOICE), {"usage": nullable(USAGE)} | FINGERPRINT
+    ),
+    "Usage": object_of(
         {
             "prompt_tokens": INTEGER,
             "completion_tokens": INTEGER,
             "total_tokens": INTEGER,
-            "prompt_tokens_details": thing(
-                {"cached_tokens": {**INTEGER, "description": "Of the prompt, that vLLM had computed before."}}
+            "prompt_tokens_details": object_of(
+                {"cached_tokens": {**INTEGER, "description": "Prompt tokens that vLLM had in its prefix cache."}}
             ),
         }
     ),
-    "Plain": thing(
+    "Plain": object_of(
         {
             "response": STRING,
             "history": {
                 **array({"type": "array", "items": STRING, "minItems": 2, "maxItems": 2}),
-                "description": "The request's, and this turn.",
+                "description": "The request's history, and this turn.",
             },
             "status": {"const": 200},
             "time": {
@@ -157,14 +164,14 @@ REPLIES: dict[str, Json] = {
             },
         }
     ),
-    "Embeddings": thing(
+    "Embeddings": object_of(
         {
             "id": STRING,
             "object": {"const": "list"},
             "created": INTEGER,
             "model": STRING,
             "data": array(
-                thing(
+                object_of(
                     {
                         "object": {"const": "embedding"},
                         "index": INTEGER,
@@ -172,58 +179,58 @@ REPLIES: dict[str, Json] = {
                     }
                 )
             ),
-            "usage": thing({"prompt_tokens": INTEGER, "total_tokens": INTEGER}),
+            "usage": object_of({"prompt_tokens": INTEGER, "total_tokens": INTEGER}),
         }
     ),
-    "Tokens": thing(
+    "Tokens": object_of(
         {
             "count": INTEGER,
             "max_model_len": INTEGER,
             "tokens": array(INTEGER),
-            "token_strs": maybe(array(STRING)),
+            "token_strs": nullable(array(STRING)),
         }
     ),
-    "Detokenized": thing({"prompt": STRING}),
+    "Detokenized": object_of({"prompt": STRING}),
     "Response": RESPONSE,
-    "ResponseEvent": thing({"type": STRING, "sequence_number": INTEGER}, additionalProperties=True),
-    "ResponseDeleted": thing({"id": STRING, "object": {"const": "response"}, "deleted": {"const": True}}),
-    "ItemList": thing(
+    "ResponseEvent": object_of({"type": STRING, "sequence_number": INTEGER}, additionalProperties=True),
+    "ResponseDeleted": object_of({"id": STRING, "object": {"const": "response"}, "deleted": {"const": True}}),
+    "ItemList": object_of(
         {"object": {"const": "list"}, "data": array({"type": "object"}), "has_more": {"const": False}},
         {"first_id": STRING, "last_id": STRING},
     ),
-    "Model": thing(
+    "Model": object_of(
         {
             "id": STRING,
             "object": {"const": "model"},
             "created": INTEGER,
             "owned_by": STRING,
-            "root": {**STRING, "description": "Where it was loaded from."},
-            "max_model_len": {**INTEGER, "description": "Tokens of its context."},
+            "root": {**STRING, "description": "The directory or hub name that the model was loaded from."},
+            "max_model_len": {**INTEGER, "description": "The context length in tokens."},
         },
-        {"parent": {**STRING, "description": "Of an adapter: the model that it changes."}},
+        {"parent": {**STRING, "description": "Present for a LoRA adapter: the model that it adapts."}},
     ),
-    "ModelList": thing({"object": {"const": "list"}, "data": array(MODEL)}),
-    "Conversation": thing(
+    "ModelList": object_of({"object": {"const": "list"}, "data": array(MODEL)}),
+    "Conversation": object_of(
         {
             "id": STRING,
             "object": {"const": "conversation"},
             "created_at": {**INTEGER, "description": "Unix seconds."},
             "updated_at": INTEGER,
-            "messages": {**array(ref("Message")), "description": "All of them, the oldest first."},
+            "messages": {**array(ref("Message")), "description": "All messages, the oldest first."},
         }
     ),
-    "ConversationDeleted": thing(
+    "ConversationDeleted": object_of(
         {"id": STRING, "object": {"const": "conversation.deleted"}, "deleted": {"const": True}}
     ),
-    "Error": thing(
+    "Error": object_of(
         {
-            "error": thing(
+            "error": object_of(
                 {
                     "message": STRING,
                     "type": STRING,
                     "param": {
                         "type": ["string", "null"],
-                        "description": "The field that is wrong: `messages[1].content`.",
+                        "description": "The invalid field, such as `messages[1].content`.",
                     },
                     "code": {"type": ["string", "null"]},
                 }
