@@ -43,8 +43,8 @@ OPERATING: dict[str, Json] = {
         {
             "engine": {
                 **ENGINE_STATE,
-                "description": "`state`, `stage` and `progress` are always present. Other fields may be missing while the "
-                "model loads, and without an engine.",
+                "description": "`state`, `stage` and `progress` are always present. Other fields may be missing while "
+                "the model loads, and without an engine.",
                 "properties": {
                     **ENGINE_STATE["properties"],
                     "pid": INTEGER,

@@ -1,1 +1,1 @@
-"""Conversations and responses that the server keeps."""
+"""Conversations and responses that the server stores."""

@@ -1,7 +1,7 @@
-"""Conversations that the server keeps, as a web worker sees them: what was said before, and what is kept of a reply.
+"""Stored conversations: read the history for a request, and store each completed turn.
 
-The database is reached from one thread of its own, so that a slow one does not hold up the worker's other requests.
-The thread's calls have limits of their own; `WAIT_SECONDS` is the one that no database can exceed.
+One thread of the web worker calls the database, so that a slow database does not block the worker's other requests.
+The database's calls have timeouts of their own; `WAIT_SECONDS` limits the whole wait, whatever the database does.
 """
 
 import logging
@@ -24,24 +24,31 @@ if TYPE_CHECKING:
 log = logging.getLogger("hearth.web")
 
 WAIT_SECONDS = 12.0
-"""For the thread's turn and its work; a little more than the database's own limits."""
+"""Seconds that a request waits for the thread and its work; a little more than the database's own timeouts."""
 SWEEP_EVERY = 300.0
-"""Seconds between two sweeps of one worker."""
+"""Least seconds between two sweeps of one worker."""
 DAY = 24 * 60 * 60
-NOT_STORED = "This turn could not be stored: the conversation goes on without it."
+NOT_STORED = "This turn could not be stored: the conversation will continue without it."
 
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
+    """A stored conversation."""
+
     created: float
+    """When the first turn was stored, in Unix seconds."""
     updated: float
+    """When the last turn was stored, in Unix seconds."""
     messages: list[Message]
 
 
 class Conversations:
-    """Nothing is imported, connected or started before the first call."""
+    """The stored conversations, as one web worker uses them. `scope` is `ApiKey.scope`: each key sees only its own.
+
+    SQLAlchemy is imported, and the thread and the connection are started, at the first call.
+    """
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
@@ -52,9 +59,9 @@ class Conversations:
         self._next_sweep = 0.0
 
     def open(self, scope: str, name: str, given: list[Message], *, continuing: bool) -> OpenTurn:
-        """A new turn of conversation `name`, which begins where none is stored.
+        """Return a new turn of conversation `name`, the first turn where none is stored.
 
-        Raises `ApiError`: 503 where the database fails, 400 where the conversation has grown beyond its limit.
+        Raises `ApiError`: 503 where the database fails, 400 where the conversation exceeds its size limit.
         """
         turns = self._try("read", self._read, scope, name)
         turn = open_turn(history(turns), given, continuing=continuing)
@@ -64,18 +71,19 @@ class Conversations:
         return turn
 
     def keep(self, scope: str, name: str, turn: OpenTurn, answer: Choice, *, echo: bool) -> str | None:
-        """Store the completed turn. A failure is logged, and returned as a warning for the client: the answer is worth
-        more than its record.
+        """Store the completed turn. Returns None, or a warning for the client where the database fails.
+
+        The failure is logged, not raised: the client gets its answer even where it cannot be stored.
         """
-        return self.add(scope, name, turn.ended("".join(answer.text), answer.tool_calls(), echo=echo))
+        return self.add(scope, name, turn.complete("".join(answer.text), answer.tool_calls(), echo=echo))
 
     def add(self, scope: str, name: str, turn: StoredTurn) -> str | None:
-        """Store a turn, of now. Returns as `keep` does."""
+        """Store `turn` with the present time. Returns None or a warning, as `keep` does."""
         turn.created = self._clock()
         try:
             self._call(self._add, scope, name, turn)
         except Exception as error:
-            log.error("a turn of conversation %r could not be stored: %s", name, _in_a_line(error))
+            log.error("a turn of conversation %r could not be stored: %s", name, _in_one_line(error))
             return NOT_STORED
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_EVERY
@@ -83,47 +91,48 @@ class Conversations:
         return None
 
     def turns(self, scope: str, name: str) -> list[StoredTurn]:
-        """Raises `ApiError`, as `open` does."""
+        """Return the stored turns, the oldest first. Raises `ApiError`, as `open` does."""
         return self._try("read", self._read, scope, name)
 
     def get(self, scope: str, name: str) -> Conversation | None:
-        """Raises `ApiError`, as `open` does."""
+        """Return the conversation, or None where nothing is stored. Raises `ApiError`, as `open` does."""
         turns = self.turns(scope, name)
         return Conversation(turns[0].created, turns[-1].created, history(turns)) if turns else None
 
     def delete(self, scope: str, name: str) -> bool:
-        """Says whether there was anything. Raises `ApiError` (503)."""
+        """Delete the conversation. Returns whether one was stored. Raises `ApiError` (503)."""
         return self._try("deleted", self._remove, scope, name)
 
     def sweep(self) -> None:
-        """Remove what is older, or more, than the settings allow."""
+        """Delete conversations that are older than the settings allow, and the oldest while all take too much space."""
         older_than = self._clock() - self._settings.conversation_max_days * DAY
         max_bytes = int(self._settings.conversation_max_mb * MIB)
-        swept = 0
+        deleted = 0
         try:
-            while now := self._call(self._sweep, older_than, max_bytes):  # others have their turn in between
-                swept += now
+            while count := self._call(self._sweep, older_than, max_bytes):  # requests use the thread in between
+                deleted += count
         except Exception as error:
-            log.error("old conversations could not be removed: %s", _in_a_line(error))
+            log.error("old conversations could not be deleted: %s", _in_one_line(error))
             return
-        if swept:
-            log.info("removed %d old conversations", swept)
+        if deleted:
+            log.info("deleted %d old conversations", deleted)
 
     def close(self) -> None:
+        """Close the connection and end the thread."""
         if self._thread is not None:
             if self._store is not None:
                 self._call(self._store.close)
             self._thread.kill()
 
-    def _try(self, what: str, work: Callable[..., Result], *arguments: Any) -> Result:
+    def _try(self, past_verb: str, work: Callable[..., Result], *arguments: Any) -> Result:
         try:
             return self._call(work, *arguments)
         except ApiError:
             raise
         except Exception as error:
-            log.error("a conversation could not be %s: %s", what, _in_a_line(error))
+            log.error("a conversation could not be %s: %s", past_verb, _in_one_line(error))
             raise unavailable(
-                f"The conversation cannot be {what} now: the database does not answer as it should.",
+                f"The conversation cannot be {past_verb} now: the database has failed or is too slow.",
                 "conversation_store_unavailable",
             ) from None
 
@@ -164,7 +173,7 @@ class Conversations:
 
 
 def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | Exception:
-    """gevent writes a traceback for each error that leaves its thread."""
+    """Return the result, or the exception: gevent would print a traceback for each exception that leaves its thread."""
     try:
         return work(*arguments)
     except Exception as error:
@@ -173,12 +182,12 @@ def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | Exception
 
 def _too_long(size: int, limit: int) -> ApiError:
     return invalid(
-        f"The conversation has {size} bytes, and at most {limit} are kept: begin another, or DELETE this one.",
+        f"The conversation has {size} bytes, but at most {limit} are allowed: begin a new one, or DELETE this one.",
         "conversation_id",
         "conversation_too_long",
     )
 
 
-def _in_a_line(error: Exception) -> str:
-    """While a database is away, every request has one: no place for tracebacks."""
+def _in_one_line(error: Exception) -> str:
+    """Return the error in one line: while a database is unreachable every request fails, too often for tracebacks."""
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -1,6 +1,6 @@
 """Conversations in SQL: one row for each completed turn, never changed afterwards.
 
-Turns that end at the same time are two rows, so neither is lost, and a turn that does not end is none.
+Two turns of a conversation that finish at the same time are two rows, so neither is lost. A turn that fails has no row.
 Importing SQLAlchemy takes 15 MB: `conversations.py` imports this file when the first conversation is used.
 """
 
@@ -35,10 +35,11 @@ from sqlalchemy.exc import DBAPIError
 from webapp.conversations.turns import Message, StoredTurn
 
 WAIT_SECONDS = 5
-"""For a connection, for SQLite's one writer, and for PostgreSQL to answer."""
+"""Seconds to wait for a connection, for SQLite's write lock, and for a statement of PostgreSQL's."""
 SWEPT_AT_ONCE = 200
-"""Conversations that go in one transaction: others wait for SQLite's writer meanwhile."""
+"""Most conversations deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
 TRIES = 5
+"""How often a worker tries to create the table."""
 
 _metadata = MetaData()
 _turns = Table(
@@ -52,25 +53,25 @@ _turns = Table(
     Column("continues", Boolean, nullable=False),
     Column("leading", Text),
     Column("messages", Text, nullable=False),
-    sqlite_autoincrement=True,  # the number of a deleted turn must not come again
+    sqlite_autoincrement=True,  # the number of a deleted turn must never be used again
 )
-# Sweeping reads this index alone.
+# A sweep reads this index alone, not the table.
 Index("hearth_turns_of", *(_turns.c[name] for name in ("scope", "conversation", "n", "created", "bytes")))
 
 
 class TooLong(Exception):
-    """The conversation holds more than may be read. `args`: its size, the limit."""
+    """The conversation exceeds the size limit. `args`: its size and the limit, in bytes."""
 
 
 class Store:
-    """Belongs to one thread, and holds at most one connection, opened when first used."""
+    """The table of turns. Used by one thread only; it has at most one connection, opened at the first call."""
 
     def __init__(self, url: str) -> None:
         self._engine = _engine(url)
         self._made = False
 
     def read(self, scope: str, conversation: str, max_bytes: int) -> list[StoredTurn]:
-        """The turns, oldest first; none where nothing is stored. Raises `TooLong`, before it reads any."""
+        """Return the turns, the oldest first, or an empty list. Raises `TooLong` before it reads any turn."""
         of = _of(scope, conversation)
         with self._begin() as connection:
             size: int = connection.scalar(select(func.coalesce(func.sum(_turns.c.bytes), 0)).where(of)) or 0
@@ -88,6 +89,7 @@ class Store:
         ]
 
     def add(self, scope: str, conversation: str, turn: StoredTurn) -> None:
+        """Insert `turn` as the conversation's last."""
         messages = _json(turn.messages)
         leading = None if turn.leading is None else _json(turn.leading)
         row = {
@@ -103,24 +105,26 @@ class Store:
             connection.execute(insert(_turns), row)
 
     def remove(self, scope: str, conversation: str) -> bool:
-        """Says whether there was anything."""
+        """Delete the conversation. Returns whether there was one."""
         with self._begin() as connection:
             removed: int = connection.execute(delete(_turns).where(_of(scope, conversation))).rowcount
         return removed > 0
 
     def sweep(self, older_than: float, max_bytes: int) -> int:
-        """Remove conversations whose last turn is `older_than`, and the oldest until all have at most `max_bytes`.
+        """Delete up to `SWEPT_AT_ONCE` conversations, the oldest first; call again until it returns 0.
 
-        Returns how many went: some, as long as more must go.
+        Deleted are conversations whose last turn was created before `older_than`, in Unix seconds, and the oldest ones
+        while all together have more than `max_bytes`. Returns how many were deleted.
         """
         with self._begin() as connection:
             old = _oldest(connection, older_than, max_bytes)
             for scope, conversation, last in old:
-                # A turn that has come since stays.
+                # A turn that was added since the query is kept.
                 connection.execute(delete(_turns).where(_of(scope, conversation), _turns.c.n <= last))
         return len(old)
 
     def close(self) -> None:
+        """Close the connection."""
         self._engine.dispose()
 
     def _begin(self) -> Any:
@@ -131,7 +135,7 @@ class Store:
 
 
 def _oldest(connection: Connection, older_than: float, max_bytes: int) -> list[tuple[str, str, int]]:
-    """Up to SWEPT_AT_ONCE conversations that must go: scope, id, their last turn's number."""
+    """Return up to `SWEPT_AT_ONCE` conversations to delete, the oldest first: scope, id, number of the last turn."""
     total = connection.scalar(select(func.sum(_turns.c.bytes))) or 0
     updated, last, size = func.max(_turns.c.created), func.max(_turns.c.n), func.sum(_turns.c.bytes)
     by_conversation = (
@@ -165,10 +169,10 @@ def _engine(url: str) -> Engine:
         return engine
     return create_engine(
         given,
-        hide_parameters=True,  # what people say does not belong in the log
+        hide_parameters=True,  # conversations must not appear in the log
         pool_size=1,
         max_overflow=0,
-        pool_pre_ping=True,  # the database may have been restarted since
+        pool_pre_ping=True,  # the database may have been restarted since the last use
         connect_args={
             "connect_timeout": WAIT_SECONDS,
             "options": f"-c statement_timeout={WAIT_SECONDS}s -c lock_timeout={WAIT_SECONDS}s",
@@ -182,17 +186,20 @@ def _engine(url: str) -> Engine:
 
 
 def _set_up_sqlite(connection: Any, record: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")  # readers and the writer do not wait for each other
+    connection.execute("PRAGMA journal_mode=WAL")  # so that readers and the writer do not block each other
     connection.execute("PRAGMA journal_size_limit=16777216")
 
 
 def _make_tables(engine: Engine) -> None:
-    """Workers that start together all find no table and all make it: those that come too late look again."""
-    for left in reversed(range(TRIES)):
+    """Create the table where it is missing.
+
+    Workers that start together all find no table and all create it: those whose attempt fails try again.
+    """
+    for tries_left in reversed(range(TRIES)):
         try:
             _metadata.create_all(engine)
             return
         except DBAPIError:
-            if not left:
+            if not tries_left:
                 raise
             time.sleep(0.1)

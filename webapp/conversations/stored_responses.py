@@ -1,6 +1,6 @@
-"""Responses that the server keeps: in the store of the conversations, each as a conversation of one turn.
+"""Stored responses of the Responses API: each is stored as a conversation of one turn.
 
-A response has the whole of its history with it, so that it can be gone on from when an earlier one has been deleted.
+A response is stored with its whole history, so that it can be continued after an earlier response has been deleted.
 """
 
 from dataclasses import dataclass
@@ -11,24 +11,28 @@ from webapp.conversations.conversations import Conversations
 from webapp.conversations.turns import Message, StoredTurn
 
 MARK = "\x1f"
-"""Before a response's id in the store: a conversation's own id has no unprintable character."""
+"""Prefix of a response's id in the store. No `conversation_id` begins with it: it is not a printable character."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
+    """One response, with what is needed to continue it."""
+
     body: dict[str, Any]
     items: list[dict[str, Any]]
-    """The request's own input."""
+    """The input items of the request itself, without its history."""
     messages: list[Message]
-    """The whole conversation, with the answer."""
+    """The whole conversation, ending with the answer."""
 
 
 class Responses:
+    """The stored responses. `scope` is `ApiKey.scope`: each key sees only its own."""
+
     def __init__(self, conversations: Conversations) -> None:
         self._conversations = conversations
 
     def get(self, scope: str, response_id: str) -> StoredResponse:
-        """Raises `ApiError`: 404, or 503 where the database fails."""
+        """Return the response. Raises `ApiError`: 404, or 503 where the database fails."""
         turns = self._conversations.turns(scope, MARK + response_id)
         if not turns:
             raise _not_found(response_id)
@@ -36,12 +40,12 @@ class Responses:
         return StoredResponse(record["body"], record["items"], messages)
 
     def delete(self, scope: str, response_id: str) -> None:
-        """Raises `ApiError`, as `get` does."""
+        """Delete the response. Raises `ApiError`, as `get` does."""
         if not self._conversations.delete(scope, MARK + response_id):
             raise _not_found(response_id)
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
-        """Returns a warning for the client where it cannot be stored."""
+        """Store the response. Returns None, or a warning for the client where the database fails."""
         messages = [{"body": response.body, "items": response.items}, *response.messages]
         return self._conversations.add(scope, MARK + response.body["id"], StoredTurn(messages))
 

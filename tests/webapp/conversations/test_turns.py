@@ -36,7 +36,7 @@ class Talk:
     def say(self, *given: Message, answer: str, continuing: bool = False, echo: bool = False) -> list[Message]:
         """Returns what the model sees."""
         turn = open_turn(history(self.turns), list(given), continuing=continuing)
-        self.turns.append(turn.ended(answer, echo=echo))
+        self.turns.append(turn.complete(answer, echo=echo))
         return turn.messages
 
     @property
@@ -165,7 +165,7 @@ def test_a_turn_that_ends_while_another_continues_is_not_lost(talk: Talk) -> Non
     talk.say(CUT[0], answer="Once upon")
     continued = open_turn(talk.kept, [CUT[1]], continuing=True)
     talk.say(user("Hi."), answer="Hello!")
-    talk.turns.append(continued.ended(" a time", echo=False))
+    talk.turns.append(continued.complete(" a time", echo=False))
     assert talk.kept == [*CUT, *FIRST, assistant("Once upon a time")]
 
 
