@@ -1,1 +1,1 @@
-"""The one package that imports vLLM, torch and transformers; it knows no socket."""
+"""The one package that imports vLLM, torch and transformers; sockets are no part of it."""

@@ -1,4 +1,4 @@
-"""What a request wants of a beam search, in vLLM's terms."""
+"""A request's beam search settings, in vLLM's terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from vllm.sampling_params import SamplingParams
 
 @dataclass(slots=True)
 class BeamRules:
-    """What is wanted of a search."""
+    """The settings of one beam search."""
 
     width: int
     max_tokens: int
@@ -18,32 +18,33 @@ class BeamRules:
     has_stop_strings: bool
     vocab_size: int
     alternatives: int | None
-    """Log probabilities that the reply tells beside each token's own; None: not even that."""
+    """How many `top_logprobs` the reply has per token, beside the token's own log probability. None: it has neither."""
     first: SamplingParams
-    """For the first step, which scores the prompt too where that is wanted."""
+    """Parameters of the first step. They score the prompt too, if the request asks for its log probabilities."""
     step: SamplingParams
-    """For one step of one beam: one token, with enough log probabilities to choose from."""
+    """Parameters of one later step of one beam: one token, with enough log probabilities to choose from."""
     bias: dict[int, float]
+    """`logit_bias` by token id."""
     allowed: list[int]
-    """Empty: all tokens."""
+    """Ids of the tokens that may be generated. Empty: all of them."""
     repetition_penalty: float
     presence_penalty: float
     frequency_penalty: float
     has_looped: Callable[[list[int]], bool] = lambda token_ids: False
-    """Says of a beam's tokens whether it has fallen into a loop that is to end it."""
+    """Returns whether a beam of these token ids repeats itself, which ends the beam."""
 
     @property
     def adjusts(self) -> bool:
-        """The log probabilities are not the engine's own."""
+        """Whether a bias, an allowed-token list or a penalty changes the engine's log probabilities."""
         neutral = (self.repetition_penalty, self.presence_penalty, self.frequency_penalty) == (1.0, 0.0, 0.0)
         return bool(self.bias or self.allowed or not neutral)
 
     @property
     def kept(self) -> int:
-        """Candidates of a step: enough that `width` of them go on even if all others have ended."""
+        """How many candidates a step keeps: enough that `width` of them can still grow when all others have ended."""
         return max(2, 1 + len(self.end_ids)) * self.width
 
     @property
     def per_beam(self) -> int:
-        """Candidates that one beam can give."""
+        """How many candidates one beam can contribute to a step."""
         return min(self.vocab_size, self.kept)

@@ -1,7 +1,7 @@
 """A loaded model, over vLLM's EngineCore client.
 
-`AsyncLLM`, vLLM's own class for this, has a queue and a task per request. Here one `step()` returns what one engine
-step made for ALL live sequences, and everything downstream keeps that shape (docs/architecture.md has the figures).
+`AsyncLLM`, vLLM's own class for this, has a queue and a task per request. Here one `step()` returns the outputs of one
+engine step for ALL live sequences, and everything downstream keeps them together (docs/architecture.md has figures).
 """
 
 import itertools
@@ -33,22 +33,28 @@ from schemas import wire
 from schemas.errors import invalid
 
 Prepared = EngineCoreRequest
-"""A sequence that vLLM has checked."""
+"""A sequence that vLLM has checked and that can be submitted."""
 
 
 class Engine:
-    """A loaded model. `prepare`, `submit` and `abort` sequences; call `step` for ever. For one asyncio loop."""
+    """A loaded model, for one asyncio loop.
+
+    `prepare` and `submit` start sequences, `abort` ends them, and `step`, called in an endless loop, returns outputs.
+    """
 
     def __init__(
         self, config: VllmConfig, served_names: list[str], adapters: dict[str, LoRARequest] | None = None
     ) -> None:
-        """Blocks until the model is loaded. The thread must outlive the engine (see `die_with_parent`)."""
+        """Load the model, and return when vLLM is ready.
+
+        Must be called from a thread that outlives the engine (see `die_with_parent`).
+        """
         self.config = config
         self.served_names = served_names
         self._adapters = adapters or {}
         self.renderer: BaseRenderer[Any] = renderer_from_config(config)
         self._inputs = InputProcessor(config, self.renderer)
-        # Which end tokens apply is a field of each request (add_default_stop), so sampling.py adds them.
+        # Each request says whether the end tokens apply (add_default_stop), so sampling.py adds them, not vLLM.
         self.generation_config: dict[str, Any] = self._inputs.generation_config_fields
         self._inputs.generation_config_fields = {}
         self._core: AsyncMPClient = EngineCoreClient.make_async_mp_client(
@@ -56,11 +62,11 @@ class Engine:
         )
         self.sequences = Sequences(self.renderer.get_tokenizer())
         self.embeds: bool = config.model_config.runner_type == "pooling"
-        """The model makes vectors, and no text."""
+        """Whether the model computes embeddings. Such a model generates no text."""
         self._tasks = ("embed",) if self.embeds else ("generate",)
         self._live: dict[str, Sequence] = {}
-        self._renamed: dict[str, str] = {}
-        """Keys by vLLM's names, of sequences that were begun anew."""
+        self._restarted: dict[str, str] = {}
+        """Keys of restarted sequences, by vLLM's current id of each."""
         self._keys = itertools.count()
         self._stats = Stats()
         self._metrics = Metrics(config)
@@ -68,11 +74,13 @@ class Engine:
 
     @property
     def max_model_len(self) -> int:
+        """Size of the context, in tokens."""
         length: int = self.config.model_config.max_model_len
         return length
 
     @property
     def vocab_size(self) -> int:
+        """Number of token ids."""
         size: int = self.config.model_config.get_vocab_size()
         return size
 
@@ -83,30 +91,31 @@ class Engine:
 
     @property
     def default_sampling(self) -> dict[str, Any]:
-        """Sampling defaults that the model's generation config sets: temperature, top_p, top_k, ..."""
+        """Sampling defaults that the model's generation config sets, by name: temperature, top_p, top_k, ..."""
         return dict(self.config.model_config.get_diff_sampling_param())
 
     @property
     def adapters(self) -> list[str]:
-        """Names of the LoRA adapters that a sequence may be generated with."""
+        """Names of the LoRA adapters that a sequence can use."""
         return list(self._adapters)
 
     @property
     def busy(self) -> bool:
-        """Some sequence has not ended: the next `step` should not be long."""
+        """Whether a sequence is live. If so, `step` is expected to return soon."""
         return bool(self._live)
 
     @property
     def stats(self) -> Stats:
-        return self._stats if self._live else Stats()  # vLLM sends none once it is idle
+        """State of vLLM's scheduler after the last step."""
+        return self._stats if self._live else Stats()  # an idle vLLM sends no update
 
     @property
     def figures(self) -> wire.Stats:
-        """What the engine has done since it was loaded."""
+        """Totals and latencies since the model was loaded."""
         return self._metrics.figures()
 
     def metrics(self) -> str:
-        """vLLM's own, in Prometheus's text format."""
+        """Return vLLM's own metrics in Prometheus's text format."""
         if not self._live:
             self._metrics.idle()
         return self._metrics.text()
@@ -114,11 +123,15 @@ class Engine:
     def prepare(
         self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = "", trace: str = ""
     ) -> EngineCoreRequest:
-        """Have vLLM check a sequence without starting it. Raises `ApiError` (400) where vLLM refuses it."""
+        """Check a sequence without starting it, and return what `submit` takes.
+
+        `adapter` is the name of a LoRA adapter, or empty; `trace` is the `traceparent` of the parent span, or empty.
+        Raises `ApiError` (400) if vLLM refuses the sequence.
+        """
         if priority and self.config.scheduler_config.policy != "priority":
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
         lora = self._adapter(adapter)
-        traced = {PARENT: trace} if trace and self._traces.wanted else None
+        trace_headers = {PARENT: trace} if trace and self._traces.enabled else None
         try:
             return self._inputs.process_inputs(
                 str(next(self._keys)),
@@ -126,7 +139,7 @@ class Engine:
                 params,
                 self._tasks,
                 lora_request=lora,
-                trace_headers=traced,
+                trace_headers=trace_headers,
                 priority=priority,
             )
         except VLLMClientError as error:
@@ -135,7 +148,10 @@ class Engine:
             raise invalid(str(error)) from error
 
     def prepare_embedding(self, prompt: EngineInput, dimensions: int | None, adapter: str = "") -> EngineCoreRequest:
-        """As `prepare`. To be submitted with `raw`: its one output has a `vector`."""
+        """Check an embedding, to be submitted with `raw`: its one output has a `vector`.
+
+        `dimensions` is the wanted length of the vector. None: the model's. Raises `ApiError` (400) as `prepare` does.
+        """
         lora = self._adapter(adapter)
         params = PoolingParams(task="embed", dimensions=dimensions)
         try:
@@ -144,12 +160,16 @@ class Engine:
             raise invalid(str(error), None if dimensions is None else "dimensions") from error
 
     def _adapter(self, name: str) -> LoRARequest | None:
-        if name and name not in self._adapters:  # another engine had it, before this one took its place
+        """Return the adapter of this name. None: the name is empty. Raises `ApiError` (400) for an unknown name."""
+        if name and name not in self._adapters:  # the engine before this one had the adapter
             raise invalid(f"There is no adapter {name!r}.", "model", "model_not_found")
         return self._adapters.get(name)
 
     def with_prompt(self, prepared: EngineCoreRequest, token_ids: list[int]) -> EngineCoreRequest:
-        """A prepared sequence anew, after another prompt that leaves it as much room: unchecked, and so cheaper."""
+        """Return a copy of a prepared sequence with another prompt.
+
+        The prompt is not checked, which is cheaper than `prepare`: it must be valid and leave room in the context.
+        """
         return msgspec.structs.replace(
             prepared, request_id=str(next(self._keys)), prompt_token_ids=token_ids, arrival_time=time.time()
         )
@@ -163,11 +183,12 @@ class Engine:
         raw: bool = False,
         sent: Collection[int] = (),
     ) -> str:
-        """Start a prepared sequence and return its key. Its outputs come from `step`, the last with a finish reason.
+        """Start a prepared sequence and return its key.
 
-        Without `stream` there is one output, at the end. `raw` sequences are not detokenised: each step gives their
-        token ids and, where log probabilities were asked for, the `Distribution`. After `sent`, what another engine
-        has sent of the sequence, it goes on as if it had never stopped. Raises `EngineGone`.
+        `step` returns the outputs, the last with a finish reason. Without `stream` there is one output, at the end. A
+        `raw` sequence is not detokenised: each step returns its token ids and, if log probabilities were requested, the
+        `Distribution`. `sent` are tokens that another engine has already sent: the sequence resumes after them.
+        Raises `EngineGone`.
         """
         sequence = self.sequences.begin(tag, prepared, stream, raw)
         key: str = prepared.request_id
@@ -179,25 +200,28 @@ class Engine:
             raise EngineGone from error
         return key
 
-    async def _begin_anew(self, key: str, sequence: Sequence, resumed: Resumed) -> None:
-        """So that the presence penalty of a token that has come again is not charged twice."""
+    async def _restart(self, key: str, sequence: Sequence, resumed: Resumed) -> None:
+        """Submit a resumed sequence once more, with the tokens generated since as part of the prompt.
+
+        A token that was sent before and is generated again would else be charged the presence penalty twice.
+        """
         assert sequence.detokenizer is not None
         await self._core.abort_requests_async([resumed.request_id])
-        self._renamed.pop(resumed.request_id, None)
+        self._restarted.pop(resumed.request_id, None)
         resumed.request_id = str(next(self._keys))
-        self._renamed[resumed.request_id] = key
+        self._restarted[resumed.request_id] = key
         await self._core.add_request_async(resumed.remaining_request(list(sequence.detokenizer.output_token_ids)))
 
     async def abort(self, keys: Iterable[str]) -> None:
-        """Forget these sequences; no further output of theirs is reported. Unknown keys are ignored."""
+        """End these sequences: `step` returns no further output of them. Unknown keys are ignored."""
         known = [(key, self._live.pop(key)) for key in keys if key in self._live]
-        names = [self._forget_name(key, sequence) for key, sequence in known]
-        for name, (_, sequence) in zip(names, known, strict=True):
-            self._metrics.aborted(name, sequence.adapter)
-        await self._core.abort_requests_async(names)
+        request_ids = [self._release(key, sequence) for key, sequence in known]
+        for request_id, (_, sequence) in zip(request_ids, known, strict=True):
+            self._metrics.aborted(request_id, sequence.adapter)
+        await self._core.abort_requests_async(request_ids)
 
     async def step(self) -> list[Output]:
-        """Wait for the next engine step and return what it made. Raises `EngineGone`."""
+        """Wait for the next engine step, and return an output for each sequence that has one. Raises `EngineGone`."""
         try:
             step = await self._core.get_output_async()
         except EngineDeadError as error:
@@ -208,13 +232,13 @@ class Engine:
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
-            key = self._renamed.get(raw.request_id, raw.request_id) if self._renamed else raw.request_id
+            key = self._restarted.get(raw.request_id, raw.request_id) if self._restarted else raw.request_id
             sequence = self._live.get(key)
             if sequence is None:
-                continue  # aborted meanwhile
+                continue  # aborted during the step
             resumed = sequence.resumed
             if resumed is not None and resumed.request_id != raw.request_id:
-                continue  # begun anew meanwhile
+                continue  # restarted during the step
             if raw.prefill_stats is not None and sequence.sent == 0:
                 sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
             self._metrics.output(sequence.stats, raw, sequence.adapter)
@@ -223,13 +247,13 @@ class Engine:
                 outputs.append(output)
                 if output.finish_reason is not None:
                     del self._live[key]
-                    self._forget_name(key, sequence)
+                    self._release(key, sequence)
                     self._record_end(sequence, raw)
                     if ended_here and not raw.finished:
                         stopped.append(raw.request_id)
                     continue
             if resumed is not None and resumed.stale:
-                await self._begin_anew(key, sequence, resumed)
+                await self._restart(key, sequence, resumed)
         self._metrics.end(step.scheduler_stats)
         if stopped:
             await self._core.abort_requests_async(stopped)
@@ -239,7 +263,7 @@ class Engine:
         self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
 
     def _record_end(self, sequence: Sequence, raw: EngineCoreOutput) -> None:
-        reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string's
+        reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string
         prompt = len(sequence.prompt_token_ids)
         self._metrics.ended(
             sequence.stats, raw, reason, prompt, sequence.cached_tokens, sequence.max_tokens, sequence.adapter
@@ -247,14 +271,14 @@ class Engine:
         if sequence.trace:
             self._traces.ended(sequence.trace, sequence.stats, prompt, sequence.max_tokens)
 
-    def _forget_name(self, key: str, sequence: Sequence) -> str:
-        """What vLLM calls the sequence that was submitted as `key`, for the last time."""
+    def _release(self, key: str, sequence: Sequence) -> str:
+        """Forget vLLM's id of the sequence `key`, and return this id."""
         if sequence.resumed is None:
             return key
-        self._renamed.pop(sequence.resumed.request_id, None)
+        self._restarted.pop(sequence.resumed.request_id, None)
         return sequence.resumed.request_id
 
     def shutdown(self, timeout: float) -> None:
-        """Stop vLLM's processes; those that do not end within `timeout` seconds are killed."""
+        """Stop vLLM's processes. Those still running after `timeout` seconds are killed."""
         self._core.shutdown(timeout=timeout)
         self.renderer.shutdown()

@@ -1,28 +1,32 @@
-"""What vLLM says of log probabilities, as the wire has it. vLLM's classes come in as arguments (engine.py has them)."""
+"""vLLM's log probabilities converted to the wire's. vLLM's objects are arguments: nothing of vLLM is imported here."""
 
 from typing import Any
 
 from schemas.wire import TokenLogprob
 
 
-class Pieces:
-    """Says of each token which piece of the text it is, so that the pieces, put together, are the text.
+class TokenTexts:
+    """Finds the text of each token of one sequence. The texts, joined, are the text of the sequence.
 
-    vLLM names a token by what it is alone, and mends what is part of a character: not where the prompt begins with
-    one, nor where none comes of the parts.
+    vLLM decodes each token alone. It repairs tokens that are part of a character, but not where the prompt begins with
+    such a part, nor where the parts never make up a character.
     """
 
     def __init__(self, detokenizer: Any) -> None:
-        """`detokenizer`: an incremental one of vLLM's, for this purpose alone."""
+        """`detokenizer` is an incremental one of vLLM's, which nothing else uses."""
         self._detokenizer = detokenizer
         self._detokenizer.stop = []
 
     def skip(self, token_ids: list[int]) -> None:
-        """These have been named elsewhere."""
+        """Pass over tokens whose texts another engine has found."""
         self._detokenizer.update(token_ids, False)
 
-    def name(self, entries: list[TokenLogprob], whole: str | None = None) -> None:
-        """`whole`: the text of them all, where nothing follows that could complete a character."""
+    def fill(self, entries: list[TokenLogprob], whole: str | None = None) -> None:
+        """Set `text` of each entry.
+
+        `whole` is the text of all entries together, given if no later token can complete a character: the last entry
+        gets what is missing.
+        """
         for entry in entries:
             before = len(self._detokenizer.output_text)
             self._detokenizer.update([entry.id], False)
@@ -33,7 +37,10 @@ class Pieces:
 
 
 def narrow(rows: Any, wanted: int | None) -> Any:
-    """Drop what other requests of the batch wanted: vLLM's rows are as wide as the widest wish among them."""
+    """Return `rows` with at most `wanted` alternatives per token. None: all of them.
+
+    vLLM returns as many for each sequence as the most that any sequence of the batch asked for.
+    """
     if rows is None or wanted is None or rows.logprobs.shape[1] <= wanted + 1:
         return rows
     return rows._replace(
@@ -42,7 +49,11 @@ def narrow(rows: Any, wanted: int | None) -> Any:
 
 
 def entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int]) -> TokenLogprob:
-    """One position of vLLM's: a dict with the chosen token first, then the likeliest."""
+    """Return the log probability of one token, with its `wanted` likeliest alternatives.
+
+    `position` is vLLM's dict of log probabilities by token id: the chosen token first, then the likeliest. `silent` are
+    the ids of special tokens that the text leaves out.
+    """
     token_id, chosen = next(iter(position.items()))
     ranked = sorted((other for other in position.items() if other[1].rank <= (wanted or 0)), key=_rank)
     top = [(other.decoded_token or "", other_id, _finite(other.logprob)) for other_id, other in ranked]
@@ -57,5 +68,5 @@ def _rank(entry: tuple[int, Any]) -> int:
 
 
 def _finite(logprob: float) -> float:
-    """JSON has no infinity; vLLM's own server says -9999 too."""
+    """Replace minus infinity, which JSON cannot express, by -9999, as vLLM's own server does."""
     return max(logprob, -9999.0)

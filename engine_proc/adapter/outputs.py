@@ -1,4 +1,4 @@
-"""What the adapter reports: plain data, without anything of vLLM's."""
+"""What the adapter returns: plain data, without vLLM's classes."""
 
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,19 +10,23 @@ from schemas.wire import TokenLogprob
 
 
 class EngineGone(Exception):
-    """EngineCore or one of its workers has died; the adapter can do no more."""
+    """EngineCore or one of its workers has died. The adapter cannot be used any more."""
 
 
 Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
-"""Token ids and their natural log probabilities, before any penalty or bias: the sampled token, then the likeliest."""
+"""Token ids and their natural log probabilities before any penalty or bias, both of shape `[k+1]`: the sampled token
+first, then the k likeliest.
+"""
 
 Row = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32], int]
-"""What a reply tells of one token: ids and log probabilities, the token's own first, then the likeliest; its rank."""
+"""One generated token for a reply: token ids and natural log probabilities, both of shape `[k+1]` (the token itself
+first, then the k likeliest), and the token's rank, from 1.
+"""
 
 
 @dataclass(slots=True)
 class Output:
-    """What one sequence has gained. `tag` is what `submit` was given."""
+    """What one sequence has generated since its last output. `tag` is the one that was given to `Engine.submit`."""
 
     tag: Any
     text: str
@@ -31,22 +35,24 @@ class Output:
     stop_reason: str | int | None
     logprobs: list[TokenLogprob] | None = None
     prompt_logprobs: list[TokenLogprob] | None = None
-    """In the first output, where they were asked for: one per prompt token."""
+    """One entry per prompt token, in the first output. None: not requested, or a later output."""
     cumulative_logprob: float | None = None
-    """Of all tokens so far, where log probabilities were asked for."""
+    """Sum of the log probabilities of all tokens so far. None: log probabilities were not requested."""
     distribution: Distribution | None = None
-    """In place of `logprobs`, for a sequence submitted with `raw`."""
+    """Takes the place of `logprobs` for a sequence submitted with `raw`."""
     vector: bytes = b""
-    """Of an embedding: 32-bit floats, little-endian."""
+    """The embedding as little-endian 32-bit floats. Empty: the sequence is no embedding."""
     cached_tokens: int = 0
-    """In the first output: tokens of the prompt that vLLM had in its prefix cache."""
+    """How many prompt tokens vLLM had in its prefix cache. Set in the first output."""
     prompt_scores: Any = None
-    """In place of `prompt_logprobs`, likewise: for `Sequences.report`."""
+    """vLLM's tensors of the prompt's log probabilities, an argument of `Sequences.report`. Take the place of
+    `prompt_logprobs` for a sequence submitted with `raw`.
+    """
 
 
 @dataclass(slots=True)
 class Stats:
-    """vLLM's scheduler, as of its last step."""
+    """State of vLLM's scheduler after its last step: sequences running and waiting, used share of the KV cache."""
 
     running: int = 0
     waiting: int = 0
@@ -54,6 +60,8 @@ class Stats:
 
 
 class OnStage(Protocol):
-    """Hears what a load does now and, where that is known, how far it is with it: `LoadClock.stage`."""
+    """Called with what a load does now and the share of it (0 to 1) that is done. None: the share is unknown. See
+    `LoadClock.stage`.
+    """
 
     def __call__(self, stage: str, share: float | None = None) -> None: ...

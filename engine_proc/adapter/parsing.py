@@ -1,4 +1,4 @@
-"""Reasoning and tool calls, found in what the model writes by the parsers that vLLM has for it."""
+"""Reasoning and tool calls, extracted from generated text by vLLM's parsers for the loaded model."""
 
 import logging
 from collections.abc import Callable
@@ -15,13 +15,13 @@ from engine_proc.adapter.structured import check_parameters, structured_outputs
 from schemas.errors import invalid
 from schemas.wire import Generate, ToolCall
 
-# It writes a traceback for every answer that has a brace in it and is no call.
+# Otherwise logs a traceback for every answer that has a brace in it and is not a tool call.
 logging.getLogger("vllm.tool_parsers").setLevel(logging.CRITICAL)
 
 
 @dataclass(slots=True)
 class Parts:
-    """What a piece of an answer, or the whole of it, comes to."""
+    """Content, reasoning and tool calls of an answer, or of one piece of a streamed answer."""
 
     content: str = ""
     reasoning: str = ""
@@ -29,23 +29,24 @@ class Parts:
 
 
 class Parsing:
-    """Knows the loaded model's parsers."""
+    """The loaded model's parsers."""
 
     def __init__(self, parser: type[Parser] | None, tokenizer: Any, model_config: Any) -> None:
+        """`parser` is None for a model without reasoning and tool calls. `model_config` is vLLM's."""
         self._parser = parser
         self._tokenizer = tokenizer
         self._model_config = model_config
 
     def reading(self, generate: Generate) -> "Reading | None":
-        """How the answers to a request are to be read; None: as they stand.
+        """Return the parsing of the answers to a request. None: the answers are plain text.
 
-        Raises `ApiError` (400): the tools are none that the parser takes, or there is no parser.
+        Raises `ApiError` (400) if the request has tools and the model no parser, or one that refuses them.
         """
         if generate.messages is None:
             return None
         calls = bool(generate.tools) and generate.tool_choice != "none"
         if calls and (self._parser is None or self._parser.tool_parser_cls is None):
-            raise invalid("This engine knows no tool calls of its model: --tool-call-parser names them.", "tools")
+            raise invalid("This engine has no tool call parser for its model: --tool-call-parser names one.", "tools")
         if self._parser is None or not (calls or self._parser.reasoning_parser_cls is not None):
             return None
         sampling = generate.sampling
@@ -61,13 +62,14 @@ class Parsing:
                 skip_special_tokens=sampling.skip_special_tokens,
                 structured_outputs=structured_outputs(sampling.structure),
             )
-            request.messages = generate.messages  # vLLM would look at each; parsers but count the calls in them
-            reading = Reading(generate, request, self._make(generate))
+            request.messages = generate.messages  # set here, unchecked: the parsers only count the calls in them
+            reading = Reading(generate, request, self._parser_factory(generate))
         except (ValueError, TypeError) as error:
             raise invalid(str(error), "tools") from error
         return reading
 
-    def _make(self, generate: Generate) -> Callable[[ChatCompletionRequest], Parser]:
+    def _parser_factory(self, generate: Generate) -> Callable[[ChatCompletionRequest], Parser]:
+        """Return a function that creates a new parser for the request."""
         assert self._parser is not None
         parser = self._parser
 
@@ -83,36 +85,39 @@ class Parsing:
 
 
 class Reading:
-    """How the answers to one request are read."""
+    """How the answers to one request are parsed."""
 
     def __init__(
         self,
         generate: Generate,
         request: ChatCompletionRequest,
-        make: Callable[[ChatCompletionRequest], Parser],
+        make_parser: Callable[[ChatCompletionRequest], Parser],
     ) -> None:
         self.stream = generate.stream
         self.one_call = not generate.parallel_tool_calls
-        # The parser says what else it needs of the engine: a structure that forces a call, special tokens.
-        self.request: ChatCompletionRequest = make(request).adjust_request(request)
-        self._make = make
-        self._named = isinstance(generate.tool_choice, dict)
+        # The parser adds what it needs to the request: a structure that forces a call, special tokens in the text.
+        self.request: ChatCompletionRequest = make_parser(request).adjust_request(request)
+        self._make_parser = make_parser
+        self._forced_by_name = isinstance(generate.tool_choice, dict)
 
     @property
     def structure(self) -> StructuredOutputsParams | None:
+        """The structure that answers must match, from the request or the parser. None: any text."""
         structure: StructuredOutputsParams | None = self.request.extract_structured_outputs()
         return structure
 
     @property
     def skip_special_tokens(self) -> bool:
+        """False if the request or the parser needs special tokens in the text."""
         return bool(self.request.skip_special_tokens)
 
     def reasoning_ended(self, prompt_token_ids: list[int]) -> bool | None:
-        """Whether a structure binds from the first token on, or only after some reasoning; None: vLLM finds out."""
-        ended: bool | None = self.request.resolve_reasoning_ended(self._make(self.request), prompt_token_ids)
+        """Return True if the structure applies from the first token, False if after reasoning. None: vLLM decides."""
+        ended: bool | None = self.request.resolve_reasoning_ended(self._make_parser(self.request), prompt_token_ids)
         return ended
 
     def whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int]) -> Parts:
+        """Parse a complete answer."""
         reasoning, content, calls = self.parser(prompt_token_ids).parse(
             text, self.request, enable_auto_tools=True, model_output_token_ids=token_ids
         )
@@ -126,19 +131,22 @@ class Reading:
             found[:1] if self.one_call else found,
         )
 
-    def finish_reason(self, given: str | None, *, called: bool) -> str | None:
-        """A call that was forced by name is no news, as OpenAI has it."""
-        return "tool_calls" if given == "stop" and called and not self._named else given
+    def finish_reason(self, reason: str | None, *, called: bool) -> str | None:
+        """Return `tool_calls` in place of `stop` if the answer has tool calls (`called`).
+
+        An answer whose call was forced by name keeps `stop`, as OpenAI's does.
+        """
+        return "tool_calls" if reason == "stop" and called and not self._forced_by_name else reason
 
     def parser(self, prompt_token_ids: list[int]) -> Parser:
-        """One that has read nothing yet."""
-        parser = self._make(self.request)
+        """Return a new parser for one answer."""
+        parser = self._make_parser(self.request)
         parser.set_prompt_token_ids(prompt_token_ids)
         return parser
 
 
 class Stream:
-    """One answer, read as it comes."""
+    """The parser of one streamed answer."""
 
     def __init__(self, reading: Reading, prompt_token_ids: list[int]) -> None:
         self._reading = reading
@@ -146,22 +154,26 @@ class Stream:
         self._prompt = prompt_token_ids
         self._text: list[str] = []
         self._ids: list[int] = []
-        self._told = Parts()
+        self._sent = Parts()
+        """All that `feed` has returned so far."""
 
     @property
     def called(self) -> bool:
-        return bool(self._told.calls)
+        """Whether the answer has a tool call so far."""
+        return bool(self._sent.calls)
 
     def feed(self, text: str, token_ids: list[int], *, finished: bool) -> Parts:
-        """What `text` adds. With the last, whatever vLLM's streaming parsers have missed: calls that come in one
-        piece, arguments that are `{}`.
+        """Parse the next piece of the answer, and return what the piece adds.
+
+        The last piece (`finished`) also adds what vLLM's streaming parsers have missed: calls that arrive in one piece,
+        arguments that are `{}`.
         """
         self._text.append(text)
         self._ids += token_ids
         parts = self._parse(text, token_ids, finished)
         parts.calls = [call for call in parts.calls if self._record(call)]
-        self._told.content += parts.content
-        self._told.reasoning += parts.reasoning
+        self._sent.content += parts.content
+        self._sent.reasoning += parts.reasoning
         if finished:
             self._complete(parts)
         return parts
@@ -183,34 +195,36 @@ class Stream:
         return Parts(delta.content or "", delta.reasoning or "", calls)
 
     def _record(self, call: ToolCall) -> bool:
-        """Says whether it is worth telling: it begins a call, or adds to the arguments of one."""
-        if call.index < len(self._told.calls):
-            self._told.calls[call.index].arguments += call.arguments
+        """Add `call` to `_sent`. Returns whether to send it: it begins a call, or extends the arguments of one."""
+        if call.index < len(self._sent.calls):
+            self._sent.calls[call.index].arguments += call.arguments
             return bool(call.arguments)
-        if call.index > len(self._told.calls) or not call.name:
+        if call.index > len(self._sent.calls) or not call.name:
             return False
         call.id = call.id or _new_id()
-        self._told.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
+        self._sent.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
         return True
 
     def _complete(self, parts: Parts) -> None:
+        """Add to the last `parts` what the parsed whole answer has and `_sent` has not."""
         whole = self._reading.whole("".join(self._text), self._ids, self._prompt)
-        told = self._told
-        parts.reasoning += _rest(told.reasoning, whole.reasoning)
-        if not told.calls:
-            parts.content += _rest(told.content, whole.content)
+        sent = self._sent
+        parts.reasoning += _unsent(sent.reasoning, whole.reasoning)
+        if not sent.calls:
+            parts.content += _unsent(sent.content, whole.content)
         for call in whole.calls:
-            if call.index >= len(told.calls):
-                told.calls.append(call)
+            if call.index >= len(sent.calls):
+                sent.calls.append(call)
                 parts.calls.append(call)
-            elif not _is_json(told.calls[call.index].arguments):
-                rest = _rest(told.calls[call.index].arguments, call.arguments)
-                if rest:
-                    parts.calls.append(ToolCall(call.index, arguments=rest))
+            elif not _is_json(sent.calls[call.index].arguments):
+                missing = _unsent(sent.calls[call.index].arguments, call.arguments)
+                if missing:
+                    parts.calls.append(ToolCall(call.index, arguments=missing))
 
 
-def _rest(told: str, whole: str) -> str:
-    return whole[len(told) :] if whole.startswith(told) else ""
+def _unsent(sent: str, whole: str) -> str:
+    """Return what follows `sent` in `whole`; nothing if `whole` does not begin with `sent`."""
+    return whole[len(sent) :] if whole.startswith(sent) else ""
 
 
 def _is_json(text: str) -> bool:
@@ -222,5 +236,5 @@ def _is_json(text: str) -> bool:
 
 
 def _new_id() -> str:
-    made: str = make_tool_call_id()
-    return made
+    new_id: str = make_tool_call_id()
+    return new_id

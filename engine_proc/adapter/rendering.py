@@ -1,4 +1,4 @@
-"""Prompts to token ids, through vLLM's own renderer: the model's chat template and tokenizer."""
+"""Prompts to token ids, by vLLM's own renderer: the model's chat template and tokenizer."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,8 +14,7 @@ from schemas.errors import context_length_exceeded, invalid
 from schemas.wire import Delta, Generate, Sampling, TokenLogprob
 
 INLINE_CHARS = 4000
-"""Texts up to this long are tokenised on the loop: well under a millisecond, less than a hop to a thread and back."""
-
+"""Texts up to this many characters are tokenised on the loop: this takes less time than a hand-over to a thread."""
 
 FILL_IN_THE_MIDDLE = (
     ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, StarCoder's newer siblings
@@ -23,21 +22,25 @@ FILL_IN_THE_MIDDLE = (
     ("▁<PRE>", "▁<SUF>", "▁<MID>"),  # Code Llama
     ("<｜fim▁begin｜>", "<｜fim▁hole｜>", "<｜fim▁end｜>"),  # DeepSeek
 )
-"""Tokens that models were trained with to write what stands between a prefix and a suffix, in the order of use."""
+"""Tokens of models that were trained to fill in the middle, by model family: before the prefix, before the suffix,
+before the generated middle.
+"""
 
 
 @dataclass(slots=True)
 class Template:
-    """What is used in place of the model's own, or in addition: `--chat-template` and its like."""
+    """The operator's chat template: `--chat-template`, `--chat-template-content-format` and the default arguments."""
 
     text: str | None = None
+    """Jinja. None: the model's own template."""
     content_format: Any = "auto"
     defaults: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the template, which a request's `chat_template_kwargs` override."""
 
 
 @dataclass(slots=True)
 class Rendered:
-    """One prompt as the engine takes it, and the text that goes before and after its answers."""
+    """One prompt in the engine's form, and the text to put before (`echo`) and after (`ending`) each answer."""
 
     input: EngineInput
     echo: str = ""
@@ -49,12 +52,15 @@ class Rendered:
 
 
 class Rendering:
-    """Renders `Generate`s. Long texts are tokenised in a thread, so that the loop answers pings meanwhile."""
+    """Renders the prompts of `Generate` messages.
+
+    Long texts are tokenised in a thread, so that the loop still answers pings.
+    """
 
     def __init__(
         self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None
     ) -> None:
-        """`template`: what vLLM's flags say of it."""
+        """`template` comes from vLLM's flags. None: the model's own."""
         self._renderer = renderer
         self._template = template or Template()
         self._max_model_len = max_model_len
@@ -63,14 +69,14 @@ class Rendering:
         vocabulary = renderer.get_tokenizer().get_vocab()
         triples = (triple for triple in FILL_IN_THE_MIDDLE if all(token in vocabulary for token in triple))
         self._fill_in_the_middle = next(triples, None)
-        # No limit here: vLLM's own messages lack one of the two numbers that the client is owed.
+        # No limit on the length here: vLLM's message has only one of the two numbers that the error must name.
         self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
-        self._as_they_stand = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
+        self._without_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
 
     async def render(self, request: Generate) -> list[Rendered]:
-        """One for each prompt (a chat is one prompt).
+        """Return one `Rendered` per prompt (a chat is one prompt).
 
-        Raises `ApiError` (400): the template refuses the messages, or a prompt leaves no room in the context.
+        Raises `ApiError` (400) if the template refuses the messages, or a prompt is empty or fills the context.
         """
         if request.messages is not None:
             field, chars = "messages", sum(len(str(message.get("content"))) for message in request.messages)
@@ -103,7 +109,7 @@ class Rendering:
         return prompts
 
     def _truncate(self, prompt: Rendered, request: Generate) -> None:
-        """Keep the last of its tokens."""
+        """Keep the last `truncate_prompt_tokens` tokens of `prompt`; -1 keeps what the context has room for."""
         wanted = request.truncate_prompt_tokens or 0
         if wanted < 0:
             wanted = max(1, self._max_model_len - max(1, request.sampling.max_tokens or 1))
@@ -125,9 +131,9 @@ class Rendering:
                 "continue_final_message": request.continue_final_message,
             },
         )
-        tokens = self._with_special_tokens if request.add_special_tokens else self._as_they_stand
+        tokens = self._with_special_tokens if request.add_special_tokens else self._without_special_tokens
         _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
-        return [Rendered(prompt, _last_words(request) if request.echo else "")]
+        return [Rendered(prompt, _continued_text(request) if request.echo else "")]
 
     def _texts(self, request: Generate) -> list[Rendered]:
         return [self._text(prompt, request) for prompt in request.prompts or ()]
@@ -141,20 +147,20 @@ class Rendering:
             self._check_vocabulary(prompt)
             if fill or request.echo:
                 text = self._decode(prompt, request.sampling)
-        given: TextPrompt | TokensPrompt
+        to_render: TextPrompt | TokensPrompt
         if fill:
-            given = TextPrompt(prompt=f"{fill[0]}{text}{fill[1]}{request.suffix}{fill[2]}")
+            to_render = TextPrompt(prompt=f"{fill[0]}{text}{fill[1]}{request.suffix}{fill[2]}")
         elif isinstance(prompt, str):
-            given = TextPrompt(prompt=text)
+            to_render = TextPrompt(prompt=text)
         else:
-            given = TokensPrompt(prompt_token_ids=prompt)
+            to_render = TokensPrompt(prompt_token_ids=prompt)
         plain = request.add_special_tokens is False
-        tokens = self._as_they_stand if plain else self._with_special_tokens
-        (rendered,) = self._renderer.render_cmpl([given], tokens)
+        tokens = self._without_special_tokens if plain else self._with_special_tokens
+        (rendered,) = self._renderer.render_cmpl([to_render], tokens)
         return Rendered(rendered, text if request.echo else "", "" if fill else request.suffix)
 
     def tokens_delta(self, prompt: Rendered, request: Generate) -> Delta:
-        """The answer to a request that only asks for its tokens."""
+        """Return the one delta that answers a request for the prompt's tokens (`tokens_only`)."""
         ids = prompt.input["prompt_token_ids"]
         delta = Delta(request.id, 0, "", [], "stop")
         tokenizer = self._renderer.get_tokenizer()
@@ -175,8 +181,8 @@ class Rendering:
         return text
 
 
-def _last_words(request: Generate) -> str:
-    """What a chat's `echo` repeats: the last message's content, where it is the assistant's."""
+def _continued_text(request: Generate) -> str:
+    """Return what a chat's `echo` repeats: the content of a last message by the assistant, else nothing."""
     last = (request.messages or [{}])[-1]
     content = last.get("content") or ""
     if last.get("role") != "assistant":

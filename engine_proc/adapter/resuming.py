@@ -1,4 +1,4 @@
-"""How a sequence goes on in an engine that has not begun it: its tokens join the prompt, and its params count them."""
+"""Resume a sequence that another engine began: append its tokens to the prompt, and adjust its parameters for them."""
 
 import copy
 from collections import Counter
@@ -13,23 +13,23 @@ HIGHEST_SEED = 2**63
 
 @dataclass(slots=True)
 class Resumed:
-    """A sequence that another engine has begun: vLLM takes what that one has sent for a part of the prompt."""
+    """A sequence that another engine began. vLLM treats the tokens which that engine has sent as part of the prompt."""
 
     prepared: Any
-    """vLLM's request, as it was before it was begun at all."""
+    """vLLM's request for the whole sequence, without the tokens sent."""
     tokens: int
-    """That other engines have sent."""
+    """How many tokens other engines have sent."""
     request_id: str
-    """vLLM's name of it now: another one each time that it is begun anew."""
+    """vLLM's current id of the sequence. Each restart gets a new one."""
     stale: bool = False
-    """One of `_counted` has come."""
-    _counted: frozenset[int] = frozenset()
-    """See `counted_once`."""
+    """A token among `_charged_twice` was generated: the sequence must be restarted."""
+    _charged_twice: frozenset[int] = frozenset()
+    """See `tokens_charged_twice`."""
 
     def remaining_request(self, sent: list[int]) -> Any:
-        """vLLM's request for what comes after `sent`."""
+        """Return vLLM's request for the tokens after `sent`."""
         params = self.prepared.sampling_params
-        self._counted, self.stale = counted_once(params, sent), False
+        self._charged_twice, self.stale = tokens_charged_twice(params, sent), False
         return msgspec.structs.replace(
             self.prepared,
             request_id=self.request_id,
@@ -38,32 +38,36 @@ class Resumed:
         )
 
     def observe(self, token_ids: list[int]) -> None:
-        """These have come."""
-        self.stale = not self._counted.isdisjoint(token_ids)
+        """Set `stale` for the newly generated `token_ids`."""
+        self.stale = not self._charged_twice.isdisjoint(token_ids)
 
 
 def remaining_params(params: SamplingParams, sent: list[int]) -> SamplingParams:
-    """For what comes after the tokens `sent`, which the engine takes for a part of the prompt.
+    """Return parameters for the tokens after `sent`, which the engine treats as part of the prompt.
 
-    vLLM counts presence and frequency penalties over its own output alone, so a bias holds what `sent` has earned;
-    the repetition penalty counts prompts too. vLLM biases before it penalises repetition, which divides a positive
-    logit: hence the factor. A seed must not draw again the numbers that `sent` was drawn with.
+    vLLM applies presence and frequency penalties to its own output only, so a bias carries the penalties of `sent`. The
+    repetition penalty covers prompts too, and needs no such bias. vLLM adds biases before it applies the repetition
+    penalty, which divides a positive logit: hence the factor. The seed changes, or the same random numbers would be
+    drawn again as for `sent`.
     """
-    rest = copy.copy(params)
-    rest.max_tokens = max(1, (params.max_tokens or 0) - len(sent))
-    rest.min_tokens = max(0, params.min_tokens - len(sent))
-    rest.prompt_logprobs = None
+    remaining = copy.copy(params)
+    remaining.max_tokens = max(1, (params.max_tokens or 0) - len(sent))
+    remaining.min_tokens = max(0, params.min_tokens - len(sent))
+    remaining.prompt_logprobs = None
     if params.seed is not None:
-        rest.seed = (params.seed + len(sent)) % HIGHEST_SEED
+        remaining.seed = (params.seed + len(sent)) % HIGHEST_SEED
     if params.presence_penalty or params.frequency_penalty:
         bias = dict(params.logit_bias or {})
         for token_id, count in Counter(sent).items():
-            earned = params.presence_penalty + params.frequency_penalty * count
-            bias[token_id] = bias.get(token_id, 0.0) - earned * params.repetition_penalty
-        rest.logit_bias = bias
-    return rest
+            penalty = params.presence_penalty + params.frequency_penalty * count
+            bias[token_id] = bias.get(token_id, 0.0) - penalty * params.repetition_penalty
+        remaining.logit_bias = bias
+    return remaining
 
 
-def counted_once(params: SamplingParams, sent: list[int]) -> frozenset[int]:
-    """Tokens that vLLM would charge the presence penalty a second time: when one comes, the sequence is begun anew."""
+def tokens_charged_twice(params: SamplingParams, sent: list[int]) -> frozenset[int]:
+    """Return the tokens that would be charged the presence penalty twice, by the bias and by vLLM.
+
+    When one of them is generated, the sequence is restarted.
+    """
     return frozenset(sent) if params.presence_penalty else frozenset()

@@ -17,14 +17,15 @@ from schemas.wire import Generate, Sampling
 
 @dataclass(slots=True)
 class SamplingRules:
-    """What the loaded model and the settings say about sampling."""
+    """Sampling as the loaded model and the engine's settings define it."""
 
     tokenizer: Any
     vocab_size: int
     max_model_len: int
     defaults: dict[str, Any]
-    """Of the model's generation config."""
+    """The generation config's sampling values, by name."""
     default_stop_ids: frozenset[int]
+    """Ids of the end tokens that stop an answer by default (`add_default_stop`)."""
     repetition: RepetitionDetectionParams
 
     def params(
@@ -105,28 +106,31 @@ class SamplingRules:
         rules.first = _one_token(logprobs, whole.prompt_logprobs)
         return rules
 
-    def _or_default(self, given: Any, name: str, otherwise: Any) -> Any:
-        return self.defaults.get(name, otherwise) if given is None else given
+    def _or_default(self, value: Any, name: str, fallback: Any) -> Any:
+        """Return `value`; if it is None, the generation config's value, else `fallback`."""
+        return self.defaults.get(name, fallback) if value is None else value
 
-    def _max_tokens(self, given: int | None, prompt_tokens: int) -> int:
+    def _max_tokens(self, requested: int | None, prompt_tokens: int) -> int:
+        """Return how many tokens may be generated. None requests all that the context has room for."""
         room = self.max_model_len - prompt_tokens
-        if given is None:
+        if requested is None:
             return room
-        given = max(1, given)  # a prompt that is only scored costs a token all the same
-        if given > self.max_model_len:
+        requested = max(1, requested)  # vLLM generates a token even to score a prompt
+        if requested > self.max_model_len:
             raise invalid(
-                f"{given} is more than this model's whole context of {self.max_model_len} tokens.", "max_tokens"
+                f"{requested} is more than this model's whole context of {self.max_model_len} tokens.", "max_tokens"
             )
-        return min(given, room)
+        return min(requested, room)
 
     def _stop_ids(self, wanted: Sampling) -> list[int]:
         # An id outside the vocabulary never matches, but vLLM refuses it.
-        named = [token_id for token_id in wanted.stop_token_ids if token_id < self.vocab_size]
+        ids = [token_id for token_id in wanted.stop_token_ids if token_id < self.vocab_size]
         if wanted.ignore_eos or not wanted.add_default_stop:
-            return named
-        return [*named, *self.default_stop_ids]
+            return ids
+        return [*ids, *self.default_stop_ids]
 
     def _logit_bias(self, wanted: dict[str, float]) -> dict[int, float]:
+        """Return the biases by token id. `wanted` is keyed by ids in digits or by texts."""
         biases: dict[int, float] = {}
         for token, bias in wanted.items():
             ids = [self._in_vocabulary(int(token), "logit_bias")] if _is_id(token) else self._biased_ids(token)
@@ -134,11 +138,13 @@ class SamplingRules:
         return biases
 
     def _biased_ids(self, text: str) -> list[int]:
+        """Return the ids to bias for `text`: variants that are one token, else the first token of each variant."""
         variants = self._variants(text)
         single = [ids[0] for ids in variants if len(ids) == 1]
         return single or [ids[0] for ids in variants]
 
     def _white_list(self, wanted: Sampling) -> list[int]:
+        """Return the ids that may be generated, from all of the request's lists. Empty: no list, all tokens."""
         allowed = dict.fromkeys(self._in_vocabulary(i, "white_list_token_ids") for i in wanted.white_list_token_ids)
         allowed.update(dict.fromkeys(self._in_vocabulary(i, "allowed_token_ids") for i in wanted.allowed_token_ids))
         for text in wanted.white_list_token:
@@ -148,7 +154,7 @@ class SamplingRules:
         return list(allowed)
 
     def _variants(self, text: str) -> list[list[int]]:
-        """The text as it stands at the start, and as it stands after a space."""
+        """Return the token ids of `text` at the start of a text, and of `text` after a space."""
         return [self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}")]
 
     def _in_vocabulary(self, token_id: int, field: str) -> int:
@@ -158,6 +164,7 @@ class SamplingRules:
 
 
 def _one_token(logprobs: int, prompt_logprobs: int | None) -> SamplingParams:
+    """Return parameters of one step of a beam search, which generates one token."""
     return SamplingParams(
         max_tokens=1,
         temperature=0.0,
@@ -170,7 +177,7 @@ def _one_token(logprobs: int, prompt_logprobs: int | None) -> SamplingParams:
 
 
 def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], texts: Iterable[str]) -> frozenset[int]:
-    """The generation config's end tokens, and those of `texts` that are one token of this model."""
+    """Return the ids of the generation config's end tokens, and of the `texts` that are one token of this model."""
     configured = generation_config.get("eos_token_id")
     ids = {configured} if isinstance(configured, int) else set(configured or ())
     vocabulary = tokenizer.get_vocab()
@@ -178,7 +185,7 @@ def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], tex
 
 
 def repetition_detection(max_pattern: int, min_count: int) -> RepetitionDetectionParams:
-    """A loop in vLLM's terms: a pattern of at most `max_pattern` tokens, `min_count` times in a row."""
+    """Return vLLM's test for repetition: a pattern of at most `max_pattern` tokens, `min_count` times in a row."""
     return RepetitionDetectionParams(max_pattern_size=max_pattern, min_count=min_count)
 
 

@@ -1,4 +1,4 @@
-"""Sequences as the adapter follows them: vLLM's raw outputs to text, stop strings and log probabilities."""
+"""The state of each sequence: vLLM's raw outputs become text, with stop strings and log probabilities."""
 
 import itertools
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from vllm.v1.engine.detokenizer import FastIncrementalDetokenizer, IncrementalDe
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.outputs import LogprobsLists
 
-from engine_proc.adapter.logprobs import Pieces, entry, narrow
+from engine_proc.adapter.logprobs import TokenTexts, entry, narrow
 from engine_proc.adapter.observing.metrics import SequenceStats
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import Output, Row
@@ -22,11 +22,13 @@ from engine_proc.adapter.resuming import Resumed
 from schemas.wire import TokenLogprob
 
 SPACED = "spaced"
-"""Among a sequence's `extra_args`: put spaces between special tokens even where the tokenizer does not."""
+"""Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
 
 
 @dataclass(slots=True)
 class Sequence:
+    """What the adapter keeps of one submitted sequence."""
+
     tag: Any
     stream: bool
     prompt_token_ids: list[int]
@@ -34,33 +36,35 @@ class Sequence:
     adapter: str | None
     stats: SequenceStats
     trace: str
-    """What its span is a child of; nothing: it has none."""
+    """`traceparent` of the parent span. Empty: the sequence is not traced."""
     detokenizer: IncrementalDetokenizer | None = None
-    """None: raw."""
+    """None: a sequence submitted with `raw`, which is not detokenised."""
     logprobs: LogprobsProcessor | None = None
-    pieces: Pieces | None = None
-    """With `logprobs`: which part of the text each token is."""
-    prompt_pieces: Pieces | None = None
-    """Where the prompt's log probabilities are wanted."""
+    token_texts: TokenTexts | None = None
+    """Finds the text of each generated token, for the log probabilities. None: these were not requested."""
+    prompt_texts: TokenTexts | None = None
+    """Finds the text of each prompt token. None: the prompt's log probabilities were not requested."""
     silent_ids: frozenset[int] = frozenset()
-    """Special tokens that the text leaves out."""
+    """Ids of the special tokens that the text leaves out."""
     sent: int = field(default=0)
-    """Tokens already reported."""
+    """How many tokens the outputs so far had."""
     cached_tokens: int = 0
-    """Of the prompt, that vLLM had computed before."""
+    """How many prompt tokens vLLM had in its prefix cache."""
     resumed: Resumed | None = None
+    """None: this engine began the sequence."""
 
 
 class Sequences:
-    """Begins sequences, and turns what vLLM brings for each into what there is to report."""
+    """Creates `Sequence` objects, and converts vLLM's outputs for them to `Output`s."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._special_ids = _special_ids(tokenizer)
         self.silent_stop_ids: frozenset[int] = frozenset()
-        """End tokens that are no news: they are not reported as a stop reason."""
+        """Ids of the model's usual end tokens, which are not reported as a stop reason."""
 
     def begin(self, tag: Any, prepared: EngineCoreRequest, stream: bool, raw: bool) -> Sequence:
+        """Return the state of a sequence that is about to be submitted. The arguments are those of `Engine.submit`."""
         params = prepared.sampling_params
         sequence = Sequence(
             tag,
@@ -78,26 +82,28 @@ class Sequences:
         sequence.silent_ids = self._special_ids if params.skip_special_tokens else frozenset()
         if params.logprobs is not None or params.prompt_logprobs is not None:
             sequence.logprobs = LogprobsProcessor.from_new_request(self._tokenizer, prepared)
-            sequence.pieces = self._pieces(prepared)
+            sequence.token_texts = self._token_texts(prepared)
         if params.prompt_logprobs is not None:
-            sequence.prompt_pieces = self._pieces(msgspec.structs.replace(prepared, prompt_token_ids=[]))
+            sequence.prompt_texts = self._token_texts(msgspec.structs.replace(prepared, prompt_token_ids=[]))
         return sequence
 
     def resume(self, sequence: Sequence, prepared: EngineCoreRequest, sent: list[int]) -> EngineCoreRequest:
-        """Bring `sequence` to where `sent` leaves it, and return the request for the rest."""
+        """Advance `sequence` past the tokens `sent`, and return vLLM's request for the tokens after them."""
         assert sequence.detokenizer is not None
         sequence.detokenizer.update(sent, False)
-        sequence.detokenizer.get_next_output_text(False, delta=True)  # the client has it
-        if sequence.pieces is not None:
-            sequence.pieces.skip(sent)
+        sequence.detokenizer.get_next_output_text(False, delta=True)  # drop the text: the client has it
+        if sequence.token_texts is not None:
+            sequence.token_texts.skip(sent)
         sequence.sent = len(sent)
         sequence.resumed = Resumed(prepared, len(sent), prepared.request_id)
         request: EngineCoreRequest = sequence.resumed.remaining_request(sent)
         return request
 
     def advance(self, sequence: Sequence, raw: EngineCoreOutput) -> tuple[Output | None, bool]:
-        """Detokenise `raw`. Returns what there is to report, if anything, and whether the adapter ended it: vLLM would
-        go on.
+        """Detokenise `raw`.
+
+        Returns the output, and whether the adapter ended the sequence, which vLLM would continue. None in place of an
+        output: there is nothing to send yet.
         """
         finish_reason, stop_reason = raw.finish_reason, raw.stop_reason
         if sequence.detokenizer is None:
@@ -123,7 +129,7 @@ class Sequences:
             return None, False
         text = sequence.detokenizer.get_next_output_text(finished, delta=True)
         if not finished and not text:
-            return None, False  # part of a character or of a stop string: the tokens go with the next text
+            return None, False  # part of a character or of a stop string: the next output has the tokens
         if finish_reason is FinishReason.REPETITION:
             finish_reason, stop_reason = FinishReason.STOP, "repetition"
         if stop_reason in self.silent_stop_ids:
@@ -139,7 +145,7 @@ class Sequences:
         return output, looped or stop_string is not None
 
     def replay(self, prepared: EngineCoreRequest, sent: list[int]) -> Iterator[Output]:
-        """What the engine that has sent these tokens must have reported of them, piece by piece."""
+        """Yield the outputs in which another engine must have sent the tokens `sent`, one after the other."""
         sequence = self.begin(None, prepared, stream=True, raw=False)
         sequence.logprobs = None
         for token_id in sent:
@@ -157,10 +163,11 @@ class Sequences:
         stop_reason: int | None,
         prompt_scores: Any = None,
     ) -> Output:
-        """What `step` would have reported of a sequence of these tokens; `rows` where log probabilities are wanted.
+        """Return the output that `Engine.step` would return for a whole sequence of `token_ids`.
 
-        A stop string in the text ends it, whatever `finish_reason` says; else without one the output is only good for
-        its `finish_reason`.
+        `rows` holds one row per token; empty: the output has no log probabilities. `prompt_scores` are vLLM's tensors
+        of the prompt's log probabilities. A stop string in the text ends the sequence, whatever `finish_reason` is.
+        Without either, only the output's `finish_reason` is valid, and is None.
         """
         reasons = {
             "stop": FinishReason.STOP,
@@ -185,12 +192,12 @@ class Sequences:
             return _SpacedDetokenizer(tokenizer, prepared)
         return IncrementalDetokenizer.from_new_request(tokenizer, prepared)
 
-    def _pieces(self, prepared: EngineCoreRequest) -> Pieces:
-        return Pieces(IncrementalDetokenizer.from_new_request(self._tokenizer, prepared))
+    def _token_texts(self, prepared: EngineCoreRequest) -> TokenTexts:
+        return TokenTexts(IncrementalDetokenizer.from_new_request(self._tokenizer, prepared))
 
     @staticmethod
     def _has_looped(sequence: Sequence, raw: EngineCoreOutput) -> bool:
-        """Whether the sequence has fallen into a loop, of which vLLM sees only the end."""
+        """Return whether a resumed sequence repeats itself. vLLM cannot tell: to vLLM, part of the loop is prompt."""
         resumed, detokenizer = sequence.resumed, sequence.detokenizer
         assert resumed is not None and detokenizer is not None
         resumed.observe(raw.new_token_ids)
@@ -200,24 +207,24 @@ class Sequences:
 
     def _add_logprobs(self, sequence: Sequence, processor: LogprobsProcessor, output: Output) -> None:
         silent = sequence.silent_ids
-        if processor.logprobs is not None and sequence.pieces is not None:
+        if processor.logprobs is not None and sequence.token_texts is not None:
             first = sequence.sent - (sequence.resumed.tokens if sequence.resumed is not None else 0)
             new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
             output.logprobs = [entry(position, processor.num_logprobs, silent) for position in new]
-            sequence.pieces.name(output.logprobs)
+            sequence.token_texts.fill(output.logprobs)
             output.cumulative_logprob = processor.cumulative_logprob
-        if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_pieces is not None:
+        if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_texts is not None:
             tokenizer, ids = self._tokenizer, sequence.prompt_token_ids
             wanted = processor.num_prompt_logprobs
-            rest = [entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
-            beginning = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
-            output.prompt_logprobs = [beginning, *rest]
+            first_token = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
+            others = [entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
+            output.prompt_logprobs = [first_token, *others]
             text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
-            sequence.prompt_pieces.name(output.prompt_logprobs, text)
+            sequence.prompt_texts.fill(output.prompt_logprobs, text)
 
 
 class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
-    """vLLM's takes such spaces away where they are not wanted; byte-level tokenizers make none to begin with."""
+    """Puts a space between special tokens. vLLM's can only remove such spaces, and byte-level tokenizers make none."""
 
     def __init__(self, tokenizer: Any, request: EngineCoreRequest) -> None:
         super().__init__(tokenizer, request)
@@ -234,15 +241,16 @@ class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
 
 
 def _special_ids(tokenizer: Any) -> frozenset[int]:
-    """Not `all_special_ids`, which has only those with a role (bos, eos, pad)."""
+    """Return the ids of all special tokens. `all_special_ids` has only those with a role (bos, eos, pad)."""
     return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
 
 
 def _stack(rows: list[Row]) -> LogprobsLists:
+    """Return the rows as vLLM's arrays: ids and log probabilities `[tokens, k+1]`, ranks `[tokens]`."""
     ids, logprobs, ranks = zip(*rows, strict=True)
     return LogprobsLists(np.stack(ids), np.stack(logprobs), np.array(ranks, dtype=np.int32))
 
 
 def has_looped(token_ids: list[int], detection: RepetitionDetectionParams) -> bool:
-    """vLLM's own test of a sequence that has fallen into a loop."""
+    """Return whether the tokens end in a repeated pattern, by vLLM's own test."""
     return bool(check_sequence_repetition(token_ids, detection))

@@ -1,4 +1,4 @@
-"""What an answer must look like, as vLLM takes it."""
+"""Structured outputs: the wire's `Structure` as vLLM's parameters, and checks of JSON Schemas."""
 
 from functools import lru_cache
 from typing import Any
@@ -12,7 +12,10 @@ from schemas.wire import Structure
 
 
 def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | None:
-    """Raises `ApiError` (400), which says where a schema is none."""
+    """Return vLLM's parameters for `wanted`. None: the answer may be any text.
+
+    Raises `ApiError` (400) if the JSON Schema is invalid.
+    """
     if wanted is None:
         return None
     if wanted.json is not None:
@@ -24,27 +27,34 @@ def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | No
 
 
 def check_parameters(function: dict[str, Any], field: str) -> None:
-    """Of a tool that is to be held to them. Raises `ApiError` (400)."""
+    """Check the parameters of a tool whose calls must match them (`strict`). `field` is their path in the request.
+
+    Raises `ApiError` (400) if they are not a valid JSON Schema.
+    """
     if function.get("strict") and "parameters" in function:
         check_schema(function["parameters"], field)
 
 
 def check_schema(schema: dict[str, Any], field: str) -> None:
-    """Raises `ApiError` (400), which says where it is none. `field`: where the request has it."""
-    complaint = _complaint(msgspec.json.encode(schema))
-    if complaint is not None:
-        where, message = complaint
-        path = f"{field}{where}"
-        raise invalid(f"Invalid value for `{path}`: no JSON Schema: {message}", path)
+    """Check that `schema` is a JSON Schema. `field` is its path in the request.
+
+    Raises `ApiError` (400), which names the place of the error.
+    """
+    error = _schema_error(msgspec.json.encode(schema))
+    if error is not None:
+        place, message = error
+        path = f"{field}{place}"
+        raise invalid(f"Invalid value for `{path}`: not a JSON Schema: {message}", path)
 
 
-@lru_cache(maxsize=256)  # a client sends the same one each time, and a check takes milliseconds of the engine's loop
-def _complaint(encoded: bytes) -> tuple[str, str] | None:
+@lru_cache(maxsize=256)  # a client repeats its schema, and each check takes milliseconds of the engine's loop
+def _schema_error(encoded: bytes) -> tuple[str, str] | None:
+    """Return the place and the text of the error in an encoded schema. None: the schema is valid."""
     try:
         Draft202012Validator.check_schema(msgspec.json.decode(encoded))
     except SchemaError as error:
-        where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
-        return where, error.message[:500]
+        place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
+        return place, error.message[:500]
     except RecursionError:
         return "", "it is nested too deeply."
     return None

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
-from engine_proc.adapter.loading.environment import have_vllm_log_json, set_vllm_environment
+from engine_proc.adapter.loading.environment import set_vllm_json_logging, set_vllm_environment
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.model_files import missing_model
 from engine_proc.process.assembly import load_and_attach
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     log_to_stderr(settings.log_format)
     set_vllm_environment()
     if settings.log_format == "json":
-        have_vllm_log_json(settings.run_dir)
+        set_vllm_json_logging(settings.run_dir)
     if (problem := missing_model(settings)) is not None:
         print(f"engine_proc: {problem}", file=sys.stderr)
         return EXIT_USAGE

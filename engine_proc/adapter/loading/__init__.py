@@ -1,1 +1,1 @@
-"""Loading a model: vLLM's flags and environment, the download, what its processes do."""
+"""Loading a model: vLLM's flags and environment, the download, and the behaviour of vLLM's processes."""

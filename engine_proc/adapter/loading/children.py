@@ -1,4 +1,4 @@
-"""What vLLM's processes do in Hearth's interest: die with their parent, and leave cores to the web tier."""
+"""Changes to vLLM's processes: they die with their parent, and do not keep the web tier from the CPU."""
 
 import ctypes
 import os
@@ -7,20 +7,20 @@ import time
 
 _PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
 YIELD_VARIABLE = "HEARTH_YIELD_SECONDS"
-"""Set for vLLM's processes where they should not spin: see `yield_by_sleeping`."""
+"""Environment variable of vLLM's processes: the longest sleep, in seconds, of `yield_by_sleeping`. Unset: no sleep."""
 NAP_SHARE, FIRST_NAP = 1 / 16, 10e-6
-"""How long a nap is: this share of the wait so far, and at least so many seconds."""
-WORKED = 100e-6
-"""Seconds between two yields that were spent on something else than waiting."""
+"""A nap lasts this share of the wait so far, but at least `FIRST_NAP` seconds."""
+NEW_WAIT = 100e-6
+"""Seconds between two yields above which the process has worked in between, and a new wait begins."""
 TIMER_SLACK = 1000
-"""Nanoseconds; Linux's own 50,000 would make 60 us of a nap of 10."""
+"""Nanoseconds. With Linux's default of 50,000 a nap of 10 us would last 60 us."""
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process when its parent is gone, however the parent died (Linux: prctl(2)).
+    """Ask the kernel to kill this process when its parent dies, for whatever reason (Linux: prctl(2)).
 
-    The signal is KILL: a hung process would not heed TERM. The parent is the THREAD that forked, so whoever starts
-    a process that calls this must do it from a thread that lives as long as the process should.
+    The signal is KILL, because a hung process would ignore TERM. To the kernel the parent is the THREAD that forked:
+    start a process that calls this only from a thread that lives as long as the process should.
     """
     parent = os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -29,11 +29,11 @@ def die_with_parent() -> None:
 
 
 def yield_by_sleeping() -> None:
-    """Have `os.sched_yield` sleep, at most for as long as `YIELD_VARIABLE` says; without it all stays as it is.
+    """Replace `os.sched_yield` by a sleep of at most `YIELD_VARIABLE` seconds. Unset or 0: change nothing.
 
-    vLLM's EngineCore and workers wait for each other by yielding in a loop. The kernel lets a yield give way within the
-    session (its autogroup) or the cgroup alone, so on a host with few cores the web tier, which is in another, stood
-    still for a second and more (docs/architecture.md). Naps grow with the wait: what is soon there is soon seen.
+    vLLM's EngineCore and workers wait for each other by yielding in a loop. The kernel yields the CPU only to processes
+    of the same session (autogroup) or cgroup. The web tier is in another one, and on a host with few cores stood still
+    for a second and more (docs/architecture.md). Naps grow with the wait, so that a short wait is not prolonged.
     """
     if (longest := float(os.environ.get(YIELD_VARIABLE, "0"))) <= 0:
         return
@@ -43,7 +43,7 @@ def yield_by_sleeping() -> None:
     def nap() -> None:
         nonlocal began, woke
         now = time.monotonic()
-        if now - woke > WORKED:
+        if now - woke > NEW_WAIT:
             began = now
         time.sleep(min(max((now - began) * NAP_SHARE, FIRST_NAP), longest))
         woke = time.monotonic()

@@ -1,4 +1,4 @@
-"""A hub's model, fetched before it is loaded, so that whoever waits sees how far it has come."""
+"""Download a hub's model before it is loaded, and report the progress to those who wait for the engine."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -10,29 +10,29 @@ from vllm.model_executor.model_loader import get_model_loader
 from vllm.transformers_utils.repo_utils import hf_api
 
 BYTES = "huggingface_hub.snapshot_download"
-"""What the hub's library calls its bar of the bytes that are on disk."""
+"""Name that the hub's library gives to its progress bar of bytes."""
 
 
 def fetch_weights(config: Any, on_bytes: Callable[[int, int], None]) -> None:
-    """Those that vLLM is going to load, by its own rules, into its own cache; none where the model is a directory.
+    """Download the files that vLLM will load, chosen by vLLM's rules, to vLLM's cache. A local directory needs none.
 
-    `config`: vLLM's. `on_bytes` hears how many bytes have come, and of how many; nothing where none are wanted. Raises
-    what the hub's library does.
+    `config` is vLLM's. `on_bytes` is called with the bytes downloaded so far and their total; not at all if no file is
+    missing. Raises the errors of the hub's library.
     """
     if Path(config.model_config.model).exists():
         return
-    api = hf_api()  # the one that all of vLLM in this process has
+    api = hf_api()  # the one object that all of vLLM in this process uses
     download = api.snapshot_download
 
-    def heard(*args: Any, **kwargs: Any) -> Any:
+    def download_with_progress(*args: Any, **kwargs: Any) -> Any:
         try:
             files = download(*args, **kwargs, dry_run=True)
-        except DryRunError:  # the hub does not answer: what is in the cache will have to do
+        except DryRunError:  # the hub does not answer: load what is in the cache
             return download(*args, **kwargs)
-        wanted = sum(file.file_size or 0 for file in files if file.will_download)
-        return download(*args, **{**kwargs, "tqdm_class": _listener(wanted, on_bytes)})
+        total = sum(file.file_size or 0 for file in files if file.will_download)
+        return download(*args, **{**kwargs, "tqdm_class": _progress_bar(total, on_bytes)})
 
-    api.snapshot_download = heard
+    api.snapshot_download = download_with_progress
     try:
         get_model_loader(config.load_config).download_model(config.model_config)
     finally:
@@ -40,7 +40,7 @@ def fetch_weights(config: Any, on_bytes: Callable[[int, int], None]) -> None:
 
 
 def is_refusal(error: BaseException | None) -> bool:
-    """Whether a hub has said that it does not have the model, or not for us: asking again would not help."""
+    """Return whether a hub refused the model: it does not exist or is private. Another try would not help."""
     while error is not None:
         if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
             return True
@@ -48,17 +48,17 @@ def is_refusal(error: BaseException | None) -> bool:
     return False
 
 
-def _listener(wanted: int, on_bytes: Callable[[int, int], None]) -> type[Any]:
-    class Listener(tqdm):  # type: ignore[misc]
-        """A bar that is heard, not drawn."""
+def _progress_bar(total: int, on_bytes: Callable[[int, int], None]) -> type[Any]:
+    class ProgressBar(tqdm):  # type: ignore[misc]
+        """A progress bar that calls `on_bytes` and draws nothing."""
 
         def __init__(self, *args: Any, name: str | None = None, **kwargs: Any) -> None:
             self._counts_bytes = name == BYTES
             super().__init__(*args, **{**kwargs, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            self.n += n or 0  # tqdm does not count where it does not draw
-            if self._counts_bytes and wanted:
-                on_bytes(min(self.n, wanted), wanted)
+            self.n += n or 0  # tqdm does not count while it does not draw
+            if self._counts_bytes and total:
+                on_bytes(min(self.n, total), total)
 
-    return Listener
+    return ProgressBar

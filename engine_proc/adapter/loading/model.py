@@ -21,7 +21,7 @@ VLLM_VERSION: str = vllm.__version__
 
 
 def make_parser() -> FlexibleArgumentParser:
-    """Of vLLM's own flags."""
+    """Return a parser of vLLM's flags, without `--help`."""
     parser = FlexibleArgumentParser(
         prog="python -m engine_proc serve", description="Every vLLM engine flag is accepted.", add_help=False
     )
@@ -31,7 +31,7 @@ def make_parser() -> FlexibleArgumentParser:
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    """Exits with status 2, a usage line and a sentence where a flag is wrong."""
+    """Parse vLLM's flags. Exits with status 2, a usage line and an error message if a flag is wrong."""
     parser = make_parser()
     parser.add_argument("--help", "-h", action="help", help="show this help message and exit")
     args: argparse.Namespace = parser.parse_args(argv)
@@ -42,26 +42,28 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 
 
 def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
-    """Load the model that `args` name."""
+    """Load the model that `args` name, and return the engine. `on_stage` is called with each stage of the load."""
     on_stage("reading the model's configuration")
     if args.enforce_eager and current_platform.is_cpu():
-        # vLLM compiles some small operations (logprobs) even so, at the first request that needs them: tens of
-        # seconds, and a C++ compiler that the host may not have. The processes it starts inherit this.
+        # vLLM still compiles some small operations (logprobs), at the first request that needs them. This takes tens
+        # of seconds, and a C++ compiler that the host may not have. The processes that vLLM starts inherit this.
         os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-    if current_platform.is_cpu():  # its workers take the cores that the web tier needs too
+    if current_platform.is_cpu():  # vLLM's workers use the cores that the web tier needs too
         os.environ.setdefault(YIELD_VARIABLE, "0.0002")
     engine_args = AsyncEngineArgs.from_cli_args(args)
     engine_args.otlp_traces_endpoint = engine_args.otlp_traces_endpoint or endpoint()
-    engine_args.max_logprobs = -1  # clients are held to 20 by the schema; beam search may need them all
+    engine_args.max_logprobs = -1  # no limit: beam search may need all. The schema limits clients to 20
     if engine_args.structured_outputs_config.backend == "auto":
-        # vLLM would keep, for all requests, the one that the first of them chose.
+        # With `auto` vLLM would keep the backend of the first request for all later requests.
         engine_args.structured_outputs_config.backend = "xgrammar"
     if engine_args.structured_outputs_config.backend in ("xgrammar", "guidance"):
-        # Else JSON may have whitespace without end, which small models write until their limit.
+        # Otherwise JSON may contain endless whitespace, which small models generate until `max_tokens`.
         engine_args.structured_outputs_config.disable_any_whitespace = True
     config = engine_args.create_engine_config(UsageContext.API_SERVER)
-    fetch_weights(config, lambda come, of: on_stage(f"downloading {args.model} ({of / 1e9:.2f} GB)", come / of))
+    fetch_weights(
+        config, lambda done, total: on_stage(f"downloading {args.model} ({total / 1e9:.2f} GB)", done / total)
+    )
     on_stage(f"loading {Path(args.model).name} and warming it up")
-    # vLLM's configuration keeps the first of several names alone.
+    # vLLM's configuration keeps only the first of several names.
     names = args.served_model_name or [config.model_config.served_model_name]
     return Engine(config, names, flags.adapters(args))

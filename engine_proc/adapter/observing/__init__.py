@@ -1,1 +1,1 @@
-"""vLLM's metrics and traces, which `vllm serve` keeps in a part of vLLM that Hearth does not use."""
+"""vLLM's metrics and traces. `vllm serve` records them in a part of vLLM that Hearth does not use."""

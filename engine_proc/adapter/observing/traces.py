@@ -1,4 +1,4 @@
-"""OpenTelemetry spans as vLLM's server writes them: one for each sequence, from its arrival to its end."""
+"""OpenTelemetry spans in the form of vLLM's own server: one per sequence, from its arrival to its end."""
 
 import os
 
@@ -12,26 +12,27 @@ PARENT = "traceparent"
 
 
 def endpoint() -> str | None:
-    """Where OpenTelemetry's own variables say that spans are to be sent."""
+    """Return the URL that spans are sent to, from OpenTelemetry's environment variables. None: no tracing."""
     found = os.environ.get(TRACES)
     if found is None and (base := os.environ.get(ALL)):
         found = f"{base.rstrip('/')}/v1/traces"
     if found:
-        os.environ.setdefault(PROTOCOL, "http/protobuf")  # what the web tier speaks; vLLM's default is gRPC
+        os.environ.setdefault(PROTOCOL, "http/protobuf")  # the web tier's protocol; vLLM's default is gRPC
     return found or None
 
 
 class Traces:
-    """Writes nothing without an `endpoint`."""
+    """Sends spans to an OpenTelemetry endpoint, if there is one."""
 
     def __init__(self, endpoint: str | None) -> None:
-        self.wanted = endpoint is not None
+        """`endpoint` is a URL. None: do nothing."""
+        self.enabled = endpoint is not None
         if endpoint is not None:
             os.environ.setdefault("OTEL_SERVICE_NAME", "hearth-engine")
             init_tracer("hearth.engine", endpoint)
 
     def ended(self, parent: str, stats: SequenceStats, prompt_tokens: int, max_tokens: int | None) -> None:
-        """`parent`: the `traceparent` of the web tier's span."""
+        """Send the span of a finished sequence. `parent` is the `traceparent` of the web tier's span."""
         seconds = {
             SpanAttributes.GEN_AI_LATENCY_TIME_TO_FIRST_TOKEN: stats.first_token_latency,
             SpanAttributes.GEN_AI_LATENCY_TIME_IN_QUEUE: stats.scheduled_ts - stats.queued_ts,

@@ -599,7 +599,7 @@ def test_what_is_resumed_can_be_aborted_and_leaves_nothing(loaded: Loaded) -> No
 
     loaded.run(work())
     assert not loaded.engine.busy
-    assert loaded.engine._renamed == {}
+    assert loaded.engine._restarted == {}
 
 
 # ---- the end: this kills the engine, so it comes last -----------------------------------------------------------
