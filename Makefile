@@ -106,7 +106,7 @@ $(VENV):
 # of it (CPU or CUDA) is the package index's business, and so is what that build needs.
 $(INSTALLED): requirements/$(BACKEND).txt | $(VENV)
 ifeq ($(BACKEND),web)
-	@echo "Hearth: installing the web tier alone, about 80 MB"
+	@echo "Hearth: installing the web tier alone, about 70 MB"
 else
 	@echo "Hearth: installing vLLM for $(BACKEND) and the rest: about 3.5 GB (cpu) or 10 GB (cuda), some minutes"
 	$(BIN)/pip install $(TORCH) -c requirements/$(BACKEND).txt

