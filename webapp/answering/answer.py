@@ -107,7 +107,7 @@ class Answer:
             reply,
             self._shape,
             include_usage=self._wanted.include_usage,
-            on_text=self._record.text,
+            on_text=self._record.on_text,
             writer=ChunkWriter(chunked_connection(request.environ) if self._on_complete is None else None, self._shape),
             on_complete=self._on_complete,
         )
@@ -116,7 +116,7 @@ class Answer:
     def _whole(self, reply: Reply) -> Response:
         while not reply.finished:
             for delta in reply.deltas():
-                self._record.text()
+                self._record.on_text()
                 self._shape.add(delta)
         if self._on_complete is not None:
             self._shape.warning = self._on_complete(self._shape)

@@ -1,1 +1,1 @@
-"""What is counted, logged and traced of each request."""
+"""Metrics, log lines and traces of each request."""

@@ -1,6 +1,7 @@
-"""What the web tier counts for Prometheus: together for all workers of a host, through files that they share.
+"""The web tier's metrics for Prometheus. All workers of a host count together, in files that they share.
 
-gunicorn.conf.py sets the directory (`PROMETHEUS_MULTIPROC_DIR`) in each worker. Without it a process counts for itself.
+gunicorn.conf.py sets the files' directory (`PROMETHEUS_MULTIPROC_DIR`) in each worker. Without it each process counts
+for itself.
 """
 
 import os
@@ -16,20 +17,27 @@ from prometheus_client.registry import Collector
 from schemas import wire
 from webapp.observing.metrics_files import DIRECTORY, locked
 
-values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master, which has no directory, may have imported it before
+values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master may have imported it without a directory
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
-REQUESTS = Counter("hearth_http_requests", "Responses, by route and status.", ["path", "status"])
-LIVE = Gauge("hearth_requests_live", "Generations under way in web workers.", multiprocess_mode="livesum")
-DURATION = Histogram("hearth_request_duration_seconds", "Of whole generations.", ["path"], buckets=SECONDS)
-TTFT = Histogram("hearth_time_to_first_token_seconds", "Of streamed ones, in the web tier.", ["path"], buckets=SECONDS)
-PROMPT_TOKENS = Counter("hearth_prompt_tokens", "Of all prompts.", ["path"])
-COMPLETION_TOKENS = Counter("hearth_completion_tokens", "Of all answers, discarded candidates too.", ["path"])
-LOST = Counter("hearth_requests_stranded", "Requests that have lost their engine, and wait for the next.")
+REQUESTS = Counter("hearth_http_requests", "HTTP responses, by route and status.", ["path", "status"])
+LIVE = Gauge("hearth_requests_live", "Generations in progress in web workers.", multiprocess_mode="livesum")
+DURATION = Histogram("hearth_request_duration_seconds", "Duration of whole generations.", ["path"], buckets=SECONDS)
+TTFT = Histogram(
+    "hearth_time_to_first_token_seconds",
+    "TTFT of streamed generations, measured in the web tier.",
+    ["path"],
+    buckets=SECONDS,
+)
+PROMPT_TOKENS = Counter("hearth_prompt_tokens", "Tokens of all prompts.", ["path"])
+COMPLETION_TOKENS = Counter("hearth_completion_tokens", "Generated tokens, discarded candidates included.", ["path"])
+LOST = Counter("hearth_requests_stranded", "Requests that lost their engine and waited for the next.")
 
 
 def register(app: Flask) -> None:
+    """Count every response of `app`."""
+
     @app.after_request
     def count(response: Response) -> Response:
         rule = request.url_rule.rule if request.url_rule is not None else "unknown"
@@ -38,24 +46,26 @@ def register(app: Flask) -> None:
 
 
 def text(engine: Collector) -> bytes:
-    """All workers' figures, and those of `engine`, in Prometheus's text format."""
+    """Return the metrics of all workers, and those of `engine`, in Prometheus's text format."""
     registry = CollectorRegistry()
     registry.register(engine)
     directory = os.environ.get(DIRECTORY)
     if directory is None:
-        return generate_latest(_Ours()) + generate_latest(registry)
+        return generate_latest(_WebMetrics()) + generate_latest(registry)
     MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
     with locked(Path(directory)):
         return generate_latest(registry)
 
 
-class _Ours(Collector):
+class _WebMetrics(Collector):
+    """This process's own metrics, without those that prometheus_client adds about Python."""
+
     def collect(self) -> Iterable[Metric]:
         return (metric for metric in REGISTRY.collect() if metric.name.startswith("hearth_"))
 
 
 class EngineFigures(Collector):
-    """The engine as a web worker knows it, whether it answers or not."""
+    """Metrics of the engine as a web worker knows it. `welcome` and `pulse` are None while no engine answers."""
 
     def __init__(self, state: str, welcome: wire.Welcome | None, pulse: wire.Pong | None) -> None:
         self._state, self._welcome, self._pulse = state, welcome, pulse
@@ -67,10 +77,20 @@ class EngineFigures(Collector):
         yield state
         if self._welcome is None or self._pulse is None:
             return
-        yield CounterMetricFamily("hearth_engine_loads", "How often the model was loaded.", self._welcome.load_count)
-        yield GaugeMetricFamily("hearth_engine_start_time_seconds", "Of the model process.", self._welcome.started)
-        yield GaugeMetricFamily("hearth_engine_load_progress", "From 0 to 1.", self._pulse.load.progress)
-        yield GaugeMetricFamily("hearth_engine_requests_live", "Over all web workers and hosts.", self._pulse.live)
+        yield CounterMetricFamily(
+            "hearth_engine_loads", "How many times the model was loaded.", self._welcome.load_count
+        )
+        yield GaugeMetricFamily(
+            "hearth_engine_start_time_seconds",
+            "When the model process was started, in Unix seconds.",
+            self._welcome.started,
+        )
+        yield GaugeMetricFamily(
+            "hearth_engine_load_progress", "How far the model has loaded, from 0 to 1.", self._pulse.load.progress
+        )
+        yield GaugeMetricFamily(
+            "hearth_engine_requests_live", "Live requests of all web workers and hosts.", self._pulse.live
+        )
 
 
 STATES = ("ready", "loading", "restarting", "gone", "incompatible")

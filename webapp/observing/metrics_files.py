@@ -1,6 +1,6 @@
-"""The files in which web workers count. What a worker has counted stays when it ends, but not its files.
+"""The files of the web workers' metrics. When a worker exits, its counts are kept and its files deleted.
 
-A web tier that is restarted many times a day would else have more of them each time.
+Without the deletion, a web tier that is restarted many times a day would collect more files with each restart.
 """
 
 import fcntl
@@ -11,21 +11,21 @@ from pathlib import Path
 from prometheus_client.mmap_dict import MmapedDict
 
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-"""prometheus_client's own variable."""
+"""prometheus_client's environment variable for the directory of the files."""
 ENDED = "0"
-"""In the place of a process id: what all that have ended have counted."""
+"""Stands for the process id in the names of the files that hold the counts of all exited workers."""
 LOCK = "lock"
 
 
 def clear(directory: Path) -> None:
-    """Begin anew: no worker counts there."""
+    """Create `directory`, or delete the files in it. No worker may be counting there."""
     directory.mkdir(mode=0o700, exist_ok=True)
     for path in directory.glob("*.db"):
         path.unlink(missing_ok=True)
 
 
 def retire(directory: Path, pid: int) -> None:
-    """A worker has ended: add its counts to those of the others that have, and remove its files."""
+    """Add the counts of worker `pid`, which has exited, to those of all exited workers, and delete its files."""
     with locked(directory, fcntl.LOCK_EX):
         for path in directory.glob(f"*_{pid}.db"):
             kind = path.name.removesuffix(f"_{pid}.db")
@@ -35,10 +35,10 @@ def retire(directory: Path, pid: int) -> None:
 
 
 @contextmanager
-def locked(directory: Path, how: int = fcntl.LOCK_SH) -> Iterator[None]:
-    """Whoever reads sees each count once: with its worker, or with those that have ended."""
+def locked(directory: Path, mode: int = fcntl.LOCK_SH) -> Iterator[None]:
+    """Hold the directory's lock: readers (`LOCK_SH`) see each count once, while `retire` (`LOCK_EX`) moves counts."""
     with (directory / LOCK).open("ab") as lock:
-        fcntl.flock(lock, how)
+        fcntl.flock(lock, mode)
         yield
 
 

@@ -1,6 +1,6 @@
-"""One line for each generation, and for each request that came to none: who, what, how long, how many tokens.
+"""The access log: one line for each generation, and for each request that is refused before it generates anything.
 
-The same figures are the request's metrics and its trace.
+A generation's line, its metrics and its trace are made of the same figures.
 """
 
 import logging
@@ -17,14 +17,16 @@ from webapp.observing import metrics, traces
 
 log = logging.getLogger("hearth.access")
 
-LEFT = 499
-"""nginx's word for a client that has gone."""
+CLIENT_DISCONNECTED = 499
+"""nginx's status for a client that closed the connection before the response."""
 
 
 def register(app: Flask) -> None:
+    """Log the error responses of `app` that belong to no generation."""
+
     @app.after_request
     def write(response: Response) -> Response:
-        """Of what no `RequestLog` tells: refused bodies, wrong keys, unknown paths."""
+        """Log an error response without a `RequestLog`: a refused body, a wrong key, an unknown path."""
         if response.status_code >= 400 and "logged" not in g:
             fields = {"method": request.method, "path": request.path, "status": response.status_code}
             _write({**fields, "key": key_name(), "request_id": request_id.given() or None})
@@ -32,7 +34,7 @@ def register(app: Flask) -> None:
 
 
 class RequestLog:
-    """Collects a generation's figures. `write` may be called more than once and writes once."""
+    """Collects the figures of one generation for its log line, its metrics and its trace."""
 
     def __init__(self, *, stream: bool, user: str, shape: Shape) -> None:
         self._path = request.path
@@ -43,7 +45,7 @@ class RequestLog:
         self._began = time.monotonic()
         self._first_text: float | None = None
         self._written = False
-        self.status = LEFT  # overwritten by whatever is sent
+        self.status = CLIENT_DISCONNECTED  # replaced by the status of the response that is sent
         self._shape = shape
         self._span = traces.begin()
         self.trace_parent = traces.parent(self._span)
@@ -51,12 +53,13 @@ class RequestLog:
         g.logged = True
         metrics.LIVE.inc()
 
-    def text(self) -> None:
-        """Text has come from the engine."""
+    def on_text(self) -> None:
+        """Note that text was received from the engine: the first time is the TTFT."""
         if self._first_text is None:
             self._first_text = time.monotonic() - self._began
 
     def write(self) -> None:
+        """Write the log line, the metrics and the trace. Does nothing after the first call."""
         if self._written:
             return
         self._written = True
@@ -94,16 +97,16 @@ class RequestLog:
 
 
 def _write(fields: Mapping[str, Any]) -> None:
-    """For people here; as JSON, the fields are the line's own (schemas/shared/log_lines.py)."""
+    """Log `fields` as text for people; the JSON format has them as keys (`schemas/shared/log_lines.py`)."""
     words = [str(fields.get(name) or "-") for name in ("method", "path", "status", "id")]
-    rest = {name: value for name, value in fields.items() if name not in _NAMELESS}
-    if rest["request_id"] is None:
-        del rest["request_id"]
-    words += [f"{name}={_word(name, value)}" for name, value in rest.items()]
+    labeled = {name: value for name, value in fields.items() if name not in _UNLABELED}
+    if labeled["request_id"] is None:
+        del labeled["request_id"]
+    words += [f"{name}={_word(name, value)}" for name, value in labeled.items()]
     log.info("%s", " ".join(words), extra={"fields": fields})
 
 
-_NAMELESS = frozenset({"method", "path", "status", "id"})
+_UNLABELED = frozenset({"method", "path", "status", "id"})
 
 
 def _word(name: str, value: Any) -> str:

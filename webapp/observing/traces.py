@@ -1,6 +1,7 @@
-"""OpenTelemetry spans, one a generation, where OpenTelemetry's own variables say where to send them.
+"""OpenTelemetry spans, one for each generation, where OpenTelemetry's environment variables name a collector.
 
-Without them nothing of it is imported. The engine's spans are the children of these (engine_proc/adapter/observing).
+Without these variables OpenTelemetry is not imported. The engine's spans (engine_proc/adapter/observing) are children
+of the spans here.
 """
 
 import os
@@ -21,11 +22,12 @@ _making = threading.Lock()
 
 
 def wanted() -> bool:
+    """Return whether one of `VARIABLES` is set."""
     return any(os.environ.get(name) for name in VARIABLES)
 
 
 def begin() -> "Span | None":
-    """The span of the request at hand, a child of the client's where the client has one."""
+    """Start the span of the current request, a child of the client's if there is one. None: nothing is traced."""
     if not wanted():
         return None
     from opentelemetry.trace import SpanKind
@@ -39,7 +41,7 @@ def begin() -> "Span | None":
 
 
 def parent(span: "Span | None") -> str:
-    """What has the engine's spans follow `span`."""
+    """Return W3C's `traceparent` that makes the engine's spans children of `span`; an empty string for None."""
     if span is None:
         return ""
     from opentelemetry.trace import set_span_in_context
@@ -51,7 +53,7 @@ def parent(span: "Span | None") -> str:
 
 
 def end(span: "Span | None", fields: Mapping[str, Any]) -> None:
-    """`fields`: the request's, as its log line has them."""
+    """End `span` with `fields`, those of the request's log line, as its attributes."""
     if span is None:
         return
     from opentelemetry.trace import Status, StatusCode
@@ -74,7 +76,7 @@ def end(span: "Span | None", fields: Mapping[str, Any]) -> None:
 
 
 def _get_tracer() -> "Tracer":
-    """Made in the worker, at its first span: the exporter's thread would not outlive a fork."""
+    """Return the worker's tracer, made for its first span: the exporter's thread would not survive a fork."""
     global _tracer
     with _making:
         if _tracer is None:

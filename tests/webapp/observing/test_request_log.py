@@ -40,7 +40,7 @@ def shape_of(*finish_reasons: str | None) -> CompletionShape:
 def test_the_line_tells_who_what_and_how_much(caplog: pytest.LogCaptureFixture) -> None:
     record = record_of("somebody", "stop", "length", None)
     record.status = 200
-    record.text()
+    record.on_text()
     record.write()
 
     assert re.fullmatch(
@@ -71,8 +71,8 @@ def test_the_first_text_sets_the_time_to_the_first_token(
     now = iter([100.0, 100.25, 103.0])
     monkeypatch.setattr("webapp.observing.request_log.time.monotonic", lambda: next(now))
     record = record_of("")
-    record.text()
-    record.text()
+    record.on_text()
+    record.on_text()
     record.write()
 
     assert "ttft=0.250s total=3.000s" in caplog.messages[0]
@@ -101,7 +101,7 @@ def test_many_choices_do_not_make_a_long_line(caplog: pytest.LogCaptureFixture) 
 def test_as_json_the_figures_are_fields(caplog: pytest.LogCaptureFixture) -> None:
     record = record_of("some\nbody", "stop", "length")
     record.status = 200
-    record.text()
+    record.on_text()
     record.write()
     told = json.loads(JsonLines().format(caplog.records[0]))
 
