@@ -1,1 +1,1 @@
-"""The processes: the supervisor, the model process, and what they know of each other."""
+"""The supervisor, the model process that it starts, and the heartbeat between them."""

@@ -1,4 +1,4 @@
-"""Loads the model, and puts together what serves it: alike for the server and for a batch."""
+"""Load the model and connect it to a `Server`, for `serve` and `batch` alike."""
 
 from typing import TYPE_CHECKING
 
@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 
 def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
-    """Blocks until the model is loaded; the thread must outlive the engine (see `die_with_parent`).
+    """Load the model, attach it to `server`, fill in `server.welcome`, and return the engine.
 
-    `argv` is vLLM's command line. Raises `SystemExit` where it is wrong, and whatever vLLM raises.
+    Blocks until the model is loaded. The calling thread must outlive the engine (see `die_with_parent`). `argv` is
+    vLLM's command line. Raises `SystemExit` if a flag is wrong, and any exception of vLLM's.
     """
     server.clock.stage("importing vLLM")
     from engine_proc.adapter.loading import flags, model

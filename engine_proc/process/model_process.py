@@ -1,7 +1,7 @@
-"""The process that owns vLLM: run by the supervisor as `python -m engine_proc.process.model_process`.
+"""The process that owns vLLM, started by the supervisor as `python -m engine_proc.process.model_process`.
 
 vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
-under the name `__mp_main__`. That is how all of them, however deep, die with their parent, and leave cores to others.
+under the name `__mp_main__`: there the code below makes them die with their parent and sleep while they wait.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
-from engine_proc.adapter.loading.environment import set_vllm_json_logging, set_vllm_environment
+from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.model_files import missing_model
 from engine_proc.process.assembly import load_and_attach
@@ -39,16 +39,17 @@ if __name__ == "__mp_main__":
     yield_by_sleeping()
 
 SHUTDOWN_SECONDS = 5.0
-"""What vLLM's processes get to end in; the supervisor kills after `STOP_GRACE`, which is longer."""
+"""Time limit for vLLM's processes to exit. Must be shorter than the supervisor's `STOP_GRACE`."""
 HOUSEKEEPING_SECONDS = 1.0
+"""Interval of the heartbeat and of the checks for silent clients and a hung vLLM."""
 VLLM_SOCKET_DIR_MAX = 70
-"""Bytes: vLLM adds a slash and 36 characters, and a socket's path may have 107. A longer one is not used."""
+"""Longest usable directory for vLLM's sockets, in bytes: vLLM adds 37, and a socket's path has at most 107."""
 
 log = logging.getLogger("hearth.model_process")
 
 
 def main(argv: list[str]) -> int:
-    """Load the model, serve until TERM, and return the exit status."""
+    """Load the model and serve it until SIGTERM or SIGINT. `argv` is vLLM's command line. Returns the exit status."""
     settings = read_settings_or_exit()
     log_to_stderr(settings.log_format)
     set_vllm_environment()
@@ -57,7 +58,7 @@ def main(argv: list[str]) -> int:
     if (problem := missing_model(settings)) is not None:
         print(f"engine_proc: {problem}", file=sys.stderr)
         return EXIT_USAGE
-    _gather_sockets(settings.run_dir / "vllm")
+    _set_socket_directory(settings.run_dir / "vllm")
     try:
         return asyncio.run(_serve(settings, argv))
     except EndpointError as error:
@@ -65,8 +66,8 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
 
 
-def _gather_sockets(directory: Path) -> None:
-    """Have vLLM's own sockets made in `directory`, and remove those that a killed process has left there."""
+def _set_socket_directory(directory: Path) -> None:
+    """Make vLLM create its sockets in `directory`, and remove those of a process that was killed."""
     shutil.rmtree(directory, ignore_errors=True)
     if len(str(directory)) <= VLLM_SOCKET_DIR_MAX:
         directory.mkdir(mode=0o700)
@@ -74,6 +75,7 @@ def _gather_sockets(directory: Path) -> None:
 
 
 async def _serve(settings: Settings, argv: list[str]) -> int:
+    """Answer web workers from the start, load the model, and serve it. Returns the exit status."""
     clock = LoadClock(settings.run_dir / "load_seconds")
     admission = Admission(settings.max_queue, settings.max_per_key)
     server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
@@ -81,8 +83,8 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
     router = Router(settings.endpoint, server.on_message, server.on_gone, settings.server_keys())
     server.send = router.send
-    housekeeping = asyncio.create_task(_keep_house(server, router, settings.stall_seconds))
-    # The thread must outlive what it starts (see `die_with_parent`), so its executor is kept to the end.
+    housekeeping = asyncio.create_task(_housekeeping(server, router, settings.stall_seconds))
+    # The thread must outlive the processes that it starts (see `die_with_parent`): keep its executor until the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
     try:
         engine = await _load(loader, settings, argv, server)
@@ -101,19 +103,19 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
 
 
 async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server) -> "Engine | int":
-    """Load in a thread, so that the server answers meanwhile. Returns an exit status where it comes to nothing."""
+    """Load the model in a thread, while the server answers. Returns the engine, or an exit status if the load fails."""
     loading = asyncio.get_running_loop().run_in_executor(loader, load_and_attach, settings, argv, server)
     stopping = asyncio.create_task(server.drained())
     first: set[asyncio.Future[Any]] = {loading, stopping}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
-        os._exit(0)  # a load cannot be interrupted, but all that it has started dies with this process
+        os._exit(0)  # a load cannot be interrupted, but the processes that it started die with this one
     stopping.cancel()
     try:
         return loading.result()
     except SystemExit as error:  # argparse
         return EXIT_USAGE if error.code else 0
-    except OSError as error:  # a file or a hub that is not there: the sentence says which
+    except OSError as error:  # a missing file or an unreachable hub: the message says which
         from engine_proc.adapter.loading.download import is_refusal
 
         log.error("the model could not be loaded: %s", " ".join(str(error).split()))
@@ -124,7 +126,7 @@ async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str],
 
 
 async def _pump(server: Server) -> int:
-    """Serve until told to stop (0) or until vLLM is gone."""
+    """Serve until the engine is stopped (returns 0) or vLLM has died (returns `EXIT_ENGINE_GONE`)."""
     pump = asyncio.create_task(server.pump())
     stopping = asyncio.create_task(server.drained())
     await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -133,27 +135,28 @@ async def _pump(server: Server) -> int:
         server.hand_over(STOPPING)
         return 0
     stopping.cancel()
-    log.error("vLLM is gone", exc_info=pump.exception())
+    log.error("vLLM has died", exc_info=pump.exception())
     server.hand_over(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
     return EXIT_ENGINE_GONE
 
 
-async def _keep_house(server: Server, router: Router, stall_seconds: float) -> None:
+async def _housekeeping(server: Server, router: Router, stall_seconds: float) -> None:
+    """Each second send a heartbeat, abort the requests of silent clients, and exit if vLLM hangs."""
     heartbeat = Heartbeat()
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
         heartbeat.beat()
-        router.poll()  # before anybody is called silent
+        router.poll()  # read what has arrived before a client counts as silent
         server.abort_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
-            continue  # it was this process that slept
+            continue  # this process was suspended, vLLM is not to blame
         if (seconds := server.seconds_without_progress()) > stall_seconds:
-            log.critical("vLLM has brought nothing for %.0f s though it has work: it hangs", seconds)
-            os._exit(EXIT_ENGINE_GONE)  # the supervisor kills what is left, and starts anew
+            log.critical("vLLM has work and has made no step for %.0f s: it hangs", seconds)
+            os._exit(EXIT_ENGINE_GONE)  # the supervisor kills vLLM's processes and restarts this one
 
 
 if __name__ == "__main__":
     status = main(sys.argv[1:])
     sys.stderr.flush()
-    os._exit(status)  # vLLM's and the loading threads need no farewell
+    os._exit(status)  # without waiting for the threads of vLLM and of the load

@@ -1,4 +1,4 @@
-"""The small parent (no torch in it) that keeps the model process alive, and ends with nothing left behind."""
+"""The small parent process (without torch) that restarts the model process after a crash, and cleans up after it."""
 
 import contextlib
 import logging
@@ -18,25 +18,27 @@ from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 log = logging.getLogger("hearth.supervisor")
 
 STOP_GRACE = 8.0
-"""Seconds that the model process has to end in after TERM and the drain, before KILL."""
+"""Seconds that the model process has to exit after TERM and the drain, before KILL."""
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
-"""Seconds before a restart; doubled after each crash, and back to the first after `STABLE` seconds of life."""
+"""Seconds before a restart: the first value, doubled after each crash up to the last."""
 STABLE = 60.0
+"""Seconds that a model process must run for the backoff to begin at the first value again."""
 MAX_FAILED_LOADS = 3
+"""Failed loads in a row after which the supervisor exits."""
 
 
 class Supervisor:
-    """Runs `engine_proc.process.model_process` again and again until told to stop."""
+    """Runs the model process, and restarts it until `SIGTERM` or `SIGINT` arrives."""
 
     def __init__(self, settings: Settings, argv: list[str]) -> None:
         self.settings = settings
         self.argv = argv
         self.load_count = 0
-        self.stop_asked_at: float | None = None
+        self.stop_requested_at: float | None = None
         self.child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
-        """Returns the exit status: 0 when stopped, 1 when another engine runs, else the model process's own."""
+        """Run until stopped. Returns the exit status: 0 if stopped, 1 if another engine runs, or the model process's."""
         make_run_dir(self.settings.run_dir)
         lock = take_lock(self.settings.lock_file)
         if lock is None:
@@ -53,24 +55,24 @@ class Supervisor:
         while True:
             started = time.monotonic()
             status = self._run_once()
-            if self.stop_asked_at is not None or status == 0:  # stopped, or drained and then ended
+            if self.stop_requested_at is not None or status == 0:  # stopped by a signal, or after a drain
                 return 0
             if status == EXIT_USAGE:
                 return status
             failed_loads = failed_loads + 1 if status == EXIT_LOAD_FAILED else 0
             if failed_loads == MAX_FAILED_LOADS:
-                log.error("the model could not be loaded %d times in a row; giving up", failed_loads)
+                log.error("the model could not be loaded %d times in a row: giving up", failed_loads)
                 return status
             if time.monotonic() - started > STABLE:
                 backoff = FIRST_BACKOFF
-            log.error("the model process ended with status %s; starting it again in %.0f s", status, backoff)
+            log.error("the model process ended with status %s: restarting it in %.0f s", status, backoff)
             self._sleep(backoff)
-            if self.stop_asked_at is not None:
+            if self.stop_requested_at is not None:
                 return 0
             backoff = min(backoff * 2, LAST_BACKOFF)
 
     def _run_once(self) -> int:
-        """Run the model process to its end, and its descendants with it."""
+        """Run the model process until it exits, kill its remaining descendants, and return its exit status."""
         self.load_count += 1
         watchdog = Watchdog()
         environment = {
@@ -83,7 +85,7 @@ class Supervisor:
             cwd=PROJECT_ROOT,
             env=environment,
             pass_fds=[watchdog.child_fd],
-            process_group=0,  # one group for it and all that vLLM starts, and no Ctrl-C from a terminal
+            process_group=0,  # one group with all that vLLM starts, and without the terminal's Ctrl-C
         )
         watchdog.close_child_end()
         try:
@@ -94,36 +96,39 @@ class Supervisor:
             self.child.wait()
 
     def _wait(self, child: subprocess.Popen[bytes], watchdog: Watchdog) -> int:
+        """Wait for the child to exit, and kill it if it hangs or does not stop in time. Returns its exit status."""
         grace = self.settings.drain_seconds + STOP_GRACE
         while True:
             try:
                 return child.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
                 silence = watchdog.silence()
-                if self.stop_asked_at is not None and time.monotonic() - self.stop_asked_at > grace:
-                    log.error("the model process did not end within %.0f s; killing it", grace)
+                if self.stop_requested_at is not None and time.monotonic() - self.stop_requested_at > grace:
+                    log.error("the model process did not stop within %.0f s: killing it", grace)
                 elif silence > self.settings.stall_seconds:
-                    log.error("the model process has had no pulse for %.0f s; killing it", silence)
+                    log.error("the model process has sent no heartbeat for %.0f s: killing it", silence)
                 else:
                     continue
                 child.kill()
                 return -signal.SIGKILL
 
     def _sleep(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
-        while self.stop_asked_at is None and time.monotonic() < until:
+        """Sleep, but not longer than until a stop is requested."""
+        deadline = time.monotonic() + seconds
+        while self.stop_requested_at is None and time.monotonic() < deadline:
             time.sleep(0.1)
 
     def _on_stop_signal(self, number: int, frame: FrameType | None) -> None:
-        self.stop_asked_at = self.stop_asked_at or time.monotonic()
+        self.stop_requested_at = self.stop_requested_at or time.monotonic()
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
 
 
 def _end_group(group: int) -> None:
-    """Kill what is left of a process group, a moment after its leader.
+    """Kill the remaining processes of a group, at most 2 seconds after its leader has exited.
 
-    They die with their parents anyway; the moment lets multiprocessing's resource tracker give shared memory back.
+    They die with their parents in any case. The delay gives multiprocessing's resource tracker time to free shared
+    memory.
     """
     with contextlib.suppress(ProcessLookupError):
         for _ in range(20):

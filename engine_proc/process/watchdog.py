@@ -1,15 +1,15 @@
-"""The model process's heartbeat, on a pipe to its supervisor: a process that is stopped or stuck cannot be asked."""
+"""The model process's heartbeat, on a pipe to its supervisor, which so detects a process that is stopped or hangs."""
 
 import contextlib
 import os
 import time
 
 HEARTBEAT_FD = "HEARTH_PULSE_FD"
-"""Names the pipe's writing end in the model process's environment."""
+"""Environment variable of the model process: the file descriptor of the pipe's writing end."""
 
 
 class Heartbeat:
-    """The beating end. Beats nowhere where no supervisor listens."""
+    """The model process's end. Does nothing in a process that has no supervisor."""
 
     def __init__(self) -> None:
         self._fd = int(os.environ.get(HEARTBEAT_FD, "-1"))
@@ -17,35 +17,36 @@ class Heartbeat:
             os.set_blocking(self._fd, False)
 
     def beat(self) -> None:
+        """Send one heartbeat. Never blocks or raises."""
         if self._fd >= 0:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
                 os.write(self._fd, b".")
 
 
 class Watchdog:
-    """The listening end."""
+    """The supervisor's end."""
 
     def __init__(self) -> None:
         self._fd, self.child_fd = os.pipe()
         os.set_blocking(self._fd, False)
-        self._heard_at = self._listened_at = time.monotonic()
+        self._last_beat = self._last_check = time.monotonic()
 
     def silence(self) -> float:
-        """Seconds since the last beat. Time in which nobody listened does not count: then it was the host that slept.
+        """Return the seconds since the last heartbeat. Must be called several times a second.
 
-        Call it several times a second.
+        A longer time between two calls does not count as silence: the host was suspended, and both processes with it.
         """
         now = time.monotonic()
         with contextlib.suppress(BlockingIOError):
             if os.read(self._fd, 4096):
-                self._heard_at = now
-        if now - self._listened_at > 5.0:
-            self._heard_at = now
-        self._listened_at = now
-        return now - self._heard_at
+                self._last_beat = now
+        if now - self._last_check > 5.0:
+            self._last_beat = now
+        self._last_check = now
+        return now - self._last_beat
 
     def close_child_end(self) -> None:
-        """Once the child has it."""
+        """Close this process's copy of the writing end, after the child has been started."""
         os.close(self.child_fd)
 
     def close(self) -> None:

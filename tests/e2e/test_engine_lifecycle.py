@@ -167,7 +167,7 @@ def test_a_step_that_hangs_is_a_death(stack: Hearth, mixture: Mixture) -> None:
 
 def test_a_model_process_without_a_pulse_is_dead(stack: Hearth, mixture: Mixture) -> None:
     lose_the_engine(stack, mixture, lambda engine: psutil.Process(engine.pid).suspend())
-    assert "no pulse" in (stack.run_dir / "engine.log").read_text()
+    assert "no heartbeat" in (stack.run_dir / "engine.log").read_text()
 
 
 def test_an_engine_replaced_by_hand_loses_no_request(stack: Hearth, mixture: Mixture) -> None:
