@@ -46,7 +46,7 @@ async def drive(engine: Any, rendering: Any, load: Load) -> float:
     )
     prompts = []
     for number in range(len(load.bodies())):
-        prompts += await rendering.render(Generate(id=0, name="", messages=load.messages(number)))
+        prompts += rendering.render(Generate(id=0, name="", messages=load.messages(number)))
     wanted, started, ended = load.requests * load.n, 0, 0
     began = time.perf_counter()
     while ended < wanted:

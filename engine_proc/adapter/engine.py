@@ -28,6 +28,7 @@ from engine_proc.adapter.observing.metrics import Metrics
 from engine_proc.adapter.observing.traces import PARENT, Traces
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
 from engine_proc.adapter.resuming import Resumed
+from engine_proc.adapter.sampling import of_candidate
 from engine_proc.adapter.sequences import Sequence, Sequences
 from schemas import wire
 from schemas.errors import invalid
@@ -146,6 +147,15 @@ class Engine:
             raise invalid(str(error), getattr(error, "parameter", None)) from error
         except ValueError as error:
             raise invalid(str(error)) from error
+
+    def candidate(self, prepared: EngineCoreRequest, number: int) -> EngineCoreRequest:
+        """Return the sequence of candidate `number` of a checked prompt: each draws with a seed of its own.
+
+        vLLM's checks cost as much as all else, and what they find is the same for each candidate.
+        """
+        assert prepared.sampling_params is not None
+        params = of_candidate(prepared.sampling_params, number)
+        return msgspec.structs.replace(prepared, request_id=str(next(self._keys)), sampling_params=params)
 
     def prepare_embedding(self, prompt: EngineInput, dimensions: int | None, adapter: str = "") -> EngineCoreRequest:
         """Check an embedding, to be submitted with `raw`: its one output has a `vector`.

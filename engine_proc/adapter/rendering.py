@@ -1,8 +1,5 @@
 """Prompts to token ids, by vLLM's own renderer: the model's chat template and tokenizer."""
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,9 +9,6 @@ from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
 from schemas.errors import context_length_exceeded, invalid
 from schemas.wire import Delta, Generate, Sampling, TokenLogprob
-
-INLINE_CHARS = 4000
-"""Texts up to this many characters are tokenised on the loop: this takes less time than a hand-over to a thread."""
 
 FILL_IN_THE_MIDDLE = (
     ("<|fim_prefix|>", "<|fim_suffix|>", "<|fim_middle|>"),  # Qwen, StarCoder's newer siblings
@@ -40,7 +34,7 @@ class Template:
 
 @dataclass(slots=True)
 class Rendered:
-    """One prompt in the engine's form, and the text to put before (`echo`) and after (`ending`) each answer."""
+    """One prompt in the engine's form, and the texts that go before (`echo`) and after (`ending`) each answer."""
 
     input: EngineInput
     echo: str = ""
@@ -52,10 +46,7 @@ class Rendered:
 
 
 class Rendering:
-    """Renders the prompts of `Generate` messages.
-
-    Long texts are tokenised in a thread, so that the loop still answers pings.
-    """
+    """Renders the prompts of `Generate` messages. A long one takes its time: for a thread."""
 
     def __init__(
         self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None
@@ -65,7 +56,6 @@ class Rendering:
         self._template = template or Template()
         self._max_model_len = max_model_len
         self._vocab_size = vocab_size
-        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="tokenise")
         vocabulary = renderer.get_tokenizer().get_vocab()
         triples = (triple for triple in FILL_IN_THE_MIDDLE if all(token in vocabulary for token in triple))
         self._fill_in_the_middle = next(triples, None)
@@ -73,24 +63,17 @@ class Rendering:
         self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
         self._without_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
 
-    async def render(self, request: Generate) -> list[Rendered]:
+    def render(self, request: Generate) -> list[Rendered]:
         """Return one `Rendered` per prompt (a chat is one prompt).
 
         Raises `ApiError` (400) if the template refuses the messages, or a prompt is empty or fills the context.
         """
         if request.messages is not None:
-            field, chars = "messages", sum(len(str(message.get("content"))) for message in request.messages)
-            if request.tools:
-                chars += len(str(request.tools))
-            work: Callable[[Generate], list[Rendered]] = self._chat
+            field, render = "messages", self._chat
         else:
-            field, chars = "prompt", sum(len(prompt) for prompt in request.prompts or ())
-            work = self._texts
+            field, render = "prompt", self._texts
         try:
-            if chars <= INLINE_CHARS:
-                prompts = work(request)
-            else:
-                prompts = await asyncio.get_running_loop().run_in_executor(self._pool, work, request)
+            prompts = render(request)
         except (VLLMClientError, ValueError, TypeError) as error:
             raise invalid(str(error), field) from error
         if not prompts:

@@ -1,5 +1,6 @@
 """The wire's `Sampling` to vLLM's `SamplingParams`: defaults, end tokens, and tokens given as text."""
 
+import copy
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +10,7 @@ from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, S
 
 from engine_proc.adapter.beam_rules import BeamRules
 from engine_proc.adapter.parsing import Reading
+from engine_proc.adapter.resuming import HIGHEST_SEED
 from engine_proc.adapter.sequences import SPACED, has_looped
 from engine_proc.adapter.structured import structured_outputs
 from schemas.errors import invalid
@@ -28,21 +30,19 @@ class SamplingRules:
     """Ids of the end tokens that stop an answer by default (`add_default_stop`)."""
     repetition: RepetitionDetectionParams
 
-    def params(
-        self, request: Generate, prompt_tokens: int, choice: int, reading: Reading | None = None
-    ) -> SamplingParams:
-        """For the `choice`-th answer to a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+    def params(self, request: Generate, reading: Reading | None = None) -> SamplingParams:
+        """Return the parameters of a request, before its prompts are known: see `for_prompt`.
+
+        Raises `ApiError` (400) that names the field.
+        """
         wanted = request.sampling
         bias, allowed = self._logit_bias(wanted.logit_bias), self._white_list(wanted)
         _refuse_emptied_white_list(allowed, bias)
         # A contest among candidates is decided by their log probabilities.
         scored = 0 if request.candidates > request.n and not wanted.use_beam_search else None
-        max_tokens = self._max_tokens(wanted.max_tokens, prompt_tokens)
-        if wanted.min_tokens > max_tokens:
-            raise invalid(f"There is room for {max_tokens} tokens only.", "min_tokens")
         prompt_logprobs = wanted.logprobs if request.echo and request.prompts is not None else None
         params = SamplingParams(
-            max_tokens=max_tokens,
+            max_tokens=None,
             min_tokens=wanted.min_tokens,
             structured_outputs=structured_outputs(wanted.structure) if reading is None else reading.structure,
             temperature=self._or_default(wanted.temperature, "temperature", 1.0),
@@ -52,8 +52,7 @@ class SamplingRules:
             repetition_penalty=self._or_default(wanted.repetition_penalty, "repetition_penalty", 1.0),
             presence_penalty=wanted.presence_penalty,
             frequency_penalty=wanted.frequency_penalty,
-            # Each choice draws its own numbers; vLLM takes -1 for "no seed", so the sign goes.
-            seed=None if wanted.seed is None else (wanted.seed + choice) % 2**63,
+            seed=None if wanted.seed is None else wanted.seed % HIGHEST_SEED,  # vLLM takes -1 for "no seed"
             stop=wanted.stop,
             stop_token_ids=self._stop_ids(wanted),
             include_stop_str_in_output=wanted.include_stop_str_in_output,
@@ -74,10 +73,20 @@ class SamplingRules:
             params._bad_words_token_ids = [ids for word in wanted.bad_words for ids in self._variants(word)]
         return params
 
-    def beam_rules(self, request: Generate, prompt_tokens: int) -> BeamRules:
-        """For a beam search after a prompt of `prompt_tokens`. Raises `ApiError` (400) naming the field."""
+    def for_prompt(self, params: SamplingParams, wanted: Sampling, prompt_tokens: int) -> SamplingParams:
+        """Return a copy of `params` for a prompt of `prompt_tokens`.
+
+        Raises `ApiError` (400): the context has no room for `max_tokens` or `min_tokens`.
+        """
+        params = copy.copy(params)
+        params.max_tokens = self._max_tokens(wanted.max_tokens, prompt_tokens)
+        if wanted.min_tokens > params.max_tokens:
+            raise invalid(f"There is room for {params.max_tokens} tokens only.", "min_tokens")
+        return params
+
+    def beam_rules(self, request: Generate, whole: SamplingParams) -> BeamRules:
+        """Return the rules of a beam search. `whole` are the parameters that sampling would have for the prompt."""
         wanted = request.sampling
-        whole = self.params(request, prompt_tokens, 0)
         end_ids = set(self._stop_ids(wanted))
         if not wanted.ignore_eos:
             end_ids.add(self.tokenizer.eos_token_id)
@@ -182,6 +191,15 @@ def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], tex
     ids = {configured} if isinstance(configured, int) else set(configured or ())
     vocabulary = tokenizer.get_vocab()
     return frozenset(ids | {vocabulary[text] for text in texts if text in vocabulary})
+
+
+def of_candidate(params: SamplingParams, number: int) -> SamplingParams:
+    """Return the parameters of candidate `number` of a prompt: with a seed of its own, if there is a seed."""
+    if number == 0 or params.seed is None:
+        return params
+    params = copy.copy(params)
+    params.seed = (params.seed + number) % HIGHEST_SEED
+    return params
 
 
 def repetition_detection(max_pattern: int, min_count: int) -> RepetitionDetectionParams:

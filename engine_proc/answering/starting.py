@@ -1,5 +1,7 @@
 """From a `Generate` to the sequences and searches that answer it, each checked before any is started."""
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -15,9 +17,12 @@ from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
 
+INLINE_BYTES = 4000
+"""Messages up to this size are planned on the loop: a few milliseconds at most, about what a thread would cost."""
 
-class Beginning(NamedTuple):
-    """One sequence, and which tokens of it another engine has sent."""
+
+class PlannedSequence(NamedTuple):
+    """One sequence to submit, and the token ids of it that another engine has already sent."""
 
     tag: Tag
     prepared: Prepared
@@ -25,126 +30,133 @@ class Beginning(NamedTuple):
 
 
 @dataclass(slots=True)
-class Start:
-    """What is to be started for one request."""
+class Plan:
+    """What to start for one request."""
 
     prompt_tokens: int = 0
     prompt_token_ids: list[list[int]] = field(default_factory=list)
-    """Where they were asked for."""
-    sequences: list[Beginning] = field(default_factory=list)
+    """`ids[prompt][token]`, if the request asks for them; else empty."""
+    sequences: list[PlannedSequence] = field(default_factory=list)
     searches: list[BeamSearch] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
-    """Nothing is to be started: this is the answer."""
+    """The whole answer, if there is nothing to start."""
 
 
 class Starter:
-    """Knows the loaded model: how prompts are rendered for it, and what sampling means to it."""
+    """Plans requests for the loaded model."""
 
     def __init__(self, engine: Engine, rendering: Rendering, rules: SamplingRules, parsing: Parsing) -> None:
         self._engine = engine
         self._parsing = parsing
         self._rendering = rendering
         self._rules = rules
+        self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
 
-    async def plan(self, request: LiveRequest, generate: Generate) -> Start:
-        """Raises `ApiError` (400) naming the field that cannot be had."""
-        start = Start()
+    async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
+        """Return what to start for a request whose message has `size` bytes.
+
+        A client chooses how long planning takes: long texts are tokenised, schemas compiled, replays parsed. So only
+        what is small, and has no structure, is planned on the loop. Raises `ApiError` (400) that names the field.
+        """
+        if size <= INLINE_BYTES and not generate.rewritten:
+            return self._plan(request, generate)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._plan, request, generate)
+
+    def _plan(self, request: LiveRequest, generate: Generate) -> Plan:
         if generate.tokens_only:
-            return await self._plan_tokens(generate)
+            return self._plan_tokens(generate)
         if generate.embed != self._engine.embeds:
             what = "embeddings and no text" if self._engine.embeds else "text and no embeddings"
             raise invalid(f"This model makes {what}.", "model")
         if generate.embed:
-            return await self._embed(request, generate)
+            return self._plan_embeddings(request, generate)
+        plan = Plan()
         reading = self._parsing.reading(generate)
-        for number, prompt in enumerate(await self._rendering.render(generate)):
-            start.prompt_tokens += prompt.tokens
+        params = self._rules.params(generate, reading)
+        for number, prompt in enumerate(self._rendering.render(generate)):
+            plan.prompt_tokens += prompt.tokens
             if generate.return_prompt_token_ids:
-                start.prompt_token_ids.append(prompt.input["prompt_token_ids"])
+                plan.prompt_token_ids.append(prompt.input["prompt_token_ids"])
             choices = [
                 _choice(request, index, prompt, generate, reading)
                 for index in range(number * generate.n, (number + 1) * generate.n)
             ]
             if all(choice.index in generate.ended for choice in choices):
                 continue
+            prompt_params = self._rules.for_prompt(params, generate.sampling, prompt.tokens)
             if generate.sampling.use_beam_search:
-                start.searches.append(self._search(generate, prompt, choices))
+                rules = self._rules.beam_rules(generate, prompt_params)
+                whole = self._engine.prepare(prompt.input, prompt_params)
+                plan.searches.append(BeamSearch(self._engine, prompt.input, whole, rules, choices))
             else:
-                start.sequences += self._sequences(generate, prompt, choices, reading)
-        return start
+                prepared = self._prepare(generate, prompt, prompt_params, reading, request)
+                plan.sequences += self._sequences(generate, choices, prepared)
+        return plan
 
-    async def _plan_tokens(self, generate: Generate) -> Start:
-        (prompt,) = await self._rendering.render(generate)
-        start = Start(prompt.tokens, deltas=[self._rendering.tokens_delta(prompt, generate)])
+    def _plan_tokens(self, generate: Generate) -> Plan:
+        (prompt,) = self._rendering.render(generate)
+        plan = Plan(prompt.tokens, deltas=[self._rendering.tokens_delta(prompt, generate)])
         if generate.return_prompt_token_ids:
-            start.prompt_token_ids = [prompt.input["prompt_token_ids"]]
-        return start
+            plan.prompt_token_ids = [prompt.input["prompt_token_ids"]]
+        return plan
 
-    async def _embed(self, request: LiveRequest, generate: Generate) -> Start:
-        start = Start()
-        for index, prompt in enumerate(await self._rendering.render(generate)):
-            start.prompt_tokens += prompt.tokens
+    def _plan_embeddings(self, request: LiveRequest, generate: Generate) -> Plan:
+        plan = Plan()
+        for index, prompt in enumerate(self._rendering.render(generate)):
+            plan.prompt_tokens += prompt.tokens
             if index not in generate.ended:
                 prepared = self._engine.prepare_embedding(prompt.input, generate.dimensions, generate.adapter)
-                start.sequences.append(Beginning(Embedding(request, index), prepared, []))
-        return start
+                plan.sequences.append(PlannedSequence(Embedding(request, index), prepared, []))
+        return plan
 
-    def _search(self, generate: Generate, prompt: Rendered, choices: list[Choice]) -> BeamSearch:
-        rules = self._rules.beam_rules(generate, prompt.tokens)
-        whole = self._engine.prepare(prompt.input, self._rules.params(generate, prompt.tokens, 0))
-        return BeamSearch(self._engine, prompt.input, whole, rules, choices)
+    def _prepare(
+        self, generate: Generate, prompt: Rendered, params: Any, reading: Reading | None, request: LiveRequest
+    ) -> Prepared:
+        """Have vLLM check the sequence of a prompt, once for all of its candidates."""
+        if params.structured_outputs is not None:
+            structure = generate.sampling.structure
+            request.structure = "tools" if structure is None else structure.field  # a forced call is a structure too
+        try:
+            prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter, generate.trace)
+        except ApiError as error:
+            error.param = error.param or request.structure or None
+            raise
+        if reading is not None and params.structured_outputs is not None:
+            prepared.reasoning_ended = reading.reasoning_ended(prompt.input["prompt_token_ids"])
+        return prepared
 
-    def _sequences(
-        self, generate: Generate, prompt: Rendered, choices: list[Choice], reading: Reading | None
-    ) -> list[Beginning]:
-        structure = generate.sampling.structure
-        held_to = "tools" if structure is None else structure.field  # a call may be forced, too
-
-        def prepare(candidate: int) -> Prepared:
-            params = self._rules.params(generate, prompt.tokens, candidate, reading)
-            if params.structured_outputs is not None:
-                choices[0].request.structure = held_to
-            try:
-                prepared = self._engine.prepare(
-                    prompt.input, params, generate.priority, generate.adapter, generate.trace
-                )
-            except ApiError as error:
-                error.param = error.param or choices[0].request.structure or None
-                raise
-            if reading is not None and params.structured_outputs is not None:
-                prepared.reasoning_ended = reading.reasoning_ended(prompt.input["prompt_token_ids"])
-            return prepared
-
-        if generate.candidates > len(choices):  # decided, and so sent, all at once
+    def _sequences(self, generate: Generate, choices: list[Choice], prepared: Prepared) -> list[PlannedSequence]:
+        candidate = self._engine.candidate
+        if generate.candidates > len(choices):  # which of them win is known at the end, so all are sent then
             contest = Contest(choices, generate.candidates, generate.sampling.logprobs is not None)
-            return [Beginning(contest, prepare(candidate), []) for candidate in range(generate.candidates)]
-        beginnings = []
-        for candidate, choice in enumerate(choices):
-            if choice.index not in generate.ended:
-                prepared = prepare(candidate)
-                beginnings.append(self._go_on(choice, prepared, generate.sent.get(choice.index, [])))
-        return beginnings
+            return [PlannedSequence(contest, candidate(prepared, number), []) for number in range(generate.candidates)]
+        return [
+            self._resume(choice, candidate(prepared, number), generate.sent.get(choice.index, []))
+            for number, choice in enumerate(choices)
+            if choice.index not in generate.ended
+        ]
 
-    def _go_on(self, choice: Choice, prepared: Prepared, sent: list[int]) -> Beginning:
+    def _resume(self, choice: Choice, prepared: Prepared, sent: list[int]) -> PlannedSequence:
+        """Plan the sequence of `choice` after `sent`, the token ids that its client already has."""
         if not sent:
-            return Beginning(choice, prepared, sent)
+            return PlannedSequence(choice, prepared, sent)
         choice.opening = ""
         if prepared.sampling_params.structured_outputs is not None:
-            return Beginning(Rewritten(choice, sent), prepared, [])
+            return PlannedSequence(Rewritten(choice, sent), prepared, [])
         if isinstance(choice, ParsedChoice):
             for output in self._engine.sequences.replay(prepared, sent):
                 choice.receive(output)
-        return Beginning(choice, prepared, sent)
+        return PlannedSequence(choice, prepared, sent)
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:
-    how: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "opening": prompt.echo,
         "ending": prompt.ending,
         "prompt_only": generate.sampling.max_tokens == 0,
         "scored_apart": generate.sampling.prompt_logprobs is not None,
     }
     if reading is None:
-        return Choice(request, index, **how)
+        return Choice(request, index, **fields)
     ids = prompt.input["prompt_token_ids"]
-    return ParsedChoice(request, index, **how, reading=reading, prompt_token_ids=ids)
+    return ParsedChoice(request, index, **fields, reading=reading, prompt_token_ids=ids)

@@ -89,7 +89,7 @@ class Server:
         self.last_message_at[client] = time.monotonic()
         match message:
             case wire.Generate():
-                self._on_generate(client, message)
+                self._on_generate(client, message, len(payload))
             case wire.Abort():
                 for request_id in message.ids:
                     self._abort(self.live.remove(client, request_id))
@@ -108,7 +108,7 @@ class Server:
                 self.welcome.load = self._load()
                 self._reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
 
-    def _on_generate(self, client: bytes, generate: wire.Generate) -> None:
+    def _on_generate(self, client: bytes, generate: wire.Generate, size: int) -> None:
         open_choices = generate.choices - len(set(generate.ended))
         request = LiveRequest(
             client, generate.id, generate.log_name, generate.user, 0, tenant=generate.tenant, open=open_choices
@@ -124,7 +124,7 @@ class Server:
         if not self.live.add(request):
             log.warning("ignored request %s: its id is already live", generate.log_name)
             return
-        request.task = asyncio.create_task(self._start(request, generate))
+        request.task = asyncio.create_task(self._start(request, generate, size))
 
     def _fail_unknown(self, client: bytes, ids: list[int]) -> None:
         """Tell of each request that is not worked on here, whatever has become of it on its way here or back."""
@@ -132,27 +132,27 @@ class Server:
             if not self.live.has(client, request_id):
                 self._fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
 
-    async def _start(self, request: LiveRequest, generate: wire.Generate) -> None:
+    async def _start(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
         """Render, check and start every choice. All or none: nothing is generated before `Accepted` has left."""
         assert self.engine is not None and self.starter is not None
         try:
-            start = await self.starter.plan(request, generate)
+            plan = await self.starter.plan(request, generate, size)
             if request not in self.live:
                 return  # aborted while it was rendered
             if self.log_requests:
-                log.info("%s accepted: %d tokens in, user %r", request.name, start.prompt_tokens, request.user)
+                log.info("%s accepted: %d tokens in, user %r", request.name, plan.prompt_tokens, request.user)
             accepted = wire.Accepted(
-                id=request.id, prompt_tokens=start.prompt_tokens, prompt_token_ids=start.prompt_token_ids
+                id=request.id, prompt_tokens=plan.prompt_tokens, prompt_token_ids=plan.prompt_token_ids
             )
             self._reply(request.client, accepted)
-            if start.deltas:
-                self._send_deltas({request.client: self._account(request, start.deltas)})
-            for tag, sequence, sent in start.sequences:
+            if plan.deltas:
+                self._send_deltas({request.client: self._account(request, plan.deltas)})
+            for tag, sequence, sent in plan.sequences:
                 if request not in self.live:
                     break
                 key = await self.engine.submit(tag, sequence, stream=generate.stream, raw=generate.embed, sent=sent)
                 request.keys.append(key)
-            request.searches = [asyncio.create_task(self._search(request, search)) for search in start.searches]
+            request.searches = [asyncio.create_task(self._search(request, search)) for search in plan.searches]
         except EngineGone:
             pass  # `pump` has it too, and then all live requests are handed over
         except Exception as error:

@@ -79,7 +79,7 @@ class Engine:
 
 
 @dataclass
-class Start:
+class Plan:
     """As the starter's."""
 
     prompt_tokens: int = 0
@@ -108,22 +108,22 @@ class Starter:
         self.begun = 0
         self.searches: list[Search] = []
 
-    async def plan(self, request: LiveRequest, generate: wire.Generate) -> Start:
+    async def plan(self, request: LiveRequest, generate: wire.Generate, size: int) -> Plan:
         self.begun += 1
         await self.gate.wait()
         prompts = generate.prompts or []
         script = generate.sampling.stop[0] if generate.sampling.stop else ""
         if script == "refused":
             raise invalid("vLLM refuses it", "temperature")
-        start = Start(prompt_tokens=sum(len(prompt) for prompt in prompts))
+        plan = Plan(prompt_tokens=sum(len(prompt) for prompt in prompts))
         if generate.sampling.use_beam_search:
-            start.searches = [Search() for _ in prompts]
-            self.searches += start.searches
+            plan.searches = [Search() for _ in prompts]
+            self.searches += plan.searches
         else:
-            start.sequences = [
+            plan.sequences = [
                 (Choice(request, index), script, generate.sent.get(index, [])) for index in range(generate.choices)
             ]
-        return start
+        return plan
 
 
 class Room:

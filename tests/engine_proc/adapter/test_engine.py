@@ -66,7 +66,7 @@ class Loaded:
         """Start a sequence that says `text`, or what the model likes where it is None."""
         grammar = None if text is None else StructuredOutputsParams(choice=[text])
         params = SamplingParams(**{"temperature": 0, "max_tokens": 120, "structured_outputs": grammar, **fields})
-        (rendered,) = await self.rendering.render(Generate(id=1, name=tag, prompts=[prompt]))
+        (rendered,) = self.rendering.render(Generate(id=1, name=tag, prompts=[prompt]))
         prepared = self.engine.prepare(rendered.input, params)
         return await self.engine.submit(tag, prepared, stream=stream, raw=raw, sent=sent)
 
@@ -420,7 +420,7 @@ def test_stats_are_zero_when_all_that_ran_was_aborted(loaded: Loaded) -> None:
 )
 def test_what_vllm_refuses_is_a_400_naming_the_field(loaded: Loaded, fields: dict[str, Any], param: str) -> None:
     async def work() -> None:
-        (prompt,) = await loaded.rendering.render(Generate(id=1, name="test", prompts=[[5]]))
+        (prompt,) = loaded.rendering.render(Generate(id=1, name="test", prompts=[[5]]))
         loaded.engine.prepare(prompt.input, SamplingParams(**fields))
 
     with pytest.raises(ApiError) as caught:
@@ -441,7 +441,7 @@ def test_prompts_of_different_salts_share_no_prefix(loaded: Loaded) -> None:
 
     async def cached_tokens(salt: str) -> int:
         request = Generate(id=1, name="one", prompts=[list(range(200, 430))], cache_salt=salt)
-        (prompt,) = await loaded.rendering.render(request)
+        (prompt,) = loaded.rendering.render(request)
         params = SamplingParams(max_tokens=1, temperature=0)
         await loaded.engine.submit("one", loaded.engine.prepare(prompt.input, params))
         await loaded.outputs("one")
@@ -556,7 +556,7 @@ def test_what_was_sent_is_told_again_piece_by_piece(loaded: Loaded) -> None:
     whole = loaded.say(text=SCRIPTS)
 
     async def work() -> list[Output]:
-        (rendered,) = await loaded.rendering.render(Generate(id=1, name="test", prompts=[PROMPT]))
+        (rendered,) = loaded.rendering.render(Generate(id=1, name="test", prompts=[PROMPT]))
         prepared = loaded.engine.prepare(rendered.input, SamplingParams(max_tokens=120))
         return list(loaded.engine.sequences.replay(prepared, ids_of(whole[:-1])))
 

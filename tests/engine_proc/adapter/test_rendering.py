@@ -1,14 +1,12 @@
 """Messages and prompts to token ids: the model's own template, and the room that the context has."""
 
-import threading
 from typing import Any
 
 import pytest
 
-from engine_proc.adapter.rendering import INLINE_CHARS, Rendering
+from engine_proc.adapter.rendering import Rendering
 from schemas.errors import ApiError
 from schemas.wire import Generate
-from tests.engine_proc.helpers import on_a_loop
 
 ROOMY = 100_000
 VOCABULARY = 100_000
@@ -24,14 +22,14 @@ def completion(*prompts: str | list[int]) -> Generate:
     return Generate(id=1, name="test", prompts=list(prompts))
 
 
-async def ids(renderer: Any, generate: Generate, max_model_len: int = ROOMY) -> list[list[int]]:
-    prompts = await Rendering(renderer, max_model_len, VOCABULARY).render(generate)
+def ids(renderer: Any, generate: Generate, max_model_len: int = ROOMY) -> list[list[int]]:
+    prompts = Rendering(renderer, max_model_len, VOCABULARY).render(generate)
     return [list(prompt.input["prompt_token_ids"]) for prompt in prompts]
 
 
-async def refusal(renderer: Any, generate: Generate, max_model_len: int = ROOMY) -> ApiError:
+def refusal(renderer: Any, generate: Generate, max_model_len: int = ROOMY) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        await ids(renderer, generate, max_model_len)
+        ids(renderer, generate, max_model_len)
     return caught.value
 
 
@@ -50,66 +48,58 @@ async def refusal(renderer: Any, generate: Generate, max_model_len: int = ROOMY)
     ],
     ids=["question", "no generation prompt", "talk", "continue the answer", "empty content", "special token in text"],
 )
-@on_a_loop
-async def test_a_chat_has_the_ids_of_the_models_own_template(
+def test_a_chat_has_the_ids_of_the_models_own_template(
     renderer: Any, tokenizer: Any, messages: list[dict[str, Any]], flags: dict[str, bool]
 ) -> None:
     expected = tokenizer.apply_chat_template(messages, **{"add_generation_prompt": True, **flags}, return_dict=False)
-    assert await ids(renderer, chat(messages, **flags)) == [expected]
+    assert ids(renderer, chat(messages, **flags)) == [expected]
 
 
-@on_a_loop
-async def test_the_flags_decide_how_the_prompt_ends(renderer: Any, tokenizer: Any) -> None:
-    async def end(**flags: bool) -> str:
-        ((*_, last_two),) = [[prompt[-2:]] for prompt in await ids(renderer, chat(TALK, **flags))]
+def test_the_flags_decide_how_the_prompt_ends(renderer: Any, tokenizer: Any) -> None:
+    def end(**flags: bool) -> str:
+        ((*_, last_two),) = [[prompt[-2:]] for prompt in ids(renderer, chat(TALK, **flags))]
         return str(tokenizer.decode(last_two))
 
-    assert (await end()).endswith("\n\n")
-    assert (await end(add_generation_prompt=False)).endswith("<|eot_id|>")
-    assert (await end(add_generation_prompt=False, continue_final_message=True)).endswith("am")
+    assert (end()).endswith("\n\n")
+    assert (end(add_generation_prompt=False)).endswith("<|eot_id|>")
+    assert (end(add_generation_prompt=False, continue_final_message=True)).endswith("am")
 
 
-@on_a_loop
-async def test_a_chat_begins_with_one_begin_of_text(renderer: Any, tokenizer: Any) -> None:
-    ((first, *rest),) = await ids(renderer, chat(QUESTION))
+def test_a_chat_begins_with_one_begin_of_text(renderer: Any, tokenizer: Any) -> None:
+    ((first, *rest),) = ids(renderer, chat(QUESTION))
     assert first == tokenizer.bos_token_id
     assert tokenizer.bos_token_id not in rest
 
 
-@on_a_loop
-async def test_text_parts_are_lines_of_one_content(renderer: Any) -> None:
+def test_text_parts_are_lines_of_one_content(renderer: Any) -> None:
     parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
-    in_parts = await ids(renderer, chat([{"role": "user", "content": parts}]))
-    assert in_parts == await ids(renderer, chat([{"role": "user", "content": "one\ntwo"}]))
+    in_parts = ids(renderer, chat([{"role": "user", "content": parts}]))
+    assert in_parts == ids(renderer, chat([{"role": "user", "content": "one\ntwo"}]))
 
 
-@on_a_loop
-async def test_messages_that_vllm_refuses_are_a_400_naming_them(renderer: Any) -> None:
-    error = await refusal(renderer, chat([{"role": "user", "content": [{"type": "no such part"}]}]))
+def test_messages_that_vllm_refuses_are_a_400_naming_them(renderer: Any) -> None:
+    error = refusal(renderer, chat([{"role": "user", "content": [{"type": "no such part"}]}]))
     assert (error.status, error.param) == (400, "messages")
 
 
 # ---- completions ------------------------------------------------------------------------------------------------
 
 
-@on_a_loop
-async def test_text_gets_a_begin_of_text_and_ids_stay_as_they_are(renderer: Any, tokenizer: Any) -> None:
+def test_text_gets_a_begin_of_text_and_ids_stay_as_they_are(renderer: Any, tokenizer: Any) -> None:
     text = tokenizer.encode("Once upon a time", add_special_tokens=False)
-    prompts = await ids(renderer, completion("Once upon a time", [5, 6, 7], "", text))
+    prompts = ids(renderer, completion("Once upon a time", [5, 6, 7], "", text))
     assert prompts == [[tokenizer.bos_token_id, *text], [5, 6, 7], [tokenizer.bos_token_id], text]
 
 
-@on_a_loop
-async def test_a_prompt_of_no_ids_is_refused(renderer: Any) -> None:
-    error = await refusal(renderer, completion([]))
+def test_a_prompt_of_no_ids_is_refused(renderer: Any) -> None:
+    error = refusal(renderer, completion([]))
     assert (error.status, error.param) == (400, "prompt")
     assert error.message.startswith("The prompt is empty:")
 
 
-@on_a_loop
-async def test_an_id_outside_the_vocabulary_is_refused(renderer: Any) -> None:
-    assert await ids(renderer, completion([5, VOCABULARY - 1])) == [[5, VOCABULARY - 1]]
-    error = await refusal(renderer, completion("text", [5, VOCABULARY, 5]))
+def test_an_id_outside_the_vocabulary_is_refused(renderer: Any) -> None:
+    assert ids(renderer, completion([5, VOCABULARY - 1])) == [[5, VOCABULARY - 1]]
+    error = refusal(renderer, completion("text", [5, VOCABULARY, 5]))
     assert (error.status, error.param) == (400, "prompt")
     assert f"id {VOCABULARY} " in error.message and f"of {VOCABULARY} tokens" in error.message
 
@@ -117,8 +107,8 @@ async def test_an_id_outside_the_vocabulary_is_refused(renderer: Any) -> None:
 # ---- what goes before and after the answer ----------------------------------------------------------------------
 
 
-async def around(renderer: Any, generate: Generate) -> list[tuple[str, str]]:
-    prompts = await Rendering(renderer, ROOMY, VOCABULARY).render(generate)
+def around(renderer: Any, generate: Generate) -> list[tuple[str, str]]:
+    prompts = Rendering(renderer, ROOMY, VOCABULARY).render(generate)
     return [(prompt.echo, prompt.ending) for prompt in prompts]
 
 
@@ -131,12 +121,11 @@ async def around(renderer: Any, generate: Generate) -> list[tuple[str, str]]:
     ],
     ids=["nothing", "echo", "suffix, by a model that cannot fill in"],
 )
-@on_a_loop
-async def test_a_completions_echo_and_suffix(
+def test_a_completions_echo_and_suffix(
     renderer: Any, tokenizer: Any, fields: dict[str, Any], expected: list[tuple[str, str]]
 ) -> None:
     prompts: list[str | list[int]] = ["Once", tokenizer.encode(" upon", add_special_tokens=False)]
-    assert await around(renderer, Generate(id=1, name="test", prompts=prompts, **fields)) == expected
+    assert around(renderer, Generate(id=1, name="test", prompts=prompts, **fields)) == expected
 
 
 @pytest.mark.parametrize(
@@ -144,12 +133,11 @@ async def test_a_completions_echo_and_suffix(
     [(TALK, "I am"), (QUESTION, ""), ([{"role": "assistant", "content": None}], "")],
     ids=["its own words", "the user's words", "no words"],
 )
-@on_a_loop
-async def test_a_chats_echo_is_the_last_message_where_it_is_the_assistants(
+def test_a_chats_echo_is_the_last_message_where_it_is_the_assistants(
     renderer: Any, messages: list[dict[str, Any]], expected: str
 ) -> None:
-    assert await around(renderer, chat(messages, echo=True)) == [(expected, "")]
-    assert await around(renderer, chat(messages)) == [("", "")]
+    assert around(renderer, chat(messages, echo=True)) == [(expected, "")]
+    assert around(renderer, chat(messages)) == [("", "")]
 
 
 # ---- the context ------------------------------------------------------------------------------------------------
@@ -160,60 +148,26 @@ async def test_a_chats_echo_is_the_last_message_where_it_is_the_assistants(
     [(completion("one two three"), "prompt"), (completion([5] * 9), "prompt"), (chat(QUESTION), "messages")],
     ids=["text", "token ids", "chat"],
 )
-@on_a_loop
-async def test_a_prompt_must_leave_room_for_one_token(renderer: Any, generate: Generate, field: str) -> None:
-    (prompt,) = await ids(renderer, generate)
+def test_a_prompt_must_leave_room_for_one_token(renderer: Any, generate: Generate, field: str) -> None:
+    (prompt,) = ids(renderer, generate)
     length = len(prompt)
-    assert await ids(renderer, generate, max_model_len=length + 1) == [prompt]
+    assert ids(renderer, generate, max_model_len=length + 1) == [prompt]
     for context in (length, length - 1):
-        error = await refusal(renderer, generate, max_model_len=context)
+        error = refusal(renderer, generate, max_model_len=context)
         assert (error.status, error.code, error.param) == (400, "context_length_exceeded", field)
         assert f"is {context} tokens" in error.message and f"has {length}:" in error.message
 
 
-@on_a_loop
-async def test_one_prompt_too_long_refuses_them_all(renderer: Any) -> None:
-    error = await refusal(renderer, completion([5], [5] * 50), max_model_len=50)
+def test_one_prompt_too_long_refuses_them_all(renderer: Any) -> None:
+    error = refusal(renderer, completion([5], [5] * 50), max_model_len=50)
     assert error.code == "context_length_exceeded"
 
 
-@on_a_loop
-async def test_a_prompt_far_beyond_the_models_own_context_gets_both_numbers_too(renderer: Any) -> None:
-    error = await refusal(renderer, completion([5] * 50_000), max_model_len=2048)
+def test_a_prompt_far_beyond_the_models_own_context_gets_both_numbers_too(renderer: Any) -> None:
+    error = refusal(renderer, completion([5] * 50_000), max_model_len=2048)
     assert "2048 tokens" in error.message and "50000" in error.message
 
 
-# ---- the thread -------------------------------------------------------------------------------------------------
-
-
-class WatchedRenderer:
-    """The real renderer, and the threads that it rendered in."""
-
-    def __init__(self, renderer: Any) -> None:
-        self.renderer = renderer
-        self.threads: list[str] = []
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("render"):
-            self.threads.append(threading.current_thread().name)
-        return getattr(self.renderer, name)
-
-
-@pytest.mark.parametrize("kind", ["text", "chat"])
-@pytest.mark.parametrize(
-    ("chars", "in_thread"), [(INLINE_CHARS, False), (INLINE_CHARS + 1, True)], ids=["short", "long"]
-)
-@on_a_loop
-async def test_only_long_text_is_tokenised_off_the_loop(renderer: Any, kind: str, chars: int, in_thread: bool) -> None:
-    watched, text = WatchedRenderer(renderer), "x" * chars
-    generate = completion(text) if kind == "text" else chat([{"role": "user", "content": text}])
-    assert await ids(watched, generate) == await ids(renderer, generate)
-    assert watched.threads
-    assert all(name.startswith("tokenise") == in_thread for name in watched.threads)
-
-
-@on_a_loop
-async def test_an_error_in_the_thread_is_a_400_too(renderer: Any) -> None:
-    parts = [{"type": "text", "text": "x" * INLINE_CHARS}, {"type": "no such part"}]
-    error = await refusal(renderer, chat([{"role": "user", "content": parts}]))
+def test_a_part_that_the_template_refuses_is_a_400(renderer: Any) -> None:
+    error = refusal(renderer, chat([{"role": "user", "content": [{"type": "no such part"}]}]))
     assert (error.status, error.param) == (400, "messages")

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
 
-from engine_proc.adapter.sampling import SamplingRules, find_default_stop_ids
+from engine_proc.adapter.beam_rules import BeamRules
+from engine_proc.adapter.sampling import SamplingRules, find_default_stop_ids, of_candidate
 from schemas.errors import ApiError
 from schemas.wire import Generate, Sampling, Structure
 
@@ -34,7 +35,8 @@ def request(sampling: Sampling | None = None, **fields: Any) -> Generate:
 
 
 def params(rules: SamplingRules, *, choice: int = 0, prompt_tokens: int = 10, **fields: Any) -> SamplingParams:
-    return rules.params(request(Sampling(**fields)), prompt_tokens, choice)
+    wanted = Sampling(**fields)
+    return of_candidate(rules.for_prompt(rules.params(request(wanted)), wanted, prompt_tokens), choice)
 
 
 GIVEN: dict[str, tuple[Any, str, Any]] = {
@@ -170,13 +172,17 @@ def test_max_tokens_above_the_whole_context_is_refused(rules: SamplingRules) -> 
 def test_log_probabilities_of_answer_and_prompt(
     rules: SamplingRules, logprobs: int | None, fields: dict[str, Any], expected: tuple[int | None, int | None]
 ) -> None:
-    got = rules.params(request(Sampling(logprobs=logprobs), **fields), 10, 0)
+    got = rules.params(request(Sampling(logprobs=logprobs), **fields))
     assert (got.logprobs, got.prompt_logprobs) == expected
 
 
 def test_a_chats_prompt_is_never_scored(rules: SamplingRules) -> None:
     chat = Generate(id=1, name="test", messages=[], echo=True, sampling=Sampling(logprobs=2))
-    assert rules.params(chat, 10, 0).prompt_logprobs is None
+    assert rules.params(chat).prompt_logprobs is None
+
+
+def beam_rules(rules: SamplingRules, wanted: Generate) -> BeamRules:
+    return rules.beam_rules(wanted, rules.for_prompt(rules.params(wanted), wanted.sampling, 10))
 
 
 # ---- beam search ------------------------------------------------------------------------------------------------
@@ -184,7 +190,7 @@ def test_a_chats_prompt_is_never_scored(rules: SamplingRules) -> None:
 
 @pytest.mark.parametrize(("n", "best_of", "width"), [(1, 0, 1), (2, 5, 5), (5, 3, 5)])
 def test_a_beam_is_as_wide_as_n_or_best_of(rules: SamplingRules, n: int, best_of: int, width: int) -> None:
-    assert rules.beam_rules(request(BEAM, n=n, best_of=best_of), 10).width == width
+    assert beam_rules(rules, request(BEAM, n=n, best_of=best_of)).width == width
 
 
 def test_beam_search_keeps_to_what_sampling_keeps_to(rules: SamplingRules, tokenizer: Any) -> None:
@@ -200,7 +206,7 @@ def test_beam_search_keeps_to_what_sampling_keeps_to(rules: SamplingRules, token
         presence_penalty=0.5,
         frequency_penalty=0.25,
     )
-    beam = rules.beam_rules(request(wanted), 10)
+    beam = beam_rules(rules, request(wanted))
     assert (beam.length_penalty, beam.max_tokens, beam.has_stop_strings) == (0.5, 7, True)
     assert (beam.bias, set(beam.allowed)) == ({17: 2.0}, {17, 4})
     assert (beam.repetition_penalty, beam.presence_penalty, beam.frequency_penalty) == (1.5, 0.5, 0.25)
@@ -213,7 +219,7 @@ def test_beam_search_keeps_to_what_sampling_keeps_to(rules: SamplingRules, token
     ids=["ignore_eos", "the tokenizer's own", "outside the vocabulary"],
 )
 def test_end_tokens_of_a_beam(rules: SamplingRules, tokenizer: Any, fields: Any, end_ids: set[str]) -> None:
-    beam = rules.beam_rules(request(Sampling(use_beam_search=True, **fields)), 10)
+    beam = beam_rules(rules, request(Sampling(use_beam_search=True, **fields)))
     assert beam.end_ids == set(tokenizer.convert_tokens_to_ids(sorted(end_ids)))
 
 
@@ -248,7 +254,7 @@ def test_a_stop_id_outside_the_vocabulary_is_left_out(rules: SamplingRules, add_
 
 def test_one_requests_end_tokens_do_not_leak_into_the_next(rules: SamplingRules) -> None:
     wanted = request(Sampling(stop_token_ids=[3]))
-    rules.params(wanted, 10, 0).stop_token_ids.append(4)
+    rules.params(wanted).stop_token_ids.append(4)
     assert wanted.sampling.stop_token_ids == [3]
     assert set(params(rules).stop_token_ids) == rules.default_stop_ids
 

@@ -1,5 +1,6 @@
 """What is started for a request that another engine has begun: where tools or a structure are in it."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +16,8 @@ from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
-from engine_proc.answering.starting import Beginning, Starter
+from engine_proc.answering.starting import INLINE_BYTES, PlannedSequence, Starter
+from schemas.errors import ApiError
 from schemas.wire import Delta, Generate, Sampling, Structure
 from tests.engine_proc.helpers import on_a_loop
 
@@ -35,6 +37,9 @@ class Engine:
 
     def prepare(self, prompt: Any, params: Any, priority: int = 0, adapter: str = "", trace: str = "") -> Any:
         return SimpleNamespace(sampling_params=params)
+
+    def candidate(self, prepared: Any, number: int) -> Any:
+        return prepared
 
     def replay(self, prepared: Any, sent: list[int]) -> list[Output]:
         texts = [self._tokenizer.decode(sent[:end]) for end in range(len(sent) + 1)]
@@ -59,14 +64,57 @@ def starter(tokenizer: Any, renderer: Any) -> Starter:
     return Starter(engine, Rendering(renderer, 500, len(tokenizer)), rules, parsing)
 
 
-async def begin(starter: Starter, **fields: Any) -> Beginning:
+class WatchedRenderer:
+    """Notes which threads render."""
+
+    def __init__(self, renderer: Any) -> None:
+        self.renderer = renderer
+        self.threads: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("render"):
+            self.threads.append(threading.current_thread().name)
+        return getattr(self.renderer, name)
+
+
+@pytest.mark.parametrize(
+    ("size", "fields", "in_thread"),
+    [
+        (INLINE_BYTES, {}, False),
+        (INLINE_BYTES + 1, {}, True),
+        (100, {"tools": [TOOL]}, True),
+        (100, {"sampling": Sampling(structure=Structure(regex="a"))}, True),
+    ],
+    ids=["small", "large", "tools", "structure"],
+)
+@on_a_loop
+async def test_only_what_is_small_and_free_is_planned_on_the_loop(
+    starter: Starter, renderer: Any, size: int, fields: Any, in_thread: bool
+) -> None:
+    watched = WatchedRenderer(renderer)
+    starter._rendering = Rendering(watched, 500, 2560)
     generate = Generate(id=1, name="test", messages=QUESTION, stream=True, **fields)
-    start = await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate)
+    await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate, size)
+    assert watched.threads
+    assert all(name.startswith("plan") == in_thread for name in watched.threads)
+
+
+@on_a_loop
+async def test_an_error_in_the_thread_is_a_400_too(starter: Starter) -> None:
+    messages = [{"role": "user", "content": [{"type": "no such part"}]}]
+    with pytest.raises(ApiError) as caught:
+        await starter.plan(LiveRequest(b"web", 1, "", "", 1), Generate(id=1, name="", messages=messages), 10**6)
+    assert (caught.value.status, caught.value.param) == (400, "messages")
+
+
+async def begin(starter: Starter, **fields: Any) -> PlannedSequence:
+    generate = Generate(id=1, name="test", messages=QUESTION, stream=True, **fields)
+    start = await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate, 100)
     (beginning,) = start.sequences
     return beginning
 
 
-def told(starter: Any, beginning: Beginning, token_ids: list[int]) -> list[Delta]:
+def told(starter: Any, beginning: PlannedSequence, token_ids: list[int]) -> list[Delta]:
     """What the client hears of these tokens, the last of which ends the answer."""
     outputs = starter._engine.sequences.replay(None, token_ids)
     outputs[-1].finish_reason = "stop"
