@@ -14,9 +14,9 @@ import psutil
 
 from bench.accounting import family
 from bench.loads import Load
+from bench.stack import Stack, free_port, until
 from engine_proc.settings import DEMO_MODEL
 from schemas.shared.endpoint import PROJECT_ROOT
-from tests.harness import Hearth, free_port, until
 
 ENGINE_FLAGS = ["--enforce-eager"]
 START_SECONDS = 600.0
@@ -38,7 +38,7 @@ class Server:
     port: int
     roots: dict[str, int]
     """The processes that have started all others of the server, by what they are."""
-    hearth: Hearth | None = None
+    hearth: Stack | None = None
 
     @property
     def url(self) -> str:
@@ -48,7 +48,7 @@ class Server:
 @contextlib.contextmanager
 def hearth(run_dir: Path, flags: list[str]) -> Iterator[Server]:
     """Hearth as an operator starts it, with as many web workers as it takes by itself."""
-    stack = Hearth(run_dir, HEARTH_ENGINE_ARGS=" ".join(flags))
+    stack = Stack(run_dir, HEARTH_ENGINE_ARGS=" ".join(flags))
     if "WEB_CONCURRENCY" not in os.environ:
         del stack.env["WEB_CONCURRENCY"]
     try:

@@ -14,8 +14,8 @@ from tqdm import tqdm
 from bench import wrk
 from bench.accounting import cpu_seconds
 from bench.loads import Load
+from bench.stack import Stack, until
 from schemas.shared.endpoint import PROJECT_ROOT
-from tests.harness import Hearth, until
 
 CONNECTIONS = 64
 STEPS_PER_SECOND = (50, 100, 200, 400, 0)
@@ -73,9 +73,9 @@ def mock_engine(run_dir: Path, steps_per_second: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def web_tier(run_dir: Path, workers: int) -> Iterator[Hearth]:
+def web_tier(run_dir: Path, workers: int) -> Iterator[Stack]:
     """gunicorn alone, in front of whatever engine listens in `run_dir`."""
-    hearth = Hearth(run_dir, HEARTH_ENGINE_SPAWN="0", WEB_CONCURRENCY=str(workers))
+    hearth = Stack(run_dir, HEARTH_ENGINE_SPAWN="0", WEB_CONCURRENCY=str(workers))
     try:
         hearth.start_web()
         until(lambda: hearth.get("/ready").status_code == 200, 10, "/ready is 200")

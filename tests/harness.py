@@ -1,13 +1,7 @@
-"""A whole Hearth of its own for tests: real gunicorn, real ZeroMQ, real vLLM, the demo model."""
+"""A Hearth for tests, and what tests ask of it."""
 
 import contextlib
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,120 +9,16 @@ import httpx
 import psutil
 from openai import AsyncOpenAI, OpenAI
 
+from bench.stack import LOAD_SECONDS, Stack, free_port, until
 from schemas import wire
-from schemas.shared.endpoint import PROJECT_ROOT
 
-LOAD_SECONDS = 240.0
-ASK_SECONDS = 60.0
+__all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port", "processes_of", "serving", "until"]
+
 JSON = {"Content-Type": "application/json"}
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait for `condition` to be true and return its value; fail after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}")
-        time.sleep(0.05)
-
-
-class Hearth:
-    """One run directory, one port, and what runs on them."""
-
-    def __init__(self, run_dir: Path, **env: str) -> None:
-        self.run_dir = run_dir
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
-        self.env = {
-            **inherited,
-            "HEARTH_RUN_DIR": str(run_dir),
-            "HEARTH_BIND": f"127.0.0.1:{self.port}",
-            "WEB_CONCURRENCY": "2",
-            **env,
-        }
-        self.web: subprocess.Popen[bytes] | None = None
-        self.web_log = run_dir / "web.log"
-
-    # ---- processes ---------------------------------------------------------------------------------------------
-
-    def start_web(self) -> None:
-        """`gunicorn wsgi:app`, as an operator runs it; it starts the engine too unless told not to."""
-        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.web_log.open("ab") as log:
-            self.web = subprocess.Popen(
-                [str(Path(sys.executable).with_name("gunicorn")), "wsgi:app"],
-                cwd=PROJECT_ROOT,
-                env=self.env,
-                stdout=log,
-                stderr=log,
-            )
-        until(self._answers, 30, "gunicorn answers")
-
-    def stop_web(self, number: int = signal.SIGTERM) -> int:
-        assert self.web is not None
-        self.web.send_signal(number)
-        status = self.web.wait(120)
-        self.web = None
-        return status
-
-    def engine(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `python -m engine_proc ...` to its end."""
-        done = subprocess.run(
-            [sys.executable, "-m", "engine_proc", *arguments],
-            cwd=PROJECT_ROOT,
-            env=self.env,
-            capture_output=True,
-            text=True,
-            timeout=LOAD_SECONDS + 20,
-            check=False,
-        )
-        if check and done.returncode:
-            log = self.run_dir / "engine.log"
-            tail = log.read_text(errors="replace")[-4000:] if log.exists() else ""
-            raise AssertionError(f"engine_proc {arguments} ended with {done.returncode}\n{done.stderr}\n{tail}")
-        return done
-
-    def wait_ready(self) -> None:
-        self.engine("wait", "--seconds", str(LOAD_SECONDS))
-        # Each request is a connection of its own, so that every web worker is asked.
-        until(lambda: all(self.get("/ready").status_code == 200 for _ in range(8)), 60, "/ready is 200")
-
-    def shut_down(self) -> None:
-        """End everything, whatever state it is in."""
-        if self.web is not None:
-            self.stop_web()
-        self.engine("stop", check=False)
-
-    def workers(self) -> list[psutil.Process]:
-        """The web workers."""
-        assert self.web is not None
-        children: list[psutil.Process] = psutil.Process(self.web.pid).children()
-        return children
-
-    # ---- what the engine says ----------------------------------------------------------------------------------
-
-    def ask(self, *messages: wire.Message) -> list[Any]:
-        from engine_proc.commands.asking import ask  # not at the top: web-tier tests must not import the engine
-
-        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages, seconds=ASK_SECONDS)
-        assert replies is not None, "the engine does not answer"
-        return replies
-
-    def welcome(self) -> wire.Welcome:
-        (welcome,) = self.ask(wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="test"))
-        assert isinstance(welcome, wire.Welcome)
-        return welcome
+class Hearth(Stack):
+    """One run directory, one port, and what runs on them, with the clients that tests use."""
 
     def pong(self) -> wire.Pong:
         (pong,) = self.ask(wire.Ping())
@@ -144,16 +34,11 @@ class Hearth:
         welcome = self.welcome()
         return welcome.pid, welcome.load_count
 
-    # ---- HTTP --------------------------------------------------------------------------------------------------
-
     def openai(self) -> OpenAI:
         return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
     def async_openai(self) -> AsyncOpenAI:
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30)
 
     def post(self, path: str, body: Any) -> httpx.Response:
         """POST `body`: bytes as they are, anything else as JSON."""
@@ -174,14 +59,6 @@ class Hearth:
         """The response of a streamed POST; leaving the block closes the connection."""
         with httpx.stream("POST", self.url + path, json={**body, "stream": True}, timeout=60) as response:
             yield response
-
-    def _answers(self) -> bool:
-        assert self.web is not None
-        assert self.web.poll() is None, self.web_log.read_text()[-4000:]
-        try:
-            return self.get("/health").status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 @contextlib.contextmanager
