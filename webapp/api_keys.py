@@ -1,4 +1,4 @@
-"""API keys: where they come from, and whose they are. Only digests are kept, so that nothing can write a key down."""
+"""API keys: read and named. Only their digests are kept in memory, so that no log or traceback can show a key."""
 
 import hashlib
 import re
@@ -14,23 +14,24 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,48}")
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key, and whoever it belongs to. Several keys of one name are one caller: that is how a key is replaced."""
+    """A key and its owner. Keys of the same name have the same owner, so that a new key can replace an old one."""
 
     name: str
     digest: bytes
-    """SHA-256 of the key."""
+    """The SHA-256 digest of the key."""
     scope: str
-    """Tells callers apart where something is kept for them; at most 64 characters."""
+    """Identifies the owner, for stored conversations, caches and limits; at most 64 characters."""
 
 
 def digest(key: bytes) -> bytes:
+    """Return the SHA-256 digest of `key`."""
     return hashlib.sha256(key).digest()
 
 
 def parse_keys(entries: Iterable[str]) -> tuple[ApiKey, ...]:
-    """From `key` or `name:key` each; a key that has a colon itself and no name is written `:key`.
+    """Return the keys of `entries`, each `key` or `name:key`; a key without a name that has a colon is written `:key`.
 
-    Raises `EnvError`, which repeats no key.
+    Raises `EnvError`, whose message contains no key.
     """
     keys: list[ApiKey] = []
     for number, entry in enumerate((entry.strip() for entry in entries if entry.strip()), 1):
@@ -50,7 +51,10 @@ def parse_keys(entries: Iterable[str]) -> tuple[ApiKey, ...]:
 
 
 def read_file(path: Path) -> list[str]:
-    """The entries of a file: one a line, `#` begins a comment. Raises `EnvError` where there is none to be had."""
+    """Return the entries of a file: one on each line; lines that begin with `#` are comments.
+
+    Raises `EnvError` where the file cannot be read or has no entry.
+    """
     try:
         lines = [line.strip() for line in path.read_text().splitlines()]
     except OSError as error:
@@ -58,11 +62,11 @@ def read_file(path: Path) -> list[str]:
     except UnicodeDecodeError:
         raise EnvError(f"HEARTH_API_KEYS_FILE: {path} is not UTF-8 text") from None
     entries = [line for line in lines if line and not line.startswith("#")]
-    if not entries:  # an emptied file must not open the door
+    if not entries:  # an empty file must not mean that no key is required
         raise EnvError(f"HEARTH_API_KEYS_FILE: {path} holds no key")
     return entries
 
 
 def read_by_others(path: Path) -> bool:
-    """Users beyond the file's owner and group may read it."""
+    """Return whether users other than the file's owner and group may read it."""
     return bool(path.stat().st_mode & stat.S_IROTH)

@@ -1,4 +1,4 @@
-"""The web tier's settings: environment variables, read here and nowhere else. See docs/configuration.md."""
+"""The web tier's settings, read from environment variables here and nowhere else. See docs/configuration.md."""
 
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +18,8 @@ ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """The HEARTH_* variables that the web tier reads; each field has the name of its variable, in lower case."""
+
     bind: str
     run_dir: Path
     endpoint: str
@@ -42,7 +44,7 @@ class Settings:
 
 
 def read_settings() -> Settings:
-    """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
+    """Return the settings. Raises `EndpointError` or `EnvError`, both with a message for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
     curve_keys: Path | None = env.path("CURVE_KEYS", None)

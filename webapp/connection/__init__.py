@@ -1,1 +1,1 @@
-"""The client's socket: whether the client has hung up, and the shortest way to write to it."""
+"""The client's socket: detects that the client has disconnected, and writes streams without a detour."""

@@ -1,4 +1,4 @@
-"""Notices clients that hang up while nothing is being written to them."""
+"""Detects clients that disconnect while nothing is being written to them."""
 
 import logging
 import socket
@@ -9,24 +9,24 @@ from gevent.monkey import get_original
 
 log = logging.getLogger("hearth.web")
 
-LOOK_EVERY = 0.25
-"""Seconds between two looks at all waiting clients."""
+CHECK_INTERVAL = 0.25
+"""Seconds between two checks of all waiting clients."""
 
 STUCK_MS = 120_000
-"""Milliseconds that written bytes may wait for a client that does not take them."""
+"""Milliseconds that sent bytes may stay unacknowledged by the client."""
 
 select = get_original("select", "poll")
-_POLLRDHUP = 0x2000  # the peer has closed; unlike POLLIN it is not hidden by pipelined bytes
+_POLLRDHUP = 0x2000  # the peer has closed its end; unlike POLLIN, pipelined bytes do not hide it
 
 
 def cut_off_when_stuck(connection: socket.socket) -> None:
-    """Have the kernel close a TCP connection whose client takes nothing for `STUCK_MS`: a write waits no longer."""
+    """Make the kernel close a TCP connection whose client reads nothing for `STUCK_MS`: a write blocks no longer."""
     if connection.family in (socket.AF_INET, socket.AF_INET6):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STUCK_MS)
 
 
 class HangupWatch:
-    """One poll set, and one greenlet while it is not empty, for all requests of a worker."""
+    """Watches the client sockets of all requests of a worker, with one poll set and one greenlet."""
 
     def __init__(self) -> None:
         self._poll = select()
@@ -34,7 +34,7 @@ class HangupWatch:
         self._running = False
 
     def add(self, fd: int, on_hangup: Callable[[], None]) -> None:
-        """Call `on_hangup` once if the peer of socket `fd` closes before `remove`."""
+        """Call `on_hangup` once if the peer of socket `fd` closes its end before `remove(fd)`."""
         self._callbacks[fd] = on_hangup
         self._poll.register(fd, _POLLRDHUP)
         if not self._running:
@@ -42,12 +42,13 @@ class HangupWatch:
             gevent.spawn(self._watch)
 
     def remove(self, fd: int) -> None:
+        """Stop watching socket `fd`. Does nothing where it is not watched."""
         if self._callbacks.pop(fd, None) is not None:
             self._poll.unregister(fd)
 
     def _watch(self) -> None:
         while self._callbacks:
-            gevent.sleep(LOOK_EVERY)
+            gevent.sleep(CHECK_INTERVAL)
             for fd, _events in self._poll.poll(0):
                 callback = self._callbacks.get(fd)
                 self.remove(fd)

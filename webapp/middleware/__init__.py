@@ -1,1 +1,1 @@
-"""What every request passes: the API key, the request id, and errors as JSON."""
+"""What applies to every request: the API key, the request id, and errors as JSON."""

@@ -1,4 +1,4 @@
-"""API keys, as OpenAI's clients send them: `Authorization: Bearer <key>`."""
+"""Checks API keys, which OpenAI's clients send as `Authorization: Bearer <key>`."""
 
 import hmac
 from collections.abc import Sequence
@@ -9,11 +9,14 @@ from schemas.errors import ApiError
 from webapp.api_keys import ApiKey, digest
 
 OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/docs", "/status"})
-"""Probes carry no key, and the documentation and the pages hold no secret: what these show they ask for with a key."""
+"""Paths that need no key: probes cannot send one, and the documentation and the pages hold no secret.
+
+The pages get the data that they show from other paths, with a key.
+"""
 
 
 def register(app: Flask, keys: Sequence[ApiKey]) -> None:
-    """Ask for one of `keys` on every path but `OPEN_PATHS`; without keys, for none."""
+    """Require one of `keys` on every path except `OPEN_PATHS` and the pages. Without `keys`, require none."""
     if not keys:
         return
 
@@ -22,8 +25,8 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
         if _is_open():
             return
         scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        given_digest = digest(given.strip().encode("latin-1"))  # as WSGI has decoded it
-        # Every key is compared, each in constant time: the answer's time tells nothing.
+        given_digest = digest(given.strip().encode("latin-1"))  # WSGI decodes headers as Latin-1
+        # Compare with every key, each in constant time, so that the response time reveals nothing about the keys.
         matches = [key for key in keys if hmac.compare_digest(given_digest, key.digest)]
         if scheme.lower() != "bearer" or not matches:
             raise ApiError(
@@ -35,18 +38,21 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
 
 
 def _is_open() -> bool:
-    page = request.path == "/" or request.path.startswith("/page/")  # but `POST /` asks the model
+    page = request.path == "/" or request.path.startswith("/page/")  # `POST /` is the plain API
     return request.path in OPEN_PATHS or (page and request.method in ("GET", "HEAD"))
 
 
 def caller() -> str:
-    """Tells apart those who ask, and is the same for all keys of one name; "anyone" where no key is asked for."""
+    """Return the `ApiKey.scope` of the request's key, the same for all keys of one name.
+
+    "anyone" where the server has no keys.
+    """
     key = _key()
     return "anyone" if key is None else key.scope
 
 
 def key_name() -> str:
-    """The name of the key in use, for the log; "-" where none is asked for."""
+    """Return the name of the request's key, for logs; "-" where the server has no keys."""
     key = _key()
     return "-" if key is None else key.name
 

@@ -1,4 +1,4 @@
-"""Every error leaves as OpenAI's JSON envelope."""
+"""Sends every error as OpenAI's JSON envelope."""
 
 import logging
 
@@ -20,13 +20,14 @@ CODES = {
 
 
 def register(app: Flask) -> None:
+    """Answer every exception of `app` with the envelope."""
     app.register_error_handler(ApiError, respond)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_exception)
 
 
 def respond(error: ApiError) -> Response:
-    """The envelope as a response."""
+    """Return `error` as a response."""
     response = Response(msgspec.json.encode(error.body()), error.status, content_type="application/json")
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)

@@ -1,4 +1,4 @@
-"""`X-Request-ID`: the name that a client, or a proxy, gives a request, in both tiers' logs; and on every response."""
+"""`X-Request-ID`: the id that a client or a proxy gives a request, in both tiers' logs and on every response."""
 
 import re
 import uuid
@@ -10,15 +10,17 @@ USABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def given() -> str:
-    """The client's, where it is one that a log can take; else nothing."""
+    """Return the client's id, or an empty string where there is none or it cannot be logged safely."""
     name = request.headers.get(HEADER, "")
     return name if USABLE.fullmatch(name) else ""
 
 
 def register(app: Flask) -> None:
+    """Set the header on every response of `app`."""
+
     @app.after_request
     def name(response: Response) -> Response:
-        """A generation's is its own id, where none was given."""
+        """Set the client's id, or a new one where a route has not set the reply's id already."""
         if HEADER not in response.headers:
             response.headers[HEADER] = given() or uuid.uuid4().hex
         return response

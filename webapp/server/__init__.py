@@ -1,1 +1,1 @@
-"""What is changed in gunicorn: its worker, its master, its response, its logger."""
+"""Subclasses of gunicorn's worker, master, response and logger, with the changes that Hearth needs."""

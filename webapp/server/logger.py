@@ -1,4 +1,4 @@
-"""gunicorn's log, with one thing changed: no access log that nobody asked for."""
+"""gunicorn's logger without its access log."""
 
 from gunicorn import glogging
 
@@ -6,8 +6,8 @@ from gunicorn import glogging
 class HearthLogger(glogging.Logger):  # type: ignore[misc]
     """The logger class of gunicorn.conf.py.
 
-    With `logconfig_dict` gunicorn makes up an access line for every request, here only to drop it: the application
-    writes its own (request_log.py).
+    With `logconfig_dict` gunicorn composes an access line for every request even where no access log is configured.
+    The application writes its own (webapp/observing/request_log.py).
     """
 
     def _compute_access_log_enabled(self) -> bool:

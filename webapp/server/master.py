@@ -1,11 +1,11 @@
-"""gunicorn's master, with two things changed.
+"""gunicorn's master with two changes.
 
-It does not wait for the workers that a reload has retired: gunicorn's own stands still until the last old worker has
-finished its last request. With answers that take minutes, that long it would replace no worker that dies, and obey
-neither TERM nor another HUP.
+It does not wait for the workers that a reload has retired. gunicorn's own blocks until the last old worker has finished
+its last request. Answers take minutes: for that long it would replace no crashed worker, and react to neither SIGTERM
+nor another SIGHUP.
 
-And what it asks of its workers it asks again until they are gone, for a worker that is still starting hears nothing:
-gunicorn's own asks once, and then waits for all of `graceful_timeout`.
+It repeats SIGTERM until the workers have exited, because a worker that is still starting ignores the signal. gunicorn's
+own sends it once, and then waits for the whole `graceful_timeout`.
 """
 
 import contextlib
@@ -17,12 +17,12 @@ from gunicorn import arbiter
 
 
 class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
-    """What gunicorn.conf.py has gunicorn run."""
+    """The master that gunicorn.conf.py sets."""
 
     def __init__(self, app: Any) -> None:
         super().__init__(app)
         self.retired: dict[int, Any] = {}
-        """By pid: workers that finish what they have. They count for none of `num_workers`."""
+        """By pid: workers that finish their requests and then exit. They do not count towards `num_workers`."""
         self.stopping = False
 
     def manage_workers(self) -> None:
@@ -36,22 +36,22 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
     def reap_workers(self) -> None:
         if self.stopping:
             self.kill_workers(signal.SIGTERM)
-        with self._together():
+        with self._with_retired():
             super().reap_workers()
 
     def murder_workers(self) -> None:
-        with self._together():
+        with self._with_retired():
             super().murder_workers()
 
     def stop(self, graceful: bool = True) -> None:
         self.WORKERS.update(self.retired)
         self.retired.clear()
-        self.stopping = True  # gunicorn's loop over there does nothing else than to reap
+        self.stopping = True  # from here on gunicorn only calls `reap_workers` in a loop
         super().stop(graceful)
 
     @contextlib.contextmanager
-    def _together(self) -> Iterator[None]:
-        """`WORKERS` holds the retired too."""
+    def _with_retired(self) -> Iterator[None]:
+        """Put the retired workers into `WORKERS` for the duration of the block."""
         self.WORKERS.update(self.retired)
         try:
             yield

@@ -1,6 +1,6 @@
-"""gunicorn's response, with its headers in the same write as the beginning of the body.
+"""gunicorn's response, with the headers sent together with the beginning of the body.
 
-gunicorn sends them by themselves, which costs a second call, and wakes the client, or nginx, for nothing.
+gunicorn sends the headers by themselves: that is a second system call, and wakes the client, or nginx, for nothing.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from gunicorn.http import wsgi
 
 
 class HearthResponse(wsgi.Response):  # type: ignore[misc]
-    """gunicorn's worker has no setting for it: gunicorn_worker.py puts it in place."""
+    """The response class of `HearthWorker`: gunicorn has no setting for it, `webapp.server.worker` sets it."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -18,7 +18,7 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
         self._head = b""
 
     def send_headers(self) -> None:
-        """Keep them until something is written, or the response ends."""
+        """Keep the headers until a part of the body is written, or the response ends."""
         if not self.headers_sent:
             lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
             self._head = "".join(lines).encode("latin-1")
@@ -29,7 +29,7 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
         self.sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data)
 
     def sendfile(self, respiter: Any) -> bool:
-        return False  # the few files there are, are small
+        return False  # the few files that are served are small
 
     def close(self) -> None:
         self.send_headers()

@@ -1,4 +1,4 @@
-"""gunicorn's gevent worker, with two things changed: its errors are JSON, and it does not wait for idle connections."""
+"""gunicorn's gevent worker with two changes: its errors are JSON, and it closes idle connections when it stops."""
 
 import contextlib
 import gc
@@ -20,17 +20,20 @@ from webapp.server.response import HearthResponse
 IDLE_BEFORE_CLOSE = 6.0
 """Seconds without a request after which a stopping worker closes a kept-alive connection.
 
-Whoever uses a connection again while it is being closed loses that request. httpx, and so OpenAI's SDK, uses none that
-has been idle for 5 s, nor does nginx with deploy/nginx/hearth.conf: they meet no such moment.
+A client that sends a request on a connection that is being closed loses the request. httpx, on which OpenAI's SDK is
+built, and nginx with deploy/nginx/hearth.conf use no connection that has been idle for 5 s: they never lose one.
 """
 GARBAGE_AT_ONCE = 10_000
-"""Objects between two looks for garbage in cycles. Tokens make none; with Python's 700, looking was a tenth of them."""
-LOOK_EVERY = 0.25
-"""Seconds between two looks of a stopping worker at its idle connections."""
+"""Allocations between two runs of the cyclic garbage collector.
+
+Streaming makes no cycles, and with Python's threshold of 700 the collector took a tenth of the time of a token.
+"""
+CHECK_INTERVAL = 0.25
+"""Seconds between two checks of a stopping worker for idle connections."""
 
 
 class _KeepAlive(gevent.Timeout):  # type: ignore[misc]
-    """The wait for the next request of a connection, which a stopping worker may cut short."""
+    """gunicorn's timeout for a connection's next request, which notes since when the connection has been idle."""
 
     def __init__(self, worker: "HearthWorker") -> None:
         super().__init__(worker.cfg.keepalive, False)
@@ -55,7 +58,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.connections: dict[gevent.Greenlet, socket.socket] = {}
         self.idle_since: dict[gevent.Greenlet, float] = {}
-        """`time.monotonic()`, of those connections that wait for a request."""
+        """For each connection that waits for a request: since when, as `time.monotonic()`."""
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         greenlet = gevent.getcurrent()
@@ -70,27 +73,28 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         gc.collect()
-        gc.freeze()  # nothing of the application is garbage
+        gc.freeze()  # the application's own objects live as long as the worker
         gc.set_threshold(GARBAGE_AT_ONCE)
         gevent.spawn(self._close_idle_when_stopping)
         super().run()
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the master repeats it, and must not cut the last messages off
+        # The master repeats the signal, which must not interrupt the last messages to the engine.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
     def _close_idle_when_stopping(self) -> None:
         while True:
-            gevent.sleep(LOOK_EVERY)
+            gevent.sleep(CHECK_INTERVAL)
             if self.alive:
                 continue
             limit = time.monotonic() - IDLE_BEFORE_CLOSE
             for greenlet, since in self.idle_since.items():
                 if since < limit:
-                    # Its reader finds the end of the input, but what has arrived by now it reads and answers first.
+                    # Its greenlet still answers a request that has already arrived, and then reads end of file.
                     with contextlib.suppress(OSError):
                         self.connections[greenlet].shutdown(socket.SHUT_RD)
 
 
 def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None:
-    """For requests that never reach the application: malformed HTTP."""
+    """Write an error as JSON for a request that never reaches the application, such as malformed HTTP."""
     error = ApiError(status, message or reason, type="invalid_request_error" if status < 500 else "server_error")
     body = encode_json(error.body())
     head = (
@@ -101,4 +105,4 @@ def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None
 
 
 util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
-wsgi.Response = HearthResponse  # nor a setting for this
+wsgi.Response = HearthResponse  # gunicorn has no setting for the response class

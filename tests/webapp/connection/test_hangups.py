@@ -11,13 +11,13 @@ from tests.webapp.conftest import wait_until
 from webapp.connection import hangups
 from webapp.connection.hangups import HangupWatch
 
-LOOK_EVERY = 0.01
-LONG_ENOUGH = 5 * LOOK_EVERY
+CHECK_INTERVAL = 0.01
+LONG_ENOUGH = 5 * CHECK_INTERVAL
 
 
 @pytest.fixture(autouse=True)
 def _often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hangups, "LOOK_EVERY", LOOK_EVERY)
+    monkeypatch.setattr(hangups, "CHECK_INTERVAL", CHECK_INTERVAL)
 
 
 @pytest.fixture
