@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from bench import wrk
@@ -10,24 +11,26 @@ from bench.client import Client
 from bench.contenders import Server, events_before_text
 from bench.loads import Load
 from bench.restart import measure
+from bench.stack import Stack
 from bench.web_tier import mock_engine, web_tier
-from tests.harness import Hearth
+from tests.harness import chat_body
 
 LOAD = Load("test", 4, 12, max_tokens=8)
 
 
 @pytest.fixture(scope="module")
-def hearth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+def hearth(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     run_dir = tmp_path_factory.mktemp("run")
     with mock_engine(run_dir, 200), web_tier(run_dir, 1) as hearth:
         yield hearth
 
 
-def test_answers_whole(hearth: Hearth) -> None:
-    assert hearth.chat("x", max_tokens=5).split() == ["the", "fire", "is", "lit", "and"]
+def test_answers_whole(hearth: Stack) -> None:
+    answer = httpx.post(f"{hearth.url}/v1/chat/completions", json=chat_body("x", max_tokens=5), timeout=60).json()
+    assert answer["choices"][0]["message"]["content"].split() == ["the", "fire", "is", "lit", "and"]
 
 
-def test_streams_to_the_client(hearth: Hearth) -> None:
+def test_streams_to_the_client(hearth: Stack) -> None:
     assert events_before_text(Server("hearth", hearth.port, {}), LOAD) == 1
     timings = Client(hearth.port, LOAD, opening=1).run()
     assert (timings.complete, timings.errors, timings.incomplete) == (12, 0, 0)
@@ -36,17 +39,17 @@ def test_streams_to_the_client(hearth: Hearth) -> None:
 
 
 @pytest.mark.parametrize("stream", [True, False])
-def test_wrk_stops_after_the_last_answer(hearth: Hearth, stream: bool) -> None:
+def test_wrk_stops_after_the_last_answer(hearth: Stack, stream: bool) -> None:
     result = wrk.run(hearth.port, Load("test", 4, 12, max_tokens=8, stream=stream))
     assert result.bad == 0
     assert result.seconds < 30, "it was not left to wait for its limit"
 
 
-def test_wrk_counts_bad_answers(hearth: Hearth) -> None:
+def test_wrk_counts_bad_answers(hearth: Stack) -> None:
     assert wrk.run(hearth.port, Load("test", 2, 4, max_tokens=-1)).bad == 4
 
 
-def test_a_restart_is_measured_under_load(hearth: Hearth) -> None:
+def test_a_restart_is_measured_under_load(hearth: Stack) -> None:
     assert hearth.web is not None
     server = Server("hearth", hearth.port, {"web": hearth.web.pid}, hearth)
     restart = measure(server, 1, Load("test", 8, 400, max_tokens=32))
@@ -54,7 +57,7 @@ def test_a_restart_is_measured_under_load(hearth: Hearth) -> None:
     assert restart.seconds > 0
 
 
-def test_endless_patience_is_not_had(hearth: Hearth) -> None:
+def test_endless_patience_is_not_had(hearth: Stack) -> None:
     with pytest.raises(wrk.LoadFailed, match="before 5 answers"):
         wrk.run(hearth.port, Load("test", 1, 5), limit_seconds=1)
 
