@@ -81,7 +81,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
     server = Server(clock, int(os.environ.get("HEARTH_LOAD_COUNT", "1")), admission)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
-    router = Router(settings.endpoint, server.on_message, server.on_gone, settings.server_keys())
+    router = Router(settings.endpoint, server.on_message, server.on_unreachable, settings.server_keys())
     server.send = router.send
     housekeeping = asyncio.create_task(_housekeeping(server, router, settings.stall_seconds))
     # The thread must outlive the processes that it starts (see `die_with_parent`): keep its executor until the end.
@@ -132,11 +132,11 @@ async def _pump(server: Server) -> int:
     await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
         pump.cancel()
-        server.hand_over(STOPPING)
+        server.strand_all(STOPPING)
         return 0
     stopping.cancel()
     log.error("vLLM has died", exc_info=pump.exception())
-    server.hand_over(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
+    server.strand_all(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
     return EXIT_ENGINE_GONE
 
 

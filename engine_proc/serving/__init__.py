@@ -1,1 +1,1 @@
-"""The engine's side of the wire: the socket, who is let in, and what is live."""
+"""The engine's side of the wire: its socket, its limits, and how it serves and ends requests."""

@@ -1,4 +1,4 @@
-"""CURVE on the engine's side: refuses connections whose key is unknown."""
+"""CURVE authentication on the engine's side: refuse connections whose public key is not in the list of allowed keys."""
 
 import logging
 
@@ -9,26 +9,26 @@ from schemas.shared.curve import ZAP_DOMAIN, ServerKeys
 
 log = logging.getLogger("hearth.curve")
 
-MOST_TOLD = 1000
-"""Unknown keys that reach the log."""
+MAX_LOGGED_KEYS = 1000
+"""How many unknown keys are logged, so that strangers cannot fill the memory or the log."""
 
 
 class Doorkeeper:
-    """Answers zmq's question, at each handshake of a context's sockets, whether a key is known."""
+    """Decides for the sockets of a ZeroMQ context, at each handshake, whether the client's public key is allowed."""
 
     def __init__(self, context: "zmq.Context[zmq.Socket[bytes]]", keys: ServerKeys) -> None:
         self._allowed = keys.allowed
-        self._told: set[bytes] = set()
+        self._logged: set[bytes] = set()
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.configure_curve_callback(ZAP_DOMAIN.decode(), self)
         self._authenticator.start()
 
     def callback(self, domain: str, key: bytes) -> bool:
-        """As pyzmq calls it, in its thread. `key` is Z85, as in the files."""
+        """Return whether `key`, in Z85 as in the key files, is allowed. pyzmq calls this in a thread of its own."""
         if key in self._allowed:
             return True
-        if key not in self._told and len(self._told) < MOST_TOLD:  # a refused client comes again every second
-            self._told.add(key)
+        if key not in self._logged and len(self._logged) < MAX_LOGGED_KEYS:  # a refused client retries every second
+            self._logged.add(key)
             log.warning("refused a connection with the unknown public key %s", key.decode())
         return False
 

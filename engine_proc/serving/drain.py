@@ -1,4 +1,4 @@
-"""The engine's last phase: no new work, and a limit for what is live."""
+"""The drain that precedes a stop: no new requests are accepted, and live ones have until a deadline to finish."""
 
 import asyncio
 import time
@@ -6,30 +6,30 @@ from collections.abc import Callable
 
 from schemas.wire import Load
 
-LOOK_EVERY = 0.05
-"""Seconds between two looks at whether all is done."""
+POLL_SECONDS = 0.05
+"""Seconds between two checks whether the drain is done."""
 
 
 class Drain:
-    """Not begun until somebody asks for it; then it ends at its deadline, or when all is done."""
+    """Begins when `begin` is called, and ends at its deadline, or earlier when nothing is live."""
 
     def __init__(self) -> None:
         self._begun = asyncio.Event()
         self._deadline = float("inf")
         self.load = Load(stage="being stopped")
-        """What the engine says of itself from then on: it is not ready."""
+        """The state that the engine reports during the drain: not ready."""
 
     @property
     def begun(self) -> bool:
         return self._begun.is_set()
 
     def begin(self, seconds: float) -> None:
-        """Asked again, the nearest deadline holds."""
+        """Begin, with a deadline in `seconds` seconds. After several calls, the earliest deadline holds."""
         self._deadline = min(self._deadline, time.monotonic() + seconds)
         self._begun.set()
 
     async def wait(self, done: Callable[[], bool]) -> None:
-        """Returns when it is begun and `done` or out of time."""
+        """Return when the drain has begun and either `done()` is true or the deadline has passed."""
         await self._begun.wait()
         while not done() and time.monotonic() < self._deadline:
-            await asyncio.sleep(LOOK_EVERY)
+            await asyncio.sleep(POLL_SECONDS)

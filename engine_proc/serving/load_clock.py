@@ -1,4 +1,4 @@
-"""How far a load has come: an estimate from the last load, but for the stages that can say it themselves."""
+"""The progress of loading the model, as its stage reports it, or estimated from the duration of the last load."""
 
 import contextlib
 import time
@@ -6,39 +6,40 @@ from pathlib import Path
 
 from schemas.wire import Load
 
-FIRST_GUESS = 30.0
-"""Seconds that a load is thought to take where none has been seen yet."""
-ALMOST = 0.99
+DEFAULT_SECONDS = 30.0
+"""The expected duration of the first load, in seconds."""
+MAX_ESTIMATE = 0.99
+"""The highest progress reported before the model is ready."""
 
 
 class LoadClock:
-    """Knows the stage, and the share of the last load's duration that has passed."""
+    """Tracks the stage of a load and its progress."""
 
     def __init__(self, memory: Path) -> None:
-        """`memory` is the file that keeps the duration, in seconds, from one load to the next."""
+        """`memory` is a file that stores the duration of the last load, in seconds."""
         self._memory = memory
         self._began = time.monotonic()
-        self._expected = FIRST_GUESS
+        self._expected = DEFAULT_SECONDS
         with contextlib.suppress(OSError, ValueError):
             self._expected = max(1.0, float(memory.read_text()))
         self._stage = "starting"
         self._share: float | None = None
-        self._shared_at = 0.0
+        self._share_set_at = 0.0
         self._ready = False
 
     def stage(self, stage: str, share: float | None = None) -> None:
-        """`share`, from 0 to 1, is how far the stage is, where that is known: the time since is no part of what the
-        next load is thought to take.
+        """Set the stage, and the share of it that is done, from 0 to 1. None: the share is unknown.
 
-        May be called from the loading thread.
+        The time of a stage with a known share, a download for example, is not counted in the load's duration: it says
+        nothing about the next load. May be called from the loading thread.
         """
         now = time.monotonic()
         if self._share is not None:
-            self._began += now - self._shared_at
-        self._stage, self._share, self._shared_at = stage, share, now
+            self._began += now - self._share_set_at
+        self._stage, self._share, self._share_set_at = stage, share, now
 
     def finish(self) -> float:
-        """The model is ready. Returns the seconds it took."""
+        """Record that the model is ready. Return the duration of the load in seconds."""
         took = time.monotonic() - self._began
         self._ready, self._stage = True, "ready"
         with contextlib.suppress(OSError):
@@ -46,9 +47,10 @@ class LoadClock:
         return took
 
     def load(self) -> Load:
+        """Return the state of the load, as the web tier receives it."""
         if self._ready:
             return Load(ready=True, stage="ready", progress=1.0)
         share = self._share
         if share is None:
             share = (time.monotonic() - self._began) / self._expected
-        return Load(stage=self._stage, progress=round(min(share, ALMOST), 3))
+        return Load(stage=self._stage, progress=round(min(share, MAX_ESTIMATE), 3))

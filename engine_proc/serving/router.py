@@ -1,4 +1,4 @@
-"""The ROUTER socket on the asyncio loop: bytes in, bytes out, one identity per web worker."""
+"""The ROUTER socket on the asyncio loop: it receives and sends bytes, and each web worker is one identity."""
 
 import asyncio
 import logging
@@ -14,36 +14,40 @@ log = logging.getLogger("hearth.router")
 
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 64
-"""In one message. A web tier sends a few; with thousands, one message would keep the loop from all others."""
-DRAIN_AT_ONCE = 256
-"""Messages taken before other work gets its turn."""
+"""The most frames in one message. A web tier sends a few; a message of thousands would block the loop."""
+READ_AT_ONCE = 256
+"""The most messages read before the loop does other work."""
 SEND_QUEUE = 10_000
-"""Messages that may wait for one web worker. It gets one an engine step, so this is minutes of not reading."""
+"""The most messages queued for one web worker. There is one per engine step: a full queue means that the worker has
+not read for minutes.
+"""
 
 _AT_ONCE, _MORE, _READABLE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE), int(zmq.POLLIN)
-"""Plain integers: pyzmq's flags are enums, and `send_multipart` makes more of them. That is half the time of a send."""
+"""Plain integers: pyzmq's flags are enums, and combining them, as `send_multipart` does, is half the time of a send."""
 
 
 class Router:
-    """A bound ROUTER whose messages go to a callback.
+    """A bound ROUTER socket that passes its messages to a callback.
 
-    pyzmq's own asyncio sockets make a future per message; here one callback drains all that have come. zmq's file
-    descriptor is edge-triggered, also by sends, so the state is looked at again after each.
+    pyzmq's own asyncio sockets create a future per message; here one callback reads all waiting messages. ZeroMQ's file
+    descriptor is edge-triggered, and a send can use up its event, so the socket is checked again after each flush.
     """
 
     def __init__(
         self,
         endpoint: str,
         on_message: Callable[[bytes, bytes], None],
-        on_gone: Callable[[bytes], None],
+        on_unreachable: Callable[[bytes], None],
         keys: ServerKeys | None = None,
     ) -> None:
-        """`on_gone` hears of who could not be sent to. With `keys`, only who has one of them is heard.
+        """Bind the socket.
 
-        Raises `EndpointError` where it cannot be bound.
+        `on_message` gets the identity of a web worker and a payload; `on_unreachable` the identity of one that a
+        message could not be sent to. With `keys`, only clients that have an allowed key can connect. Raises
+        `EndpointError` if the endpoint cannot be bound.
         """
         self._on_message = on_message
-        self._on_gone = on_gone
+        self._on_unreachable = on_unreachable
         self._outbox: dict[bytes, list[bytes]] = {}
         self._context = zmq.Context()
         self._doorkeeper = Doorkeeper(self._context, keys) if keys else None
@@ -58,16 +62,17 @@ class Router:
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as error:
-            self._end()
+            self._close_sockets()
             raise EndpointError(f"the engine cannot listen at {endpoint}: {zmq.strerror(error.errno or 0)}") from error
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._drain)
-        self._loop.call_soon(self._drain)
+        self._loop.add_reader(self._socket.fileno(), self._read)
+        self._loop.call_soon(self._read)
 
     def send(self, identity: bytes, payload: bytes) -> None:
-        """Have it leave when the loop has done what it is at.
+        """Send `payload` to the web worker `identity` at the end of the loop's current iteration.
 
-        Each message wakes a thread of zmq's here and another one in the web worker, so those of a moment share one.
+        All payloads of one iteration to one web worker are sent in one message, because each message wakes a thread of
+        ZeroMQ's here and another in the web worker.
         """
         if not self._outbox:
             self._loop.call_soon(self._flush)
@@ -83,28 +88,29 @@ class Router:
                 for payload in payloads[:-1]:
                     self._socket.send(payload, _MORE)
                 self._socket.send(payloads[-1], _AT_ONCE)
-            except zmq.ZMQError:  # it has left, or has not read for so long that its queue is full
-                self._on_gone(identity)
+            except zmq.ZMQError:  # it has disconnected, or its queue is full
+                self._on_unreachable(identity)
         if self._socket.get(zmq.EVENTS) & _READABLE:  # type: ignore[operator]
-            self._loop.call_soon(self._drain)
+            self._loop.call_soon(self._read)
 
     def poll(self) -> None:
-        """Take what has come, should its notice have been missed. Call it every second or so."""
-        self._drain()
+        """Read waiting messages whose event was missed. Call this about every second."""
+        self._read()
 
     def close(self) -> None:
+        """Send what is queued, and close the socket."""
         self._flush()
         self._loop.remove_reader(self._socket.fileno())
-        self._end()
+        self._close_sockets()
 
-    def _end(self) -> None:
+    def _close_sockets(self) -> None:
         self._socket.close()
         if self._doorkeeper is not None:
             self._doorkeeper.close()
         self._context.term()
 
-    def _drain(self) -> None:
-        for _ in range(DRAIN_AT_ONCE):
+    def _read(self) -> None:
+        for _ in range(READ_AT_ONCE):
             if self._socket.closed:
                 return
             try:
@@ -116,4 +122,4 @@ class Router:
                 continue
             for payload in frames[1:]:
                 self._on_message(frames[0], payload)
-        self._loop.call_soon(self._drain)
+        self._loop.call_soon(self._read)

@@ -1,4 +1,4 @@
-"""The engine's half of the conversation: what comes in on the ROUTER, and what goes back."""
+"""The engine's side of the protocol: answer the messages of web workers, and send them the deltas of their requests."""
 
 import asyncio
 import logging
@@ -26,21 +26,26 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 
 log = logging.getLogger("hearth.server")
 
+
+def _internal_error(component: str) -> ApiError:
+    message = f"{component} failed on this request; the engine's log says why."
+    return ApiError(500, message, type="server_error", code="internal_error")
+
+
 STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
 LOADING = unavailable("The model is being loaded.", "engine_loading")
-CONTACT_LOST = unavailable("The engine had lost contact with the web tier.", "contact_lost", 1)
-VLLM_ERROR = ApiError(
-    500, "vLLM has failed on this request; its log says why.", type="server_error", code="internal_error"
-)
+CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
+VLLM_ERROR = _internal_error("vLLM")
+ENGINE_ERROR = _internal_error("The engine")
 Send = Callable[[bytes, bytes], None]
 
 
 def _no_token_left(field: str) -> ApiError:
-    return invalid(f"`{field}` allows no token that the request's white lists do.", field)
+    return invalid(f"No token is allowed by both `{field}` and the request's white lists.", field)
 
 
 class Server:
-    """Answers web workers from the first moment; generates once `attach` has given it a loaded engine."""
+    """Answers web workers as soon as it is created, and accepts requests once `attach` has given it a loaded engine."""
 
     def __init__(self, clock: LoadClock, load_count: int, admission: Admission) -> None:
         self.send: Send = lambda identity, payload: None
@@ -49,7 +54,7 @@ class Server:
         self.admission = admission
         self.drain = Drain()
         self.log_requests = False
-        """A line for each; the web tier writes one anyway."""
+        """Whether each accepted request is logged here too. The web tier logs every request in any case."""
         self.engine: Engine | None = None
         self.starter: Starter | None = None
         self.welcome = wire.Welcome(
@@ -63,28 +68,29 @@ class Server:
             features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS],
         )
         self.last_message_at: dict[bytes, float] = {}
-        self._looked_at = time.monotonic()
+        """By web worker, in `time.monotonic()` seconds."""
+        self._checked_at = time.monotonic()
         self._stepped_at = time.monotonic()
         self._aborts: set[asyncio.Task[None]] = set()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
-        """The model is loaded, and `welcome` says which: from now on requests are served."""
+        """Serve requests with the loaded model, which `welcome` describes."""
         self.starter, self.engine = starter, engine
 
     def announce(self) -> None:
-        """Tell every web worker how the engine stands, so that none finds out a ping later."""
+        """Send every web worker the engine's state now, rather than with the answer to its next ping."""
         self.welcome.load = self._load()
         for client in list(self.last_message_at):
             self._reply(client, self.welcome)
 
-    # ---- in ----------------------------------------------------------------------------------------------------
+    # ---- receiving ---------------------------------------------------------------------------------------------
 
     def on_message(self, client: bytes, payload: bytes) -> None:
-        """Called by the ROUTER for each message. Never raises: a bad message costs its sender alone."""
+        """Handle a message of a web worker. Never raises: a malformed message must not harm other requests."""
         try:
             message = wire.decode_to_engine(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("ignored a message that is not of this protocol: %s", error)
+            log.warning("ignored a message that is not of the wire protocol: %s", error)
             return
         self.last_message_at[client] = time.monotonic()
         match message:
@@ -94,7 +100,7 @@ class Server:
                 for request_id in message.ids:
                     self._abort(self.live.remove(client, request_id))
             case wire.Ping():
-                self._fail_unknown(client, message.ids)
+                self._strand_unknown(client, message.ids)
                 self._reply(client, self._pong())
             case wire.AskStats():
                 self._reply(client, self._pong() if self.engine is None else self.engine.figures)
@@ -126,19 +132,19 @@ class Server:
             return
         request.task = asyncio.create_task(self._start(request, generate, size))
 
-    def _fail_unknown(self, client: bytes, ids: list[int]) -> None:
-        """Tell of each request that is not worked on here, whatever has become of it on its way here or back."""
+    def _strand_unknown(self, client: bytes, ids: list[int]) -> None:
+        """Strand each request of `ids` that is not live here: its `Generate` or its answer was lost on the way."""
         for request_id in ids:
             if not self.live.has(client, request_id):
                 self._fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
 
     async def _start(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
-        """Render, check and start every choice. All or none: nothing is generated before `Accepted` has left."""
+        """Plan the request, send `Accepted`, and start every choice. No choice is started before all are checked."""
         assert self.engine is not None and self.starter is not None
         try:
             plan = await self.starter.plan(request, generate, size)
             if request not in self.live:
-                return  # aborted while it was rendered
+                return  # aborted while it was planned
             if self.log_requests:
                 log.info("%s accepted: %d tokens in, user %r", request.name, plan.prompt_tokens, request.user)
             accepted = wire.Accepted(
@@ -154,9 +160,9 @@ class Server:
                 request.keys.append(key)
             request.searches = [asyncio.create_task(self._search(request, search)) for search in plan.searches]
         except EngineGone:
-            pass  # `pump` has it too, and then all live requests are handed over
+            pass  # `pump` raises it too, and then `strand_all` is called
         except Exception as error:
-            self._end_with(request, error)
+            self._fail_live(request, error)
         finally:
             request.task = None
             if request not in self.live:
@@ -166,30 +172,26 @@ class Server:
         try:
             deltas = await search.run()
         except EngineGone:
-            pass  # as above
+            pass  # as in `_start`
         except Exception as error:
-            self._end_with(request, error)
+            self._fail_live(request, error)
             self._abort(request)
         else:
             self._send_deltas({request.client: self._account(request, deltas)})
 
-    def _end_with(self, request: LiveRequest, error: Exception) -> None:
-        if self.live.remove(request.client, request.id) is not None:
-            self._fail(request, self._as_api_error(request, error))
+    def _fail_live(self, request: LiveRequest, error: Exception) -> None:
+        """Remove the request from the live ones and send its error. Do nothing if it is no longer live."""
+        if self.live.remove(request.client, request.id) is None:
+            return
+        if not isinstance(error, ApiError):
+            log.exception("%s failed", request.name, exc_info=error)
+            error = ENGINE_ERROR
+        self._fail(request, error)
 
-    @staticmethod
-    def _as_api_error(request: LiveRequest, error: Exception) -> ApiError:
-        if isinstance(error, ApiError):
-            return error
-        log.exception("%s failed", request.name, exc_info=error)
-        return ApiError(
-            500, "The engine failed on this request; its log says why.", type="server_error", code="internal_error"
-        )
-
-    # ---- out ---------------------------------------------------------------------------------------------------
+    # ---- sending -----------------------------------------------------------------------------------------------
 
     async def pump(self) -> None:
-        """Carry engine steps to the web workers until the engine is gone. Raises `EngineGone`."""
+        """Send the outputs of every engine step to the web workers. Raises `EngineGone` when the engine dies."""
         assert self.engine is not None
         while True:
             outputs = await self.engine.step()
@@ -199,12 +201,12 @@ class Server:
                 request = output.tag.request
                 try:
                     deltas = None if output.finish_reason == "error" else output.tag.receive(output)
-                except Exception as error:  # of the model's parser, on what the model has written
-                    self._end_with(request, error)
+                except Exception as error:  # raised by the model's parser for the text that the model wrote
+                    self._fail_live(request, error)
                     self._abort(request)
                     continue
                 if deltas is None:
-                    self._end_with(request, _no_token_left(request.structure) if request.structure else VLLM_ERROR)
+                    self._fail_live(request, _no_token_left(request.structure) if request.structure else VLLM_ERROR)
                     self._abort(request)
                 else:
                     batches[request.client] += self._account(request, deltas)
@@ -216,7 +218,7 @@ class Server:
                 self.send(client, wire.encode(wire.Deltas(batch=batch)))
 
     def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
-        """Note which choices end with `deltas`, and the request with its last choice."""
+        """Count the choices that end with `deltas`, remove the request if it has finished, and return `deltas`."""
         for delta in deltas:
             if delta.finish_reason is not None:
                 request.open -= 1
@@ -236,6 +238,7 @@ class Server:
         return pong
 
     def _fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
+        """Send `Failed`. With `resumable`, the request is stranded: the web worker resumes it when it can."""
         self._reply(
             request.client,
             wire.Failed(
@@ -253,35 +256,35 @@ class Server:
     def _reply(self, client: bytes, message: wire.Message) -> None:
         self.send(client, wire.encode(message))
 
-    # ---- endings -----------------------------------------------------------------------------------------------
+    # ---- ending requests ---------------------------------------------------------------------------------------
 
     def abort_silent_clients(self) -> None:
-        """Abort what belongs to web workers that have not been heard of for `CLIENT_SILENCE_LIMIT`."""
-        now, looked_at = time.monotonic(), self._looked_at
-        self._looked_at = now
-        if now - looked_at > wire.CLIENT_SILENCE_LIMIT / 2:
-            return  # it was this process that slept: what they have said meanwhile is still to be read
+        """Abort the requests of web workers that have sent no message for `CLIENT_SILENCE_LIMIT` seconds."""
+        now, checked_at = time.monotonic(), self._checked_at
+        self._checked_at = now
+        if now - checked_at > wire.CLIENT_SILENCE_LIMIT / 2:
+            return  # this process was suspended: messages sent meanwhile are still unread
         limit = now - wire.CLIENT_SILENCE_LIMIT
-        for client in [client for client, heard in self.last_message_at.items() if heard < limit]:
-            self.abort_client(client, "it has fallen silent")
+        for client in [client for client, at in self.last_message_at.items() if at < limit]:
+            self.abort_client(client, "it has sent nothing for too long")
 
-    def on_gone(self, client: bytes) -> None:
-        """Called by the ROUTER where something could not be sent."""
+    def on_unreachable(self, client: bytes) -> None:
+        """Abort the requests of a web worker that the ROUTER could not send to."""
         self.abort_client(client, "it cannot be reached")
 
     def abort_client(self, client: bytes, why: str) -> None:
-        """Abort all requests of a web worker."""
+        """Abort all requests of a web worker. `why` is logged."""
         self.last_message_at.pop(client, None)
         requests = self.live.of_client(client)
         if requests:
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
             self._abort(self.live.remove(client, request.id))
-            # Should it be there after all (its host was suspended, say), nobody must wait for ever.
+            # Strand it: the worker may still exist (its host was suspended, say), and its client must not wait forever.
             self._fail(request, CONTACT_LOST, resumable=True)
 
-    def hand_over(self, error: ApiError) -> None:
-        """This engine ends: the web workers keep what is live for the next one. `error` is for those that cannot."""
+    def strand_all(self, error: ApiError) -> None:
+        """Strand all live requests, because this engine ends. `error` is for web workers that cannot resume them."""
         self.drain.begin(0)
         self.announce()
         for request in self.live:
@@ -289,23 +292,23 @@ class Server:
             self._fail(request, error, resumable=True)
 
     def begin_drain(self, seconds: float) -> None:
-        """Take no new request, and give those that are live `seconds` to end."""
-        log.warning("being stopped: at most %.0f s for %d live requests", seconds, len(self.live))
+        """Accept no new requests, and give the live ones `seconds` seconds to finish."""
+        log.warning("draining: %d live requests have at most %.0f s to finish", len(self.live), seconds)
         self.drain.begin(seconds)
         self.announce()
 
     async def drained(self) -> None:
-        """Returns when a drain was begun, and nothing is live any more or its time is up."""
+        """Return when a drain has begun and either no request is live or its deadline has passed."""
         await self.drain.wait(lambda: not self.live)
 
     def seconds_without_progress(self) -> float:
-        """Since vLLM, which has work, has last brought a step."""
+        """Return the seconds since vLLM's last step; 0 while it has no work."""
         if self.engine is None or not self.engine.busy:
             self._stepped_at = time.monotonic()
         return time.monotonic() - self._stepped_at
 
     def _abort(self, request: LiveRequest | None) -> None:
-        """Stop the work on a request that is no longer in the table. One still being started stops itself."""
+        """Abort the sequences of a request that is no longer live. `_start` does this itself while it runs."""
         if request is None or request.task is not None or self.engine is None:
             return
         for search in request.searches:

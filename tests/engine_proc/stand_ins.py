@@ -145,7 +145,7 @@ class Room:
 
     def _send(self, client: bytes, payload: bytes) -> None:
         if client in self.unreachable:
-            asyncio.get_running_loop().call_soon(self.server.on_gone, client)
+            asyncio.get_running_loop().call_soon(self.server.on_unreachable, client)
         else:
             self.sent.append((client, wire.decode_to_web(payload)))
 

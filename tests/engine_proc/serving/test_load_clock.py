@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine_proc.serving import load_clock as loading
-from engine_proc.serving.load_clock import FIRST_GUESS, LoadClock
+from engine_proc.serving.load_clock import DEFAULT_SECONDS, LoadClock
 from schemas.wire import Load
 
 
@@ -32,7 +32,7 @@ def memory(tmp_path: Path) -> Path:
 
 def test_progress_is_the_share_of_the_first_guess(time: Time, memory: Path) -> None:
     clock = LoadClock(memory)
-    time.now += FIRST_GUESS / 4
+    time.now += DEFAULT_SECONDS / 4
     assert clock.load() == Load(ready=False, stage="starting", progress=0.25)
 
 
@@ -47,7 +47,7 @@ def test_progress_is_the_share_of_the_last_load(time: Time, memory: Path) -> Non
 
 def test_a_load_that_takes_longer_is_almost_done_and_never_ready(time: Time, memory: Path) -> None:
     clock = LoadClock(memory)
-    time.now += FIRST_GUESS * 100
+    time.now += DEFAULT_SECONDS * 100
     assert not clock.load().ready
     assert clock.load().progress == 0.99
 
@@ -64,7 +64,7 @@ def test_stages_are_told_and_the_last_is_ready(time: Time, memory: Path) -> None
 def test_a_broken_memory_is_the_first_guess(time: Time, memory: Path, content: str) -> None:
     memory.write_text(content)
     clock = LoadClock(memory)
-    time.now += FIRST_GUESS / 2
+    time.now += DEFAULT_SECONDS / 2
     assert clock.load().progress == 0.5
 
 

@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from engine_proc.serving import router as router_module
-from engine_proc.serving.router import DRAIN_AT_ONCE, MAX_FRAMES, Router
+from engine_proc.serving.router import MAX_FRAMES, READ_AT_ONCE, Router
 from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
@@ -88,7 +88,7 @@ async def test_messages_come_with_their_senders_identity_and_answers_go_back(end
 @on_a_loop
 async def test_many_messages_are_all_taken_in_order(endpoint: str, dealer: Dealers) -> None:
     received: Received = []
-    wanted = [str(number).encode() for number in range(10 * DRAIN_AT_ONCE + 7)]
+    wanted = [str(number).encode() for number in range(10 * READ_AT_ONCE + 7)]
     with bind(endpoint, received):
         client = dealer()
 
@@ -121,7 +121,7 @@ async def test_a_flood_leaves_other_work_its_turn(endpoint: str, dealer: Dealers
         work = asyncio.create_task(other_work())
         await eventually(lambda: len(turns) == 900, "the flood is through")
         work.cancel()
-    assert max(Counter(turns).values()) <= 2 * DRAIN_AT_ONCE
+    assert max(Counter(turns).values()) <= 2 * READ_AT_ONCE
 
 
 @on_a_loop

@@ -551,7 +551,7 @@ async def test_an_engine_that_dies_ends_the_pump_and_hands_every_request_over(tm
     await room.engine.steps.put(EngineGone())
     with pytest.raises(EngineGone):
         await room.server.pump()
-    room.server.hand_over(unavailable("The engine has crashed.", "engine_restarting"))
+    room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
     told = room.take()
     welcomes = [(client, message.load.ready) for client, message in told[:2]]
     assert welcomes == [(ANN, False), (BOB, False)], "first of all that it takes nothing any more"
@@ -569,7 +569,7 @@ async def test_an_engine_that_dies_under_a_start_or_a_search_hands_that_over_too
     room.starter.searches[0].found.set_exception(EngineGone())
     await room.settle()
     assert [type(message) for _, message in room.take()] == [wire.Accepted, wire.Accepted]
-    room.server.hand_over(unavailable("The engine has crashed.", "engine_restarting"))
+    room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
     assert [message.id for _, message in room.take() if isinstance(message, wire.Failed)] == [1, 2]
 
 
@@ -609,7 +609,7 @@ async def test_a_request_that_is_still_being_rendered_fails_once_when_the_engine
     room.starter.gate.clear()
     room.receive(generate())
     await room.settle()
-    room.server.hand_over(unavailable("The engine is being stopped.", "engine_stopping"))
+    room.server.strand_all(unavailable("The engine is being stopped.", "engine_stopping"))
     room.starter.gate.set()
     await room.settle()
     (_, (_, failed)) = room.take()
