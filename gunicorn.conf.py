@@ -1,11 +1,13 @@
-"""gunicorn's configuration: `gunicorn wsgi:app` reads it, and is the whole product in one command.
+"""gunicorn's configuration. `gunicorn wsgi:app` reads it, and with it starts both tiers in one command.
 
-It is run again by every reload (SIGHUP), in the master. See docs/configuration.md for the HEARTH_* variables.
+The master runs this file again at every reload (SIGHUP). See docs/configuration.md for the HEARTH_* variables.
 """
 
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,8 @@ TRY_THIS = """\
 
 LINE = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"
 ROOT = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
 
 from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
@@ -35,22 +38,23 @@ try:
 except (EndpointError, ValueError, OSError) as error:
     sys.exit(f"hearth: {error}")
 
-# Workers are forked from the master: what it has imported of ours they would run for ever, reload or not.
+# Workers are forked from the master and share its modules: forget Hearth's, so that a reload imports the new release.
 for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas", "engine_proc"}]:
     del sys.modules[name]
 
-gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for it
+gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for the master's class
 bind = settings.bind
 chdir = str(ROOT)
 worker_class = HearthWorker
 logger_class = HearthLogger
 workers = int(os.environ.get("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4)))
 worker_connections = 4096
-keepalive = 75  # longer than any proxy keeps an idle connection, so that none meets a closed one
+keepalive = 75  # seconds; longer than proxies keep idle connections, so that no proxy uses one that was closed here
 graceful_timeout = settings.graceful_seconds
 timeout = 60
 pidfile = str(settings.run_dir / "gunicorn.pid")
-control_socket_disable = True  # after USR2 the old master would remove the new one's, and it forks beside a thread
+# After SIGUSR2 the old master would remove the new master's socket, and the socket's thread is unsafe with fork.
+control_socket_disable = True
 logconfig_dict = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -65,52 +69,69 @@ logconfig_dict = {
 
 
 def _find_or_start_engine() -> "subprocess.Popen[bytes]":
-    """Detached, so that it outlives this process."""
+    """Start `python -m engine_proc start`, which starts an engine where none runs; the engine outlives this process."""
     return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT)
 
 
 METRICS = settings.run_dir / "metrics"
 
 
+def _logged(hook: Callable[..., None]) -> Callable[..., None]:
+    """Make a hook log what it raises: an exception would end the master, and with it all streams of its workers."""
+
+    @functools.wraps(hook)
+    def run(server: Any, *args: Any) -> None:
+        try:
+            hook(server, *args)
+        except Exception:
+            server.log.exception("the hook %s failed", hook.__name__)
+
+    return run
+
+
 def on_starting(server: Any) -> None:
-    if not server.master_pid:  # after USR2 the old master's workers still count
+    if not server.master_pid:  # after SIGUSR2 the old master's workers still count in the files
         metrics_files.clear(METRICS)
     if settings.engine_spawn:
         _find_or_start_engine().wait()
 
 
+@_logged
 def on_reload(server: Any) -> None:
-    """No process is spent on it while an engine runs, and none waited for: the new workers must answer at once."""
+    """Start an engine where none runs, without waiting for the command: the new workers must answer at once."""
     if settings.engine_spawn and lock_holder(settings.run_dir / LOCK_FILE) is None:
         _find_or_start_engine()
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """In the worker alone: vLLM heeds this variable too, and the engine may be started from here."""
+    """Set the metrics directory in workers alone: the master may start an engine, and vLLM reads the variable too."""
     os.environ[metrics_files.DIRECTORY] = str(METRICS)
 
 
+@_logged
 def child_exit(server: Any, worker: Any) -> None:
     metrics_files.retire(METRICS, worker.pid)
 
 
 def pre_exec(server: Any) -> None:
-    """USR2: put the listening sockets where the new master looks for systemd's; gunicorn has moved them."""
+    """SIGUSR2: move the listening sockets to the numbers where the new master expects systemd's."""
     if server.systemd:
         copies = [os.dup(listener.fileno()) for listener in server.LISTENERS]
         for number, copy in enumerate(copies, SD_LISTEN_FDS_START):
             os.dup2(copy, number)
-            os.set_inheritable(number, True)  # dup2 leaves alone a copy that has the number already
+            os.set_inheritable(number, True)  # dup2 does nothing for a copy that has the number already
 
 
+@_logged
 def when_ready(server: Any) -> None:
-    if server.master_pid:  # started by USR2: systemd is to watch this process, no longer the old one
+    if server.master_pid:  # started by SIGUSR2: systemd must watch this process instead of the old master
         sd_notify(f"MAINPID={server.pid}", server.log)
     server.log.info("Hearth answers at http://%s. Try this:", settings.bind)
-    sys.stderr.write(f"\n{TRY_THIS.format(bind=settings.bind)}\n\n")  # a log line would escape its newline
+    sys.stderr.write(f"\n{TRY_THIS.format(bind=settings.bind)}\n\n")  # the log formatter would escape the newline
     sys.stderr.flush()
 
 
+@_logged
 def on_exit(server: Any) -> None:
     if settings.engine_spawn and not server.reexec_pid:
         server.log.info("The web tier has stopped. The engine stays warm; `make stop` ends it.")

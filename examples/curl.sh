@@ -1,23 +1,23 @@
 #!/usr/bin/env bash
-# Hearth with nothing but curl: the plain API, a chat with every field, a streamed completion, a kept conversation.
+# Use Hearth with curl: the plain API, a chat with every field, a streamed completion, a stored conversation.
 #
 #   make run                                   in one terminal
 #   examples/curl.sh                           in another
 #
-# HEARTH_URL is the server's address (http://127.0.0.1:6006), HEARTH_API_KEY its key, where it asks for one.
+# HEARTH_URL is the server's address (default http://127.0.0.1:6006), HEARTH_API_KEY one of its keys, where it has any.
 # Every field is explained at $HEARTH_URL/docs.
 
 set -euo pipefail
 
 url=${HEARTH_URL:-http://127.0.0.1:6006}
-id="curl-$$-$RANDOM" # of a conversation
+id="curl-$$-$RANDOM" # the conversation's id
 call() { # METHOD PATH [BODY]
   curl --silent --show-error --fail-with-body --no-buffer --request "$1" "$url$2" \
     --header "Authorization: Bearer ${HEARTH_API_KEY:-none}" --header 'Content-Type: application/json' ${3+--data "$3"}
   echo
 }
 
-echo "== The plain API: a prompt in, an answer and the history out"
+echo "== The plain API: send a prompt, receive the answer and the history"
 call POST / '{"prompt": "Hello, what is your name?"}'
 
 echo "== Chat, with every field"
@@ -64,7 +64,7 @@ call POST /v1/completions '{
   "prompt": "Once upon a time, in a land far away,", "max_tokens": 24, "temperature": 0, "stream": true
 }'
 
-echo "== A conversation that the server keeps: the second request sends only what is new"
+echo "== A conversation that the server stores: the second request sends only its new message"
 turn() {
   call POST /v1/chat/completions \
     "{\"conversation_id\": \"$id\", \"temperature\": 0, \"messages\": [{\"role\": \"user\", \"content\": \"$1\"}]}"

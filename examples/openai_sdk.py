@@ -1,10 +1,10 @@
-"""Hearth through OpenAI's own SDK. What OpenAI does not have goes into `extra_body`.
+"""Use Hearth with OpenAI's own SDK. Fields that OpenAI's API does not have go into `extra_body`.
 
     pip install openai
     make run                           # in one terminal
     python examples/openai_sdk.py      # in another
 
-HEARTH_URL is the server's address (http://127.0.0.1:6006), HEARTH_API_KEY its key, where it asks for one.
+HEARTH_URL is the server's address (default http://127.0.0.1:6006), HEARTH_API_KEY one of its keys, where it has any.
 Every field is explained at /docs on the server.
 """
 
@@ -46,7 +46,7 @@ def white_list() -> None:
         max_tokens=8,
         seed=7,
         extra_body={
-            "white_list_token": ["hello", "world"],  # nothing else can be said
+            "white_list_token": ["hello", "world"],  # the answer consists of these words alone
             "top_k": 50,
             "min_p": 0.05,
             "repetition_penalty": 1.1,
@@ -68,7 +68,7 @@ def beams() -> None:
 
 
 def tool() -> None:
-    """The model asks for a function; its result goes back as a message."""
+    """The model calls a function; the client sends the result back as a message."""
     weather: ChatCompletionToolParam = {
         "type": "function",
         "function": {
@@ -78,17 +78,17 @@ def tool() -> None:
         },
     }
     messages: list[ChatCompletionMessageParam] = [{"role": "user", "content": "What is the weather in Paris?"}]
-    asked = client.chat.completions.create(model=model, messages=messages, tools=[weather], temperature=0)
-    for call in asked.choices[0].message.tool_calls or []:
+    calling = client.chat.completions.create(model=model, messages=messages, tools=[weather], temperature=0)
+    for call in calling.choices[0].message.tool_calls or []:
         if call.type == "function":
             function = call.function
             print("calls:", function.name, function.arguments)
-            told: ChatCompletionMessageFunctionToolCallParam = {
+            repeated: ChatCompletionMessageFunctionToolCallParam = {
                 "id": call.id,
                 "type": "function",
                 "function": {"name": function.name, "arguments": function.arguments},
             }
-            messages.append({"role": "assistant", "tool_calls": [told]})
+            messages.append({"role": "assistant", "tool_calls": [repeated]})
             result = '{"weather": "sunny", "temperature": 22}'
             messages.append({"role": "tool", "tool_call_id": call.id, "content": result})
     reply = client.chat.completions.create(model=model, messages=messages, tools=[weather], temperature=0)
@@ -96,7 +96,7 @@ def tool() -> None:
 
 
 def typed() -> None:
-    """The answer is JSON of this schema, whatever the model would rather say."""
+    """The answer is JSON that matches this schema."""
     schema: dict[str, object] = {"type": "object", "properties": {"yes": {"type": "boolean"}}, "required": ["yes"]}
     reply = client.chat.completions.create(
         model=model,
@@ -108,14 +108,14 @@ def typed() -> None:
 
 
 def response() -> None:
-    """OpenAI's newer API: the server keeps each response, and the next one names it."""
+    """OpenAI's Responses API: the server stores each response, and the next request names it."""
     first = client.responses.create(model=model, input="Who are you?", temperature=0)
     second = client.responses.create(model=model, input="Hello!", previous_response_id=first.id, temperature=0)
     print("response:", second.output_text)
 
 
 def conversation() -> None:
-    """The server keeps what was said: each request sends only what is new."""
+    """The server stores the conversation: each request sends only its new messages."""
     name = f"sdk-{uuid.uuid4()}"
     for text in ("Hello!", "Who are you?"):
         reply = client.chat.completions.create(
@@ -125,8 +125,8 @@ def conversation() -> None:
             extra_body={"conversation_id": name, "force_prompt": "Answer briefly."},
         )
         print("in a conversation:", reply.choices[0].message.content)
-    kept = client.get(f"/conversations/{name}", cast_to=dict[str, object])
-    print("kept:", kept["messages"])
+    stored = client.get(f"/conversations/{name}", cast_to=dict[str, object])
+    print("stored:", stored["messages"])
     client.delete(f"/conversations/{name}", cast_to=dict[str, object])
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from environs import Env, EnvError, validate
 
-from schemas.requests.generation import MAX_CHOICES
 from schemas.shared.curve import ClientKeys, read_client_keys
 from schemas.shared.endpoint import DEFAULT_BIND, DEFAULT_RUN_DIR, check_endpoint, default_endpoint
+from schemas.shared.limits import MAX_CHOICES
 from schemas.shared.log_lines import FORMATS
 from webapp.api_keys import ApiKey, parse_keys, read_file
 
@@ -18,7 +18,7 @@ ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The HEARTH_* variables that the web tier reads; each field has the name of its variable, in lower case."""
+    """The web tier's settings. docs/configuration.md describes each variable."""
 
     bind: str
     run_dir: Path

@@ -75,8 +75,8 @@ def test_openai_sdk(hearth: Hearth) -> None:
     assert json.loads(said["typed"][0]).keys() == {"yes"}
     assert said["response"][0]
     assert len(said["in a conversation"]) == 2
-    assert "Answer briefly" not in said["kept"][0], "an enforced instruction is not kept"
-    assert "Who are you?" in said["kept"][0]
+    assert "Answer briefly" not in said["stored"][0], "an enforced instruction is not stored"
+    assert "Who are you?" in said["stored"][0]
     assert said["a mistake"][0].startswith("top_k")
 
 
