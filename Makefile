@@ -36,7 +36,7 @@ stop: ## end the engine (Ctrl-C in `make run` ends the web tier alone)
 status: ## what the engine is doing; `make doctor` where it does nothing
 	@$(BIN)/python -m engine_proc status
 
-doctor: $(INSTALLED) ## look for what keeps Hearth from working, and say what to do
+doctor: $(INSTALLED) ## find out what keeps Hearth from working, and how to fix it
 	@$(BIN)/python -m engine_proc doctor
 
 setup: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda|web, without running anything

@@ -1,4 +1,4 @@
-"""The command line of the engine. `serve` stays as a small parent, so what others need is imported for them alone."""
+"""The command line of the engine. Each command imports what it needs itself: `serve` remains as a small process."""
 
 import argparse
 import os
@@ -19,36 +19,45 @@ DESCRIPTION = "The process that owns the model. Settings come from HEARTH_* vari
 
 
 def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """`flags`: vLLM's, which are read by whoever runs it; here they are needed for completion alone."""
+    """Return the parser of the command line.
+
+    `flags` has vLLM's flags, and is given for shell completion only: the process that runs vLLM parses them itself.
+    """
     parser = argparse.ArgumentParser(prog="python -m engine_proc", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    # Everything after `serve`, `start` or `batch` is theirs, `--help` too: see `main`.
+    # All arguments of `serve`, `start` and `batch`, `--help` too, are passed on to vLLM's parser: see `main`.
     commands.add_parser(
-        "serve", parents=flags, add_help=False, help="load the model and serve it, in the foreground [vLLM's flags]"
+        "serve", parents=flags, add_help=False, help="load the model and serve it in the foreground; takes vLLM's flags"
     )
     commands.add_parser(
-        "start", parents=flags, add_help=False, help="the same, detached; does nothing where an engine runs"
+        "start",
+        parents=flags,
+        add_help=False,
+        help="start the engine in the background, unless one is running; takes vLLM's flags",
     )
-    commands.add_parser("batch", add_help=False, help="answer a file of requests, without a server (docs/batch.md)")
+    commands.add_parser("batch", add_help=False, help="answer a file of requests without a server (docs/batch.md)")
     wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
-    wait.add_argument("--seconds", type=float, default=1800.0, help="give up after this long (default: %(default)s)")
-    told = commands.add_parser("status", help="what the engine is doing (exit status 0: ready, 3: loading, 1: none)")
-    checked = commands.add_parser("doctor", help="look for what keeps Hearth from working, and say what to do")
-    for command in (told, checked):
-        command.add_argument("--json", action="store_true", help="for programs")
+    wait.add_argument("--seconds", type=float, default=1800.0, help="time limit (default: %(default)s)")
+    status = commands.add_parser(
+        "status", help="show the state of the engine (exit status 0: ready, 3: loading, 1: not running)"
+    )
+    doctor = commands.add_parser("doctor", help="find out what keeps Hearth from working, and how to fix it")
+    for command in (status, doctor):
+        command.add_argument("--json", action="store_true", help="print JSON")
     shell = commands.add_parser(
-        "completion", help="what a shell needs to complete `hearth`, as `make install` calls this"
+        "completion", help="print the completion script for `hearth`, the command that `make install` creates"
     )
     shell.add_argument("shell", choices=("bash", "zsh"))
-    keys = commands.add_parser("keys", help="make the keys of a tcp:// endpoint (docs/security.md)")
+    keys = commands.add_parser("keys", help="create the keys of a tcp:// endpoint (docs/security.md)")
     keys.add_argument("directory", type=Path)
-    commands.add_parser("stop", help="stop the engine and wait until it is gone")
-    drain = commands.add_parser("drain", help="the same, with a longer limit for what is live")
-    drain.add_argument("--seconds", type=float, default=300.0, help="the limit (default: %(default)s)")
+    commands.add_parser("stop", help="stop the engine and wait until it has exited")
+    drain = commands.add_parser("drain", help="like `stop`, with a longer time limit for live requests")
+    drain.add_argument("--seconds", type=float, default=300.0, help="time limit (default: %(default)s)")
     return parser
 
 
 def _complete(shell: str) -> int:
+    """Print the completion script of `shell`, with vLLM's flags if vLLM is installed. Returns the exit status."""
     from engine_proc.commands.completion import completion
 
     if not vllm_installed():
@@ -59,23 +68,24 @@ def _complete(shell: str) -> int:
 
 
 def main() -> int:
+    """Run the command that `sys.argv` names. Returns the exit status."""
     args, extra = _parser().parse_known_args()
     if extra and args.command not in {"serve", "start", "batch"}:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     if args.command in {"serve", "batch"} and not vllm_installed():
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
         return EXIT_USAGE
-    if args.command == "batch":  # a process of its own kind, which loads what the others must not
+    if args.command == "batch":  # a separate program, which loads the model in its own process
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
-    if args.command in {"status", "doctor", "completion"}:  # as `| head` has any command end
+    if args.command in {"status", "doctor", "completion"}:  # exit silently when the reader closes the pipe (`| head`)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if args.command == "completion":
         return _complete(args.shell)
-    if args.command == "doctor":  # before the settings, which may be what is wrong
+    if args.command == "doctor":  # before the settings are read: they may be the problem
         from engine_proc.commands.doctor import doctor
 
         return doctor(as_json=args.json)
-    if args.command == "keys":  # before the settings, which may name the keys that are to be made
+    if args.command == "keys":  # before the settings are read: they may name these keys
         return make_keys(args.directory)
     settings = read_settings_or_exit()
     try:
@@ -97,7 +107,7 @@ def main() -> int:
                 return control.stop(settings)
     except EndpointError as error:
         print(f"engine_proc: {error}", file=sys.stderr)
-    except OSError as error:  # a file of the run directory: it is another user's, the disk is full, ...
+    except OSError as error:  # on a file of the run directory: another user owns it, the disk is full, ...
         print(f"engine_proc: {error.filename or settings.run_dir}: {error.strerror}", file=sys.stderr)
     return EXIT_USAGE
 

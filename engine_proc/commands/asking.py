@@ -1,4 +1,4 @@
-"""One question to an engine, and its answer: for the command line, which stays connected to none."""
+"""Send messages to an engine and wait for the replies, over a connection that is closed afterwards."""
 
 import time
 from contextlib import ExitStack
@@ -11,12 +11,13 @@ from schemas.shared.curve import ClientKeys
 from schemas.shared.endpoint import local_endpoint
 
 ANSWER_SECONDS = 3.0
+"""How long a command waits for an engine's reply."""
 
 
 def ask(
     endpoint: str, *messages: wire.Message, keys: ClientKeys | None = None, seconds: float = ANSWER_SECONDS
 ) -> list[Any] | None:
-    """Send `messages` to the engine and return as many replies; None where it does not answer in time."""
+    """Send `messages` to the engine and return as many replies. None: not all of them arrived within `seconds`."""
     with ExitStack() as stack:
         context = stack.enter_context(zmq.Context())
         socket = stack.enter_context(context.socket(zmq.DEALER))

@@ -1,15 +1,15 @@
-"""`python -m engine_proc completion bash`: what a shell needs to complete the command `hearth`, vLLM's flags too."""
+"""`python -m engine_proc completion bash`: the shell's completion script for `hearth`, with vLLM's flags."""
 
 import argparse
 
 import shtab
 
 COMMAND = "hearth"
-"""What `make install` calls `python -m engine_proc`."""
+"""Name under which `make install` installs `python -m engine_proc`."""
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> int:
-    """`parser`: the command line's, with the flags of vLLM."""
+    """Print the completion script. `parser` is that of the command line, with vLLM's flags. Returns the exit status."""
     parser.prog = COMMAND
     print(shtab.complete(parser, shell=shell))
     return 0

@@ -1,4 +1,4 @@
-"""Talking to an engine from the command line: is it there, how far is it, start it, stop it."""
+"""The commands `start`, `wait`, `stop` and `drain`. Each returns its exit status."""
 
 import os
 import signal
@@ -17,17 +17,21 @@ from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 
 STOP_SECONDS = 15.0
-"""What an engine with nothing to do takes to stop, and more."""
-SAY_EVERY = 2.0
-"""Seconds between two words about what an engine that is being stopped still does."""
+"""Time limit for an engine without live requests to stop."""
+REPORT_SECONDS = 2.0
+"""Interval at which `stop` and `drain` print the number of live requests."""
 MAX_LOG_BYTES = 16 * 1024 * 1024
+"""Size from which `start` empties the log."""
 
 
 def start(settings: Settings, extra: list[str]) -> int:
-    """Start a detached engine where none runs. Returns at once; `wait` waits for the model. Exit status 2: no vLLM."""
+    """Start an engine in the background, unless one is running. `extra` are vLLM's flags.
+
+    Does not wait for the model to load (see `wait`). Exit status 2: vLLM is not installed.
+    """
     make_run_dir(settings.run_dir)
     if (holder := lock_holder(settings.lock_file)) is not None:
-        print(f"an engine already runs (pid {holder})")
+        print(f"an engine is already running (pid {holder})")
         return 0
     if not vllm_installed():
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
@@ -41,40 +45,41 @@ def start(settings: Settings, extra: list[str]) -> int:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            process_group=0,  # not a session of its own: the kernel would share the cores out between the two tiers
+            process_group=0,  # not its own session, between which the kernel would divide the cores
         )
     print(f"engine started (pid {process.pid}), log in {settings.log_file}")
     return 0
 
 
 def stop(settings: Settings) -> int:
-    """Stop the engine and wait until it is gone; live requests get `drain_seconds`. Exit status 1: it is not gone."""
+    """Stop the engine and wait until it has exited. Live requests get `drain_seconds`. Exit status 1: it still runs."""
     holder = lock_holder(settings.lock_file)
     if holder is None:
-        print("no engine runs")
+        print("no engine is running")
         return 0
     os.kill(holder, signal.SIGTERM)
-    return _wait_for_the_end(settings, holder, settings.drain_seconds + STOP_SECONDS)
+    return _wait_for_exit(settings, holder, settings.drain_seconds + STOP_SECONDS)
 
 
 def drain(settings: Settings, seconds: float) -> int:
-    """The same, with another limit for live requests. What is not done by then goes on in the next engine."""
+    """Stop the engine as `stop` does, with `seconds` for live requests. Unfinished ones resume in the next engine."""
     holder = lock_holder(settings.lock_file)
     if holder is None or ask(settings.endpoint, wire.Drain(seconds=seconds), keys=settings.client_keys()) is None:
-        print("no engine runs")
+        print("no engine is running")
         return 0
-    return _wait_for_the_end(settings, holder, seconds + STOP_SECONDS)
+    return _wait_for_exit(settings, holder, seconds + STOP_SECONDS)
 
 
-def _wait_for_the_end(settings: Settings, holder: int, seconds: float) -> int:
-    said = time.monotonic()
-    deadline = said + seconds
+def _wait_for_exit(settings: Settings, holder: int, seconds: float) -> int:
+    """Wait until the engine with pid `holder` has exited. Returns the exit status: 1 if it has not within `seconds`."""
+    reported_at = time.monotonic()
+    deadline = reported_at + seconds
     while time.monotonic() < deadline:
         if lock_holder(settings.lock_file) != holder:
             print(f"engine stopped (pid {holder})")
             return 0
-        if time.monotonic() - said > SAY_EVERY:
-            said = time.monotonic()
+        if time.monotonic() - reported_at > REPORT_SECONDS:
+            reported_at = time.monotonic()
             replies = ask(settings.endpoint, wire.Ping(), keys=settings.client_keys(), seconds=1.0)
             if replies and replies[0].live:
                 print(f"engine: {replies[0].live} live requests", file=sys.stderr, flush=True)
@@ -84,31 +89,31 @@ def _wait_for_the_end(settings: Settings, holder: int, seconds: float) -> int:
 
 
 def wait(settings: Settings, seconds: float) -> int:
-    """Show how the load comes on. Exit status 0: ready, 1: the engine is gone, 3: not ready after `seconds`."""
+    """Show the progress of the load. Exit status 0: ready, 1: no engine is running, 3: not ready after `seconds`."""
     keys = settings.client_keys()
     now = time.monotonic()
-    deadline, heard = now + seconds, now
+    deadline, answered_at = now + seconds, now
     with _Progress() as progress:
         while now < deadline:
             replies = ask(settings.endpoint, wire.Ping(), keys=keys, seconds=1.0)
             now = time.monotonic()
             if replies is not None:
-                heard = now
+                answered_at = now
                 progress.show(replies[0].load)
                 if replies[0].load.ready:
                     return 0
-            elif lock_holder(settings.lock_file) is None and now - heard > ANSWER_SECONDS:
+            elif lock_holder(settings.lock_file) is None and now - answered_at > ANSWER_SECONDS:
                 break
             time.sleep(0.25)
     if now < deadline:
-        print(f"no engine runs; the reason is in {settings.log_file}", file=sys.stderr)
+        print(f"no engine is running: {settings.log_file} has the reason", file=sys.stderr)
         return 1
-    print(f"the model is not ready after {seconds:.0f} s, and its load goes on; wait again", file=sys.stderr)
+    print(f"the model is not ready after {seconds:.0f} s, and is still loading", file=sys.stderr)
     return 3
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line per stage."""
+    """A progress bar on a terminal, or one line per stage elsewhere."""
 
     def __init__(self) -> None:
         self._bar = tqdm(
@@ -123,6 +128,7 @@ class _Progress:
         self._bar.close()
 
     def show(self, load: wire.Load) -> None:
+        """Show the current stage and progress."""
         if load.stage != self._stage:
             self._stage = load.stage
             self._bar.set_description_str(load.stage, refresh=False)

@@ -1,4 +1,4 @@
-"""`python -m engine_proc status`: what the engine says of itself, for people or as JSON."""
+"""The command `status`: show the state of the engine, as text or as JSON."""
 
 import json
 import time
@@ -15,21 +15,24 @@ READY, NONE, LOADING = 0, 1, 3
 
 
 def status(settings: Settings, *, as_json: bool = False) -> int:
-    """Print it. Returns `READY`, `LOADING`, or `NONE` where no engine answers, or one that cannot be talked to."""
+    """Print the state of the engine. Returns the exit status.
+
+    `NONE`: no engine answers, or one of an incompatible wire protocol.
+    """
     hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
     replies = ask(settings.endpoint, hello, wire.Ping(), wire.AskStats(), keys=settings.client_keys())
-    problem = f"none answers at {settings.endpoint}" if replies is None else None
+    problem = f"no answer from {settings.endpoint}" if replies is None else None
     if replies is not None and isinstance(replies[0], wire.Refused):
         problem = replies[0].message
     if replies is None or problem is not None:
         print(json.dumps({"state": "gone", "problem": problem}) if as_json else f"engine     {problem}")
         return NONE
     welcome, pong, stats = replies
-    told = describe(welcome, pong, stats if isinstance(stats, wire.Stats) else None)
+    description = describe(welcome, pong, stats if isinstance(stats, wire.Stats) else None)
     state = "ready" if pong.load.ready else "loading"
     supervisor = lock_holder(settings.lock_file)
     if as_json:
-        print(json.dumps({"state": state, "endpoint": settings.endpoint, "supervisor": supervisor, **told}))
+        print(json.dumps({"state": state, "endpoint": settings.endpoint, "supervisor": supervisor, **description}))
     else:
         rows = {"endpoint": settings.endpoint, "supervisor": supervisor or "none", **_rows(welcome, pong)}
         if isinstance(stats, wire.Stats):
@@ -68,7 +71,7 @@ def _rows(welcome: wire.Welcome, pong: wire.Pong) -> dict[str, Any]:
 def _figures(stats: wire.Stats) -> dict[str, Any]:
     hits, queries = stats.prefix_cache_hits, stats.prefix_cache_queries
     return {
-        "prefix cache": f"{hits / queries:.1%} of {queries:,} tokens" if queries else "not asked yet",
+        "prefix cache": f"{hits / queries:.1%} of {queries:,} tokens" if queries else "no queries yet",
         "tokens": f"{stats.prompt_tokens:,} in prompts, {stats.generated_tokens:,} generated",
         "ttft": _latencies(stats.ttft),
         "itl": _latencies(stats.itl),
@@ -76,12 +79,12 @@ def _figures(stats: wire.Stats) -> dict[str, Any]:
 
 
 def _latencies(histogram: wire.Histogram) -> str:
-    median, late = quantile(histogram, 0.5), quantile(histogram, 0.99)
-    return "none yet" if median is None else f"half within {median:g} s, 99% within {late:g} s"
+    p50, p99 = quantile(histogram, 0.5), quantile(histogram, 0.99)
+    return "none yet" if p50 is None else f"p50 <= {p50:g} s, p99 <= {p99:g} s"
 
 
 def duration(seconds: float) -> str:
-    """In the two largest units that it has: `3 d 4 h`, `12 s`."""
+    """Return the two largest units of a duration: `3 d 4 h`, `12 s`."""
     left = int(seconds)
     parts: list[str] = []
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
@@ -92,7 +95,10 @@ def duration(seconds: float) -> str:
 
 
 def quantile(histogram: wire.Histogram, share: float) -> float | None:
-    """The bound that `share` of all values are at or below; infinity above the last one, None where there are none."""
+    """Return the lowest bound that at least `share` (0 to 1) of the values do not exceed.
+
+    Infinity: the last bound is too low. None: the histogram is empty.
+    """
     wanted = share * sum(histogram.counts)
     if not wanted:
         return None
@@ -101,4 +107,4 @@ def quantile(histogram: wire.Histogram, share: float) -> float | None:
         seen += count
         if seen >= wanted:
             return bound
-    raise AssertionError("the counts have changed meanwhile")
+    raise AssertionError("the counts changed during the loop")

@@ -38,12 +38,12 @@ class Supervisor:
         self.child: subprocess.Popen[bytes] | None = None
 
     def run(self) -> int:
-        """Run until stopped. Returns the exit status: 0 if stopped, 1 if another engine runs, or the model process's."""
+        """Run until stopped. Returns 0 if stopped, 1 if another engine runs, else the model process's exit status."""
         make_run_dir(self.settings.run_dir)
         lock = take_lock(self.settings.lock_file)
         if lock is None:
             holder = lock_holder(self.settings.lock_file)
-            log.error("an engine already runs (pid %s); `python -m engine_proc stop` ends it", holder)
+            log.error("an engine is already running (pid %s): `python -m engine_proc stop` stops it", holder)
             return 1
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)

@@ -41,7 +41,7 @@ def elsewhere(tmp_path: Path) -> dict[str, str]:
 def test_all_is_well_where_hearth_runs(hearth: Hearth) -> None:
     status, output = doctor(**hearth.env)
     assert status == 0, output
-    assert output.endswith("\nAll is well.\n")
+    assert output.endswith("\nNo problems found.\n")
     assert "BAD" not in output
     assert "Hearth 0.1.0 answers\n" in output
     assert f"engine         pid {hearth.welcome().pid}, vllm 0." in output
@@ -72,8 +72,8 @@ def test_a_port_that_is_taken(elsewhere: dict[str, str]) -> None:
         bind = f"127.0.0.1:{other.getsockname()[1]}"
         status, output = doctor(**{**elsewhere, "HEARTH_BIND": bind})
     assert status == 1
-    assert f"BAD   address        {bind} is taken by something else (pid {os.getpid()})" in output
-    assert "End it, or set HEARTH_BIND to another port." in output
+    assert f"BAD   address        {bind} is in use by another program (pid {os.getpid()})" in output
+    assert "Stop it, or set HEARTH_BIND to another port." in output
 
 
 def test_a_model_that_is_not_there(elsewhere: dict[str, str]) -> None:
@@ -94,8 +94,8 @@ def test_a_model_that_was_not_downloaded_whole(elsewhere: dict[str, str], tmp_pa
 def test_a_setting_that_is_misspelt(elsewhere: dict[str, str]) -> None:
     status, output = doctor(HEARTH_API_KEY_FILE="/etc/hearth/keys", **elsewhere)
     assert status == 1
-    assert "HEARTH_API_KEY_FILE is none of Hearth's" in output
-    assert "Do you mean HEARTH_API_KEYS_FILE?" in output
+    assert "HEARTH_API_KEY_FILE is not a setting of Hearth" in output
+    assert "Did you mean HEARTH_API_KEYS_FILE?" in output
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_gpu_whose_driver_does_not_answer(elsewhere: dict[str, str], tmp_path:
     broken.chmod(0o755)
     status, output = doctor(PATH=f"{tmp_path}:{os.environ['PATH']}", **elsewhere)
     assert status == 1
-    assert "BAD   GPU            nvidia-smi is there, and no GPU answers it" in output
+    assert "BAD   GPU            nvidia-smi is installed but finds no GPU" in output
 
 
 def test_a_run_directory_of_somebody_else(elsewhere: dict[str, str], tmp_path: Path) -> None:

@@ -85,10 +85,10 @@ def test_it_becomes_ready(stack: Hearth) -> None:
 
 
 def test_a_second_engine_is_not_started(stack: Hearth) -> None:
-    assert "already runs" in stack.engine("start").stdout
+    assert "already running" in stack.engine("start").stdout
     second = stack.engine("serve", check=False)
     assert second.returncode == 1
-    assert "already runs" in second.stderr
+    assert "already running" in second.stderr
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +223,7 @@ def test_term_ends_all_within_10_seconds(stack: Hearth) -> None:
     assert "engine stopped" in stack.engine("stop").stdout
     assert not engine_processes(stack)
     assert time.monotonic() - began < 10
-    assert stack.engine("stop").stdout.strip() == "no engine runs"
+    assert stack.engine("stop").stdout.strip() == "no engine is running"
 
 
 def test_term_while_it_loads_ends_all(stack: Hearth) -> None:

@@ -55,7 +55,7 @@ def test_hup(hearth: Hearth) -> None:
 def test_status_and_doctor(hearth: Hearth) -> None:
     status, doctor, _ = shown("make status").splitlines()
     assert "hearth-demo" in run(hearth, "bash", "-c", status)
-    assert "All is well." in run(hearth, "bash", "-c", doctor)
+    assert "No problems found." in run(hearth, "bash", "-c", doctor)
 
 
 def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: Hearth) -> None:

@@ -144,9 +144,9 @@ def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:
         lock = take_lock(hearth.run_dir / LOCK_FILE)
         assert lock is not None
         with lock:  # as an engine that runs holds it
-            log = hearth.web_log.read_text().count("an engine already runs")
+            log = hearth.web_log.read_text().count("an engine is already running")
             reload_and_wait(hearth.web)
-            assert hearth.web_log.read_text().count("an engine already runs") == log, "no process was spent on it"
+            assert hearth.web_log.read_text().count("an engine is already running") == log, "no process was spent on it"
             assert starts() == 2
     finally:
         hearth.stop_web()

@@ -1,4 +1,4 @@
-"""`python -m engine_proc doctor`: looks at all that Hearth needs, and says what to do about what is amiss."""
+"""The command `doctor`: check all that Hearth needs, and say how to fix what is wrong."""
 
 import json
 from collections.abc import Iterator
@@ -13,23 +13,23 @@ MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
 
 
 def doctor(*, as_json: bool = False) -> int:
-    """Print a line for each check, as it is done. Exit status 1 where something keeps Hearth from working."""
+    """Run each check and print its result. Returns the exit status: 1 if something keeps Hearth from working."""
     findings = []
-    for finding in _all():
+    for finding in _checks():
         findings.append(finding)
         if not as_json:
             print(f"{MARKS[finding.level]}  {finding.what:14} {finding.found}", flush=True)
             if finding.advice:
                 print(f"{'':20} {finding.advice}", flush=True)
-    bads = sum(finding.level == "bad" for finding in findings)
+    failed = sum(finding.level == "bad" for finding in findings)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:
-        print(f"\n{'All is well.' if not bads else f'{bads} of {len(findings)} checks: Hearth does not work so.'}")
-    return 1 if bads else 0
+        print(f"\n{failed} of {len(findings)} checks failed." if failed else "\nNo problems found.")
+    return 1 if failed else 0
 
 
-def _all() -> Iterator[Finding]:
+def _checks() -> Iterator[Finding]:
     try:
         settings = read_settings()
         settings.client_keys()

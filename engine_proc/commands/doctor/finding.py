@@ -1,15 +1,19 @@
-"""What a check of `doctor` has found."""
+"""The result of one check of `doctor`."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
+    """The result of one check."""
+
     level: str
-    """`ok`; `note`: it works, and could be better; `bad`: Hearth does not work so."""
+    """`ok`; `note`: works, but could be better; `bad`: keeps Hearth from working."""
     what: str
+    """What was checked."""
     found: str
     advice: str = ""
+    """How to fix or improve it. Empty for `ok`."""
 
 
 def ok(what: str, found: str) -> Finding:

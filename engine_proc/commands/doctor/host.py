@@ -1,4 +1,4 @@
-"""What `doctor` looks at on the host: Python, packages, the GPU, memory, the model's files."""
+"""The checks of the host: Python, packages, the GPU, memory, the model's files."""
 
 import json
 import shutil
@@ -17,17 +17,19 @@ from engine_proc.settings import Settings
 from schemas.shared.endpoint import PROJECT_ROOT
 
 PYTHONS = (3, 11), (3, 13)
+"""The oldest and the newest supported Python."""
 GIB = 1024**3
-NEEDED = 1.2
-"""Times the size of its files: what a model takes in memory, with what it computes on."""
+MEMORY_FACTOR = 1.2
+"""Memory that a model needs, with its activations, as a multiple of the size of its files."""
 WEB_PACKAGES = ("flask", "gunicorn", "gevent", "marshmallow", "msgspec", "pyzmq", "prometheus-client")
 
 
 def host_checks(settings: Settings) -> Iterator[Finding]:
+    """Yield the result of each check."""
     gpus = _gpus()
     yield _python()
     if settings.endpoint.startswith("tcp://") and not vllm_installed():
-        yield ok("vLLM", f"not installed: a web tier alone, with its engine at {settings.endpoint}")
+        yield ok("vLLM", f"not installed: this host runs only the web tier, with the engine at {settings.endpoint}")
         yield _web_packages()
     else:
         yield from _engine_packages(gpus)
@@ -41,10 +43,11 @@ def _python() -> Finding:
     found = ".".join(map(str, sys.version_info[:3]))
     if PYTHONS[0] <= sys.version_info[:2] <= PYTHONS[1]:
         return ok("Python", found)
-    return bad("Python", found, "Hearth is for Python 3.11 to 3.13: `make clean run PYTHON=python3.11`.")
+    return bad("Python", found, "Hearth needs Python 3.11 to 3.13: `make clean run PYTHON=python3.11`.")
 
 
 def _installed(name: str) -> str | None:
+    """Return the version of an installed package, or None."""
     try:
         return version(name)
     except PackageNotFoundError:
@@ -57,13 +60,15 @@ def _engine_packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
         yield bad(
             "vLLM",
             "not installed",
-            "`make setup BACKEND=cpu` (or cuda) installs it. A web tier alone needs HEARTH_ENGINE_ENDPOINT=tcp://...",
+            "`make setup BACKEND=cpu` (or cuda) installs it. For the web tier only, set HEARTH_ENGINE_ENDPOINT=tcp://...",
         )
     elif gpus and cuda is None:
-        yield note("vLLM", f"{cpu}, for CPUs", "There is a GPU: `make clean run BACKEND=cuda` uses it.")
+        yield note("vLLM", f"{cpu}, for CPUs", "This host has a GPU: `make clean run BACKEND=cuda` uses it.")
     elif not gpus and cpu is None:
         yield bad(
-            "vLLM", f"{cuda}, for GPUs", "No GPU answers: `nvidia-smi` says why, or `make clean run BACKEND=cpu`."
+            "vLLM",
+            f"{cuda}, for GPUs",
+            "No GPU was found: see `nvidia-smi`, or use the CPU: `make clean run BACKEND=cpu`.",
         )
     else:
         yield ok("vLLM", f"{cuda or cpu}, for {'GPUs' if cuda else 'CPUs'}")
@@ -77,12 +82,12 @@ def _engine_packages(gpus: list[tuple[str, int]]) -> Iterator[Finding]:
 def _web_packages() -> Finding:
     missing = [name for name in WEB_PACKAGES if _installed(name) is None]
     if missing:
-        return bad("web tier", f"without {', '.join(missing)}", "`make setup` installs what is missing.")
+        return bad("web tier", f"{', '.join(missing)} not installed", "`make setup` installs what is missing.")
     return ok("web tier", f"gunicorn {version('gunicorn')}, flask {version('flask')}")
 
 
 def _gpus() -> list[tuple[str, int]]:
-    """Name and free MiB of each."""
+    """Return the name and the free memory, in MiB, of each GPU."""
     if shutil.which("nvidia-smi") is None:
         return []
     query = ["nvidia-smi", "--query-gpu=name,memory.free", "--format=csv,noheader,nounits"]
@@ -98,8 +103,8 @@ def _gpu(gpus: list[tuple[str, int]]) -> Finding:
     if gpus:
         return ok("GPU", ", ".join(f"{name}, {free / 1024:.0f} GiB free" for name, free in gpus))
     if shutil.which("nvidia-smi") is not None:
-        return bad("GPU", "nvidia-smi is there, and no GPU answers it", "Its driver does not run: see `nvidia-smi`.")
-    return note("GPU", "none", "Models run on the CPU: good for the demo model, slow for large ones.")
+        return bad("GPU", "nvidia-smi is installed but finds no GPU", "The driver does not work: see `nvidia-smi`.")
+    return note("GPU", "none", "Models run on the CPU: fast enough for the demo model, slow for large ones.")
 
 
 def _model(settings: Settings, gpus: list[tuple[str, int]]) -> Iterator[Finding]:
@@ -108,20 +113,19 @@ def _model(settings: Settings, gpus: list[tuple[str, int]]) -> Iterator[Finding]
         return
     directory = Path(settings.model)
     if not directory.is_dir():
-        yield note("model", f"{settings.model}, of a hub", "It is downloaded at the first start.")
+        yield note("model", f"{settings.model}, on a model hub", "It is downloaded at the first start.")
         return
     absent = _absent_shards(directory)
     if absent:
-        yield bad(
-            "model", f"{directory} lacks {', '.join(absent[:3])}", "Its download was not completed: go on with it."
-        )
+        yield bad("model", f"{directory} lacks {', '.join(absent[:3])}", "The download is incomplete: resume it.")
         return
     size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
     yield ok("model", f"{directory}, {size / GIB:.2f} GiB")
-    yield _memory(size * NEEDED, gpus)
+    yield _memory(size * MEMORY_FACTOR, gpus)
 
 
 def _absent_shards(directory: Path) -> list[str]:
+    """Return the names of the weight files that the model's index lists and the directory lacks."""
     index = directory / "model.safetensors.index.json"
     if not index.exists():
         return []
@@ -132,16 +136,16 @@ def _absent_shards(directory: Path) -> list[str]:
 def _memory(needed: float, gpus: list[tuple[str, int]]) -> Finding:
     free = sum(mib * 1024**2 for _, mib in gpus) if gpus else psutil.virtual_memory().available
     where = "GPU memory" if gpus else "memory"
-    found = f"{free / GIB:.1f} GiB free, of which the model takes about {needed / GIB:.1f}"
+    found = f"{free / GIB:.1f} GiB free, the model needs about {needed / GIB:.1f}"
     if free >= needed:
         return ok(where, found)
-    # An engine that runs has taken it already.
-    return note(where, found, "Too little, unless an engine runs already: a smaller model, or one that is quantized.")
+    # Not `bad`: if an engine is running, the model is in memory already.
+    return note(where, found, "Too little, unless an engine is running. Use a smaller or a quantized model.")
 
 
 def _disk(settings: Settings) -> Finding:
     directory = settings.run_dir if settings.run_dir.exists() else PROJECT_ROOT
     free = shutil.disk_usage(directory).free
     if free < GIB:
-        return note("disk", f"{free / GIB:.1f} GiB free at {directory}", "Logs and conversations need some room.")
+        return note("disk", f"{free / GIB:.1f} GiB free at {directory}", "Logs and conversations need some space.")
     return ok("disk", f"{free / GIB:.0f} GiB free at {directory}")

@@ -1,4 +1,4 @@
-"""What `doctor` looks at of Hearth itself: settings, the run directory, the port, and who answers on both sides."""
+"""The checks of Hearth itself: settings, the run directory, the engine, the web tier's address."""
 
 import difflib
 import json
@@ -24,12 +24,13 @@ from schemas.shared.version import VERSION
 
 READS_SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
 INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_API_KEY"}
-"""Not settings: what the engine tells its own processes, and what clients call their key."""
+"""Variables that are not settings: those that the engine sets for its own processes, and the clients' API key."""
 LOG_TAIL = 40
-"""Lines of the last engine's log in which its end is looked for."""
+"""How many of the last lines of the engine's log are searched for an error."""
 
 
 def server_checks(settings: Settings) -> Iterator[Finding]:
+    """Yield the result of each check."""
     yield from _unknown_settings()
     yield _run_dir(settings)
     yield _web_settings()
@@ -38,7 +39,10 @@ def server_checks(settings: Settings) -> Iterator[Finding]:
 
 
 def known_settings() -> set[str]:
-    """All that either tier reads; found in its source, for the engine cannot import the web tier."""
+    """Return the names of both tiers' settings.
+
+    They are found in the source of `settings.py`, because the engine must not import the web tier.
+    """
     return {
         f"HEARTH_{name}"
         for tier in ("webapp", "engine_proc")
@@ -47,72 +51,78 @@ def known_settings() -> set[str]:
 
 
 def _unknown_settings() -> Iterator[Finding]:
-    """A setting that is misspelt has no effect, and nobody says so."""
+    """Report misspelt settings, which else have no effect and cause no error."""
     known = known_settings()
     for name in sorted(name for name in os.environ if name.startswith("HEARTH_")):
         if name not in known | INTERNAL:
-            meant = difflib.get_close_matches(name, known, 1)
-            advice = f"Do you mean {meant[0]}?" if meant else "docs/configuration.md lists them all."
-            yield bad("settings", f"{name} is none of Hearth's", advice)
+            similar = difflib.get_close_matches(name, known, 1)
+            advice = f"Did you mean {similar[0]}?" if similar else "docs/configuration.md lists all settings."
+            yield bad("settings", f"{name} is not a setting of Hearth", advice)
 
 
 def _run_dir(settings: Settings) -> Finding:
     directory = settings.run_dir
     if not directory.exists():
-        return ok("run directory", f"{directory}, not made yet")
+        return ok("run directory", f"{directory}, not created yet")
     found = directory.stat()
     if found.st_uid != os.getuid():
         return bad(
-            "run directory", f"{directory} belongs to uid {found.st_uid}", "Be that user, or set HEARTH_RUN_DIR."
+            "run directory", f"{directory} belongs to uid {found.st_uid}", "Run as that user, or set HEARTH_RUN_DIR."
         )
     if not os.access(directory, os.W_OK | os.X_OK):
         return bad("run directory", f"{directory} is not writable", f"`chmod 700 {directory}`, or set HEARTH_RUN_DIR.")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        return note("run directory", f"{directory} is open to others", "The next start closes it: `chmod 700`.")
+        return note(
+            "run directory", f"{directory} is open to other users", "The next start makes it private (`chmod 700`)."
+        )
     return ok("run directory", str(directory))
 
 
 def _web_settings() -> Finding:
-    """The web tier reads its own, and says what is wrong with them."""
+    """Have the web tier check its own settings, by `gunicorn --check-config`."""
     command = [sys.executable, "-m", "gunicorn", "--check-config", "wsgi:app"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 0:
-        return ok("settings", "both tiers can use them")
+        return ok("settings", "valid for both tiers")
     lines = (done.stderr or done.stdout).strip().splitlines()
-    said = [line for line in lines if line.startswith("hearth: ")] or lines[-1:] or ["gunicorn --check-config failed"]
-    return bad("settings", said[0].removeprefix("hearth: "), "docs/configuration.md says what each setting may be.")
+    errors = [line for line in lines if line.startswith("hearth: ")] or lines[-1:] or ["gunicorn --check-config failed"]
+    return bad("settings", errors[0].removeprefix("hearth: "), "docs/configuration.md says what each setting may be.")
 
 
 def _engine(settings: Settings) -> Finding:
     holder = lock_holder(settings.lock_file)
     hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="doctor")
     path = settings.endpoint.removeprefix("ipc://")
-    nowhere = path != settings.endpoint and not Path(path).exists()
-    replies = None if nowhere else ask(settings.endpoint, hello, keys=settings.client_keys())
+    no_socket = path != settings.endpoint and not Path(path).exists()
+    replies = None if no_socket else ask(settings.endpoint, hello, keys=settings.client_keys())
     if replies is None:
         return _silent_engine(settings, holder)
     (welcome,) = replies
     if isinstance(welcome, wire.Refused):
-        return bad("engine", welcome.message, "Stop the older one and start it from this checkout.")
+        return bad("engine", welcome.message, "Restart the older of the two from this checkout.")
     found = f"pid {welcome.pid}, {welcome.engine_version or 'loading'}, wire protocol {welcome.major}.{welcome.minor}"
     if welcome.minor < wire.MINOR:
-        return note("engine", found, f"This checkout speaks {wire.MAJOR}.{wire.MINOR}: `make stop run` brings it up.")
+        return note(
+            "engine", found, f"This checkout has {wire.MAJOR}.{wire.MINOR}: `make stop run` updates the engine."
+        )
     if not welcome.load.ready:
-        return note("engine", f"{found}: {welcome.load.stage}", "`python -m engine_proc wait` shows how it comes on.")
+        return note("engine", f"{found}: {welcome.load.stage}", "`python -m engine_proc wait` shows the progress.")
     return ok("engine", found)
 
 
 def _silent_engine(settings: Settings, holder: int | None) -> Finding:
+    """Return the result if no engine answers. `holder` is the pid of an engine that runs all the same, or None."""
     if holder is not None:
-        advice = f"It is starting, or it hangs: see {settings.log_file}; `make stop` ends it."
-        return bad("engine", f"pid {holder} runs, and does not answer at {settings.endpoint}", advice)
-    said = _last_error(settings)
-    if said:
-        return note("engine", f"none runs; the last one's log: {said}", f"All of it: {settings.log_file}")
-    return note("engine", "none runs", "`make run` starts both tiers, `python -m engine_proc start` the engine alone.")
+        advice = f"It is starting, or it hangs: see {settings.log_file}. `make stop` stops it."
+        return bad("engine", f"pid {holder} is running but does not answer at {settings.endpoint}", advice)
+    error = _last_error(settings)
+    if error:
+        return note("engine", f"not running; the last error in its log: {error}", f"The log: {settings.log_file}")
+    return note("engine", "not running", "`make run` starts both tiers, `python -m engine_proc start` only the engine.")
 
 
 def _last_error(settings: Settings) -> str:
+    """Return the last error in the engine's log, cut to 200 characters. Empty: there is none."""
     try:
         lines = settings.log_file.read_text(errors="replace").splitlines()[-LOG_TAIL:]
     except OSError:
@@ -125,30 +135,33 @@ def _port() -> Finding:
     bind = os.environ.get("HEARTH_BIND") or DEFAULT_BIND
     host, _, port = bind.rpartition(":")
     if not port.isdigit():
-        return ok("address", bind)  # a socket's path; gunicorn has checked it
-    here = "127.0.0.1" if host in ("", "0.0.0.0", "*") else host  # noqa: S104
+        return ok("address", bind)  # the path of a socket, which gunicorn has checked
+    address = "127.0.0.1" if host in ("", "0.0.0.0", "*") else host  # noqa: S104
     try:
-        with urlopen(f"http://{here}:{port}/version", timeout=5) as answer:
+        with urlopen(f"http://{address}:{port}/version", timeout=5) as answer:
             return _hearth_answers(bind, answer.read())
     except HTTPError as error:
         if error.headers.get("WWW-Authenticate") == "Bearer":
-            return ok("address", f"{bind}: Hearth answers, and asks for a key")
+            return ok("address", f"{bind}: Hearth answers, and requires an API key")
     except (URLError, OSError, ValueError):
         if not _listeners(int(port)):
             return ok("address", f"{bind} is free")
     pids = ", ".join(f"pid {pid}" for pid in _listeners(int(port))) or "a process of another user"
-    return bad("address", f"{bind} is taken by something else ({pids})", "End it, or set HEARTH_BIND to another port.")
+    return bad(
+        "address", f"{bind} is in use by another program ({pids})", "Stop it, or set HEARTH_BIND to another port."
+    )
 
 
 def _hearth_answers(bind: str, body: bytes) -> Finding:
-    told = json.loads(body)
-    if told["version"] != VERSION:
-        advice = "`kill -HUP` to gunicorn, or `systemctl reload hearth-web`, takes up the new release."
-        return note("address", f"{bind}: Hearth {told['version']} answers, this checkout is {VERSION}", advice)
-    return ok("address", f"{bind}: Hearth {told['version']} answers")
+    version = json.loads(body)["version"]
+    if version != VERSION:
+        advice = "`kill -HUP` to gunicorn, or `systemctl reload hearth-web`, loads the new release."
+        return note("address", f"{bind}: Hearth {version} answers, this checkout is {VERSION}", advice)
+    return ok("address", f"{bind}: Hearth {version} answers")
 
 
 def _listeners(port: int) -> list[int]:
+    """Return the pids of the processes that listen on a TCP port, as far as this user may see them."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:

@@ -94,7 +94,7 @@ def started(settings: Settings, *extra: str) -> int:
 
 def test_stop_where_nothing_runs(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert control.stop(settings) == 0
-    assert capsys.readouterr().out == "no engine runs\n"
+    assert capsys.readouterr().out == "no engine is running\n"
 
 
 def test_start_detaches_an_engine_that_stop_ends(stand_in: Settings, capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,7 +113,7 @@ def test_start_where_one_runs_starts_no_other(stand_in: Settings, capsys: pytest
     pid = started(stand_in)
     capsys.readouterr()
     assert control.start(stand_in, []) == 0
-    assert capsys.readouterr().out == f"an engine already runs (pid {pid})\n"
+    assert capsys.readouterr().out == f"an engine is already running (pid {pid})\n"
     assert stand_in.log_file.read_text() == "arguments: serve\n"
 
 

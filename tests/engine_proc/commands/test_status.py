@@ -25,7 +25,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_status_where_nothing_runs(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(settings) == 1
-    assert capsys.readouterr().out == f"engine     none answers at {settings.endpoint}\n"
+    assert capsys.readouterr().out == f"engine     no answer from {settings.endpoint}\n"
 
 
 def rows(out: str) -> dict[str, str]:

@@ -170,7 +170,7 @@ def test_keys_are_never_overwritten(keys: Path, capsys: pytest.CaptureFixture[st
     before = (keys / "engine.secret").read_bytes()
     capsys.readouterr()
     assert make_keys(keys) == 1
-    assert capsys.readouterr().err == f"engine_proc: {keys}/engine.secret is there already, and is left as it is\n"
+    assert capsys.readouterr().err == f"engine_proc: {keys}/engine.secret already exists and was not changed\n"
     assert (keys / "engine.secret").read_bytes() == before
 
 
