@@ -1,4 +1,4 @@
-"""A request for generation: what a client asks for, and the message that carries it to the engine."""
+"""A request for generation: its parameters, and the message that carries them to the engine."""
 
 from typing import Annotated, Any
 
@@ -20,11 +20,11 @@ _EXTENDED = (
     "embed",
     "priority",
 )
-"""Parts of a request that engines without the feature `EXTENDED` would ignore."""
+"""Fields that an engine without the feature `EXTENDED` would ignore."""
 
 
 class Structure(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What the text of an answer must be: exactly one of these."""
+    """What the text of an answer must match: exactly one of `json`, `json_object`, `regex`, `choice`, `grammar`."""
 
     json: dict[str, Any] | None = None
     """A JSON Schema."""
@@ -32,13 +32,13 @@ class Structure(msgspec.Struct, omit_defaults=True, kw_only=True):
     regex: str | None = None
     choice: list[str] | None = None
     grammar: str | None = None
-    """EBNF, or Lark's notation."""
+    """In EBNF or in Lark's notation."""
     field: str = ""
-    """Where the request has it, for errors."""
+    """The request's field that it comes from, for error messages."""
 
 
 class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """How each choice is generated. `None` means: the loaded model's own default (its generation config)."""
+    """How each choice is generated. None means the loaded model's default, from its generation config."""
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -56,11 +56,11 @@ class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
     add_default_stop: bool = True
     skip_special_tokens: bool = True
     spaces_between_special_tokens: bool | None = None
-    """None: as the tokenizer itself has it."""
+    """None: the tokenizer's default."""
     logprobs: int | None = None
-    """Alternatives per token; 0 gives the chosen token's own log probability alone."""
+    """Alternatives per token; 0: only the chosen token's log probability; None: no log probabilities."""
     logit_bias: dict[str, float] = {}
-    """Keyed as the request had it: a token id in digits, or token text."""
+    """Bias by token; the key is the request's: a token id in digits, or text."""
     white_list_token_ids: list[int] = []
     white_list_token: list[str] = []
     stop_on_repetition: bool = False
@@ -70,109 +70,114 @@ class Sampling(msgspec.Struct, omit_defaults=True, kw_only=True):
     min_tokens: int = 0
     bad_words: list[str] = []
     allowed_token_ids: list[int] = []
-    """As `white_list_token_ids`, under vLLM's name."""
+    """vLLM's name for `white_list_token_ids`; the tokens of both are allowed."""
     prompt_logprobs: int | None = None
-    """Alternatives per token of the prompt; they travel apart from the answer's."""
+    """Alternatives per token of the prompt, sent in `Delta.prompt_logprobs`; None: none are sent."""
     structure: Structure | None = None
 
 
 class GenerateParams(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """What a client asks for in one HTTP request, before anything of the server's is added.
+    """The parameters of one HTTP request, without the fields that the web tier adds.
 
-    Exactly one of `messages` (chat, rendered with the model's template) and `prompts` (each text or token ids)
-    is given. Choice `p * n + i` is the i-th choice of prompt p.
+    Exactly one of `messages` (a chat, rendered with the model's template) and `prompts` (each a text or token ids)
+    is set. Choice `p * n + i` is the i-th choice of prompt p.
     """
 
     messages: list[dict[str, Any]] | None = None
     prompts: list[str | list[int]] | None = None
     n: Annotated[int, msgspec.Meta(ge=1)] = 1
     best_of: Annotated[int, msgspec.Meta(ge=0)] = 0
-    """Candidates per prompt, of which the n best are sent; 0, or fewer than n, means n."""
+    """Candidates per prompt, of which the `n` best are sent; 0, or fewer than `n`, means `n`."""
     echo: bool = False
-    """Begin each choice with the prompt (its log probabilities too, where they are wanted), or with the chat's last
-    message where that is the assistant's."""
+    """Begin each choice with the prompt, with `logprobs` its log probabilities included.
+
+    In a chat, begin with the last message where its role is `assistant`.
+    """
     suffix: str = ""
-    """What follows the answer: the model fills the middle where it can, else the suffix is set after the text."""
+    """Text that follows the answer: a model that can fill the middle does; otherwise the suffix is appended."""
     stream: bool = False
-    """False: the engine sends each choice whole, in one delta, when it has ended."""
+    """False: the engine sends each choice in one delta when the choice is complete."""
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     user: str = ""
     sampling: Sampling = msgspec.field(default_factory=Sampling)
     cache_salt: str = ""
-    """Only requests of the same salt find each other's prompts in vLLM's prefix cache."""
+    """Only requests with the same salt share prompts in vLLM's prefix cache."""
     tools: list[dict[str, Any]] = []
-    """OpenAI's: `{"type": "function", "function": {"name", "description", "parameters", "strict"}}`."""
+    """In OpenAI's format: `{"type": "function", "function": {"name", "description", "parameters", "strict"}}`."""
     tool_choice: str | dict[str, Any] = "auto"
     """`none`, `auto`, `required`, or OpenAI's object that names a function."""
     parallel_tool_calls: bool = True
     include_reasoning: bool = True
     chat_template_kwargs: dict[str, Any] = {}
     truncate_prompt_tokens: int | None = None
-    """Keep so many tokens of the prompt, the last ones; -1: as many as the context has room for."""
+    """Keep only the last `truncate_prompt_tokens` tokens of the prompt; -1: as many as the context has room for."""
     priority: int = 0
-    """The lower, the earlier, where vLLM schedules by priority."""
+    """vLLM schedules lower values earlier, where its scheduling policy is `priority`."""
     return_prompt_token_ids: bool = False
     add_special_tokens: bool | None = None
-    """What the tokenizer puts around a text; None: as it is usual, for texts but not for chats."""
+    """Whether the tokenizer adds tokens such as BOS; None: for `prompts`, but not for `messages`."""
     tokens_only: str = ""
-    """Nothing is generated: the one delta of the one prompt ends it. `counted`: `Accepted` says it all. `named`: the
-    delta's log probabilities name the tokens. `text`: its text is the prompt's."""
+    """Generate nothing, only tokenize the one prompt; it is finished with one delta. Empty: generate.
+
+    `counted`: `Accepted` has the whole result. `named`: the delta's `logprobs` hold the text of each token. `text`: the
+    delta's text is the prompt's.
+    """
     embed: bool = False
-    """Not text is wanted but one vector of each prompt, in a delta of its own."""
+    """Compute one vector for each prompt, each sent in one delta, instead of text."""
     dimensions: int | None = None
-    """Of the vectors; None: as the model has them."""
+    """Dimensions of the vectors; None: the model's own."""
 
     def message(self, **envelope: Any) -> "Generate":
-        """Make the message that carries these parameters. `envelope`: the fields that `Generate` adds."""
+        """Return the message that carries these parameters. `envelope`: the fields that `Generate` adds."""
         return Generate(**{name: getattr(self, name) for name in self.__struct_fields__}, **envelope)
 
     @property
     def extended(self) -> str | None:
-        """A field that engines without the feature `EXTENDED` would ignore, or None."""
+        """The name of a field in use that an engine without the feature `EXTENDED` would ignore, or None."""
         return next((name for name in _EXTENDED if _given(self, name) or _given(self.sampling, name)), None)
 
     @property
     def rewritten(self) -> bool:
-        """Another engine may have to write it again from its start: vLLM cannot enter a structure midway."""
+        """True where a resumed answer is generated again from its beginning: vLLM cannot resume inside a structure."""
         return self.sampling.structure is not None or bool(self.tools and self.tool_choice != "none")
 
     @property
     def choices(self) -> int:
-        """How many answers are wanted, over all prompts."""
+        """Number of choices to send, over all prompts."""
         return self.n * len(self.prompts or (None,))
 
     @property
     def candidates(self) -> int:
-        """How many sequences are generated for each prompt."""
+        """Number of sequences to generate for each prompt."""
         return max(self.n, self.best_of)
 
 
 class Generate(GenerateParams, Message, tag="generate"):
-    """One HTTP request. Answered by `Accepted` and then `Deltas`, or by one `Failed`."""
+    """One HTTP request. Answered by `Accepted` and then `Deltas`, or at any point by a `Failed`, which is the last."""
 
     id: int
-    """Unique within the sending client, which alone sees it."""
+    """Unique within the sending web worker. Other web workers may use the same id."""
     name: str
-    """The public request id (`chatcmpl-...`), for the logs."""
+    """The id of the reply (`chatcmpl-...`), for the logs."""
     tenant: str = ""
-    """Whose request this is, for limits that hold over all web workers: a digest of the API key, or nothing."""
+    """Identifies the owner of the API key, for limits over all web workers; empty: no limit per key."""
     sent: dict[int, list[int]] = {}
-    """Token ids that the client has of choices begun by an engine that was lost: each choice goes on after them."""
+    """By choice: the token ids that a lost engine has already sent. The choice resumes after them."""
     ended: list[int] = []
-    """Choices that the client has whole."""
+    """Indices of the choices that the client has received completely."""
     resumed: bool = False
-    """An engine, perhaps this one, has let the request in before and then lost it: it is not turned away."""
+    """True where an engine accepted the request before and lost it: it is accepted even when the queue is full."""
     adapter: str = ""
-    """The LoRA adapter, among `Welcome.adapters`; none: the model itself."""
+    """The LoRA adapter, one of `Welcome.adapters`; empty: the model itself."""
     request_id: str = ""
-    """The client's own name for the request, for the logs."""
+    """The client's own id for the request (`X-Request-ID`), for the logs."""
     trace: str = ""
-    """The web tier's span, as W3C's `traceparent`: the engine's are its children."""
+    """W3C's `traceparent` of the web tier's span, the parent of the engine's spans; empty: not traced."""
 
     @property
     def log_name(self) -> str:
-        """What logs call the request."""
+        """The request's name in the engine's logs."""
         return f"{self.name} ({self.request_id})" if self.request_id else self.name
 
 
