@@ -36,7 +36,7 @@ class Account:
     """Requests still live in the engine when every client has its answer."""
     engines_lost: int = 0
     resumed: int = 0
-    """Times that a request has lost its engine and gone on."""
+    """How many times a request was stranded."""
     longest_gap: float = 0.0
     """Seconds between two pieces of one stream."""
 
@@ -86,7 +86,7 @@ class Run:
             await asyncio.gather(*work)
         self.account.engines_lost = faults.engines_lost
         self.account.longest_gap = max(client.longest_gap for client in clients)
-        self.account.resumed = self._hearth.web_log.read_text().count("has lost its engine")
+        self.account.resumed = self._hearth.web_log.read_text().count("is stranded: its engine was lost")
         await asyncio.to_thread(self._look_for_leaks)
         return self.account
 

@@ -19,7 +19,7 @@ def ask_and_hold(engine: FakeEngine, client: EngineClient) -> Reply:
 
 def rest(reply: Reply) -> str:
     text = ""
-    while not reply.finished:
+    while not reply.consumed:
         text += "".join(delta.text for delta in reply.deltas())
     return text
 

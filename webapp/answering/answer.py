@@ -114,7 +114,7 @@ class Answer:
         return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
     def _whole(self, reply: Reply) -> Response:
-        while not reply.finished:
+        while not reply.consumed:
             for delta in reply.deltas():
                 self._record.on_text()
                 self._shape.add(delta)

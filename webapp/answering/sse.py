@@ -33,7 +33,7 @@ def events(
     opening = shape.opening_chunks()
     patience = PING_SECONDS
     try:
-        while not reply.finished:
+        while not reply.consumed:
             deltas = reply.deltas(patience)
             patience = PING_SECONDS
             writer.flush()
@@ -49,9 +49,9 @@ def events(
                 for delta in deltas:
                     if delta.index == 0:
                         shape.choices[0].add_content(delta)
-                if reply.finished:
+                if reply.consumed:
                     shape.warning = on_complete(shape)
-            if reply.finished:
+            if reply.consumed:
                 chunks += shape.closing_chunks(include_usage=include_usage)
             yield opening + chunks
             opening = b""

@@ -1,1 +1,1 @@
-"""The web worker's side of the wire: the engine's state, and each request's reply."""
+"""The web worker's side of the wire: the engine's state, and the answer to each live request."""

@@ -1,4 +1,4 @@
-"""The web worker's half of the conversation with the engine: one DEALER, one receiving greenlet."""
+"""The web worker's side of the protocol: track the engine's state, send it requests, and pass its answers to them."""
 
 import itertools
 import logging
@@ -21,22 +21,22 @@ from webapp.engine.reply import Reply
 log = logging.getLogger("hearth.engine_client")
 
 ENGINE_SILENCE_LIMIT = 10.0
-"""Seconds without a word after which the engine is taken for gone."""
+"""Seconds without any message after which the engine is considered lost."""
 FIRST_ANSWER_SECONDS = 2.0
-"""How long a worker's first request waits to hear from the engine."""
+"""How many seconds a worker's first request waits for the engine's first message."""
 ASK_SECONDS = 2.0
-"""How long the engine may take to tell its figures."""
-FRESH_SECONDS = 0.5
-"""How old figures may be: many may look at a status page, and the engine has other things to do."""
+"""How many seconds the engine has to answer `ask`."""
+CACHE_SECONDS = 0.5
+"""How many seconds `ask` caches an answer, so that many open status pages cost the engine little."""
 
-Told = TypeVar("Told", bound=wire.Message)
+Answer = TypeVar("Answer", bound=wire.Message)
 
 
 class EngineClient:
-    """Knows the engine's state and carries requests to it. Connects at the first use, so never before a fork."""
+    """Tracks the engine's state and sends it requests. Connects at its first use, so never before gunicorn forks."""
 
     def __init__(self, endpoint: str, recovery_seconds: float, curve_keys: ClientKeys | None = None) -> None:
-        """`recovery_seconds`: how long a request that has lost its engine waits for the next."""
+        """`recovery_seconds`: how long a stranded request waits for an engine."""
         self.endpoint = endpoint
         self.curve_keys = curve_keys
         self.recovery = Recovery(recovery_seconds)
@@ -45,20 +45,23 @@ class EngineClient:
         self.refusal: str | None = None
         self.live: dict[int, Reply] = {}
         self._ids = itertools.count(1)
-        self._given_up: list[int] = []
-        """Ids that a silent engine may still work on, should it come back."""
+        self._abort_later: list[int] = []
+        """Ids of stranded requests, which a silent engine may still work on: it is to abort them if it returns."""
         self._was_ready = False
         self._connected_at = 0.0
-        self._heard_at = 0.0
-        self._heard = Event()
+        self._received_at = 0.0
+        self._answered = Event()
+        """Set once the engine has sent a `Welcome` or a `Refused`."""
         self._dealer: Dealer | None = None
-        self._asked: dict[type[wire.Message], AsyncResult[Any]] = {}
-        self._told: dict[type[wire.Message], tuple[float, Any]] = {}
+        self._pending: dict[type[wire.Message], AsyncResult[Any]] = {}
+        """Answers that `ask` waits for, by their type."""
+        self._cache: dict[type[wire.Message], tuple[float, Any]] = {}
+        """Answers to `ask`, each with the time when it was received."""
 
     # ---- state -------------------------------------------------------------------------------------------------
 
     def state(self) -> str:
-        """`ready`, `loading`, `restarting` (it was ready before), `gone` or `incompatible`."""
+        """Return `ready`, `loading`, `restarting` (the engine was ready before), `gone` or `incompatible`."""
         self._connect()
         if self.refusal is not None:
             return "incompatible"
@@ -69,33 +72,34 @@ class EngineClient:
         return "restarting" if self._was_ready else "loading"
 
     def require_ready(self) -> wire.Welcome:
-        """Who the engine is. Raises `ApiError` (503) unless it can take requests."""
+        """Return the engine's `Welcome`. Raises `ApiError` (503) unless the engine accepts requests."""
         state = self.state()
         if state == "ready" and self.welcome is not None:
             return self.welcome
         if state == "incompatible":
             raise unavailable(f"The engine cannot be used: {self.refusal}.", "engine_incompatible", 60)
         if self.welcome is not None:
-            how_far = f"{self.load.stage}, about {self.load.progress:.0%}"
-            raise unavailable(f"The engine is {state} ({how_far}).", f"engine_{state}")
+            progress = f"{self.load.stage}, about {self.load.progress:.0%}"
+            raise unavailable(f"The engine is {state} ({progress}).", f"engine_{state}")
         raise unavailable("The engine does not answer; it may be starting.", f"engine_{state}")
 
-    def ask(self, question: wire.Message, answer: type[Told]) -> Told | None:
-        """The engine's message of the kind `answer`, not older than `FRESH_SECONDS`; None where none comes in
-        `ASK_SECONDS`.
+    def ask(self, question: wire.Message, kind: type[Answer]) -> Answer | None:
+        """Send `question` and return the engine's answer, a message of type `kind`. None: none in `ASK_SECONDS`.
+
+        An answer received less than `CACHE_SECONDS` ago is returned at once.
         """
-        told_at, before = self._told.get(answer, (-math.inf, None))
-        if time.monotonic() - told_at < FRESH_SECONDS:
-            return before  # type: ignore[no-any-return]
+        received_at, cached = self._cache.get(kind, (-math.inf, None))
+        if time.monotonic() - received_at < CACHE_SECONDS:
+            return cached  # type: ignore[no-any-return]
         self._connect()
-        waiting = self._asked.setdefault(answer, AsyncResult())  # whoever asks meanwhile gets the same one
+        pending = self._pending.setdefault(kind, AsyncResult())  # one answer serves all greenlets that ask meanwhile
         self._send(wire.encode(question))
         try:
-            told: Told = waiting.get(timeout=ASK_SECONDS)
+            answer: Answer = pending.get(timeout=ASK_SECONDS)
         except gevent.Timeout:
             return None
-        self._told[answer] = time.monotonic(), told
-        return told
+        self._cache[kind] = time.monotonic(), answer
+        return answer
 
     # ---- requests ----------------------------------------------------------------------------------------------
 
@@ -111,77 +115,82 @@ class EngineClient:
         welcome = self.require_ready()
         try:
             payload = wire.encode(generate)
-        except (OverflowError, RecursionError) as error:  # in what a message may hold freely: its tool calls
-            raise invalid(f"The request cannot be passed to the engine: {error}.") from None
+        except (
+            OverflowError,
+            RecursionError,
+        ) as error:  # from the parts of a message that are not validated: its tool calls
+            raise invalid(f"The request cannot be sent to the engine: {error}.") from None
         reply = Reply(generate, self._release)
         reply.fingerprint, reply.instance = welcome.fingerprint, welcome.instance
         self.live[generate.id] = reply
         if not self._send(payload):
             del self.live[generate.id]
-            raise unavailable("The engine does not take requests now.", "engine_gone")
+            raise unavailable("The engine does not accept requests now.", "engine_gone")
         return reply
 
     def _release(self, reply: Reply) -> None:
-        """Forget `reply`; abort it in the engine unless it has ended."""
+        """Forget `reply`, and have the engine abort it unless it has finished."""
         self.recovery.discard(reply)
-        if self.live.pop(reply.id, None) is not None and not reply.complete:
+        if self.live.pop(reply.id, None) is not None and not reply.finished:
             self._send(wire.encode(wire.Abort(ids=[reply.id])))
 
     # ---- the socket --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
+        """Connect at the first call, and wait up to `FIRST_ANSWER_SECONDS` for the engine's first answer."""
         if self._dealer is None:
             self._dealer = Dealer(self.endpoint, self.curve_keys)
-            gevent.spawn(self._receive)
-            gevent.spawn(self._beat)
+            gevent.spawn(self._receive_all)
+            gevent.spawn(self._ping)
             self._connected_at = time.monotonic()
-        if not self._heard.is_set():
-            self._heard.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
+        if not self._answered.is_set():
+            self._answered.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
 
     def _send(self, payload: bytes) -> bool:
         assert self._dealer is not None
         return self._dealer.send(payload)
 
-    def _receive(self) -> None:
+    def _receive_all(self) -> None:
+        """Receive messages forever. Deltas of several engine steps that have queued up are written together."""
         assert self._dealer is not None
         while True:
-            touched: set[Reply] = set()
-            payloads = self._dealer.receive()  # where steps have piled up, a stream's deltas leave in one write
+            updated: set[Reply] = set()
+            payloads = self._dealer.receive()
             for payload in payloads:
-                self._on_payload(payload, touched)
-            for reply in touched:
+                self._on_payload(payload, updated)
+            for reply in updated:
                 reply.deliver()
             if len(payloads) == READ_AT_ONCE:
-                gevent.sleep(0)  # more may have piled up than is ever read: others must have their turn
+                gevent.sleep(0)  # more messages may be waiting: let other greenlets run first
 
-    def _on_payload(self, payload: bytes, touched: set[Reply]) -> None:
-        """`touched` gets those that it brings deltas for."""
+    def _on_payload(self, payload: bytes, updated: set[Reply]) -> None:
+        """Handle one message. The replies that it has deltas for are added to `updated`."""
         try:
             message = wire.decode_to_web(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("ignored a message that is not of this protocol: %s", error)
+            log.warning("ignored a message that is not of the wire protocol: %s", error)
             return
-        self._heard_at = time.monotonic()
+        self._received_at = time.monotonic()
         if isinstance(message, wire.Deltas):
             live = self.live
             for delta in message.batch:
                 reply = live.get(delta.id)
                 if reply is not None:
                     reply.put(delta)
-                    touched.add(reply)
+                    updated.add(reply)
         else:
             self._on_message(message)
 
     def _on_message(self, message: wire.ToWeb) -> None:
-        if (waiting := self._asked.pop(type(message), None)) is not None:
-            waiting.set(message)
+        if (pending := self._pending.pop(type(message), None)) is not None:
+            pending.set(message)
         match message:
             case wire.Accepted() if message.id in self.live:
                 self.live[message.id].accept(message)
             case wire.Failed() if message.id in self.live and message.resumable:
                 self.recovery.add(self.live.pop(message.id))
                 if len(self.recovery) == 1:
-                    self._hello()  # it may be another engine that speaks; the Welcome says whether it is ready
+                    self._send_hello()  # another engine may have answered; its Welcome says whether it is ready
             case wire.Failed() if message.id in self.live:
                 error = ApiError(
                     message.status,
@@ -200,14 +209,14 @@ class EngineClient:
                     or message.instance != self.welcome.instance
                     or message.load.ready != self.load.ready
                 ):
-                    self._hello()  # the Welcome says how far the load is, together with what is loaded
+                    self._send_hello()  # the Welcome has the state of the load and the model together
                 else:
                     self.load = message.load
             case wire.Refused():
                 if self.refusal is None:
                     log.error("the engine refuses this web tier: %s", message.message)
                 self.refusal = message.message
-                self._heard.set()
+                self._answered.set()
 
     def _on_welcome(self, welcome: wire.Welcome) -> None:
         if self.welcome is not None and self.welcome.instance != welcome.instance:
@@ -218,44 +227,44 @@ class EngineClient:
         self._was_ready = self._was_ready or welcome.load.ready
         if self._dealer is not None:
             self._dealer.multipart = wire.FRAMES in welcome.features
-        self._heard.set()
-        if self._given_up:
-            self._send(wire.encode(wire.Abort(ids=self._given_up)))
-            self._given_up = []
-        self._resume_waiting()
+        self._answered.set()
+        if self._abort_later:
+            self._send(wire.encode(wire.Abort(ids=self._abort_later)))
+            self._abort_later = []
+        self._resume_stranded()
 
-    def _hello(self) -> None:
+    def _send_hello(self) -> None:
         hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client=f"web worker {os.getpid()}")
         self._send(wire.encode(hello))
 
-    def _beat(self) -> None:
-        """Say hello until the engine is known and ready, then ping; notice when it falls silent."""
+    def _ping(self) -> None:
+        """Send `Hello` until the engine answers, then `Ping`, forever. Strand all requests if the engine is silent."""
         while True:
             self.recovery.expire()
             if self.welcome is None:
-                self._hello()
-                gevent.sleep(0.1 if not self._heard.is_set() else wire.PING_INTERVAL / 2)
+                self._send_hello()
+                gevent.sleep(0.1 if not self._answered.is_set() else wire.PING_INTERVAL / 2)
                 continue
             if self.recovery:
-                self._hello()
+                self._send_hello()
             self._send(wire.encode(wire.Ping(ids=list(self.live))))
             gevent.sleep(wire.PING_INTERVAL)
-            if time.monotonic() - self._heard_at > ENGINE_SILENCE_LIMIT:
-                log.error("the engine has been silent for %.0f s", ENGINE_SILENCE_LIMIT)
+            if time.monotonic() - self._received_at > ENGINE_SILENCE_LIMIT:
+                log.error("the engine has sent nothing for %.0f s", ENGINE_SILENCE_LIMIT)
                 self.welcome, self.load = None, wire.Load()
                 self._strand_all()
 
     # ---- a lost engine -----------------------------------------------------------------------------------------
 
     def _strand_all(self) -> None:
-        """The engine that had the live requests is no more, or has forgotten them, or cannot be asked."""
-        self._given_up += self.live
+        """Strand all live requests: their engine has died, has restarted, or is silent."""
+        self._abort_later += self.live
         for reply in self.live.values():
             self.recovery.add(reply)
         self.live.clear()
 
-    def _resume_waiting(self) -> None:
-        """Send to the engine, if it is ready, what another one has left unfinished."""
+    def _resume_stranded(self) -> None:
+        """Resume the stranded requests if the engine is ready."""
         if self.welcome is None or not self.load.ready:
             return
         for reply in self.recovery.pop_resumable(self.welcome):

@@ -1,8 +1,8 @@
-"""The DEALER socket of a web worker on gevent's loop: bytes in, bytes out.
+"""The DEALER socket of a web worker on gevent's loop: it receives and sends bytes.
 
-pyzmq's green sockets make a result and a timer for each wait, and ask for the socket's state after each message, which
-costs more than the messages do. As on the engine's side (engine_proc/serving/router.py), zmq's file descriptor is
-edge-triggered, also by sends, so the state is looked at again after each.
+pyzmq's green sockets create a result and a timer for each wait, and query the socket's state after each message, which
+costs more than the messages do. As on the engine's side (engine_proc/serving/router.py), ZeroMQ's file descriptor is
+edge-triggered, and a send can use up its event, so the socket is checked again after each flush.
 """
 
 import contextlib
@@ -16,26 +16,27 @@ from schemas.shared.curve import ClientKeys
 from schemas.shared.endpoint import local_endpoint
 
 READ_AT_ONCE = 64
-"""Messages that are read before others have their turn."""
+"""The most messages that `receive` returns, so that other greenlets get to run."""
 SEND_QUEUE = 10_000
+"""The most messages queued for an engine that does not read."""
 SEND_AT_ONCE = 8
-"""Payloads that wait for no further ones to leave with."""
+"""As many waiting payloads are sent without waiting for the end of the loop's iteration."""
 
 _READ = 1
 _AT_ONCE, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _READABLE, _WRITABLE = int(zmq.POLLIN), int(zmq.POLLOUT)
-"""Plain integers: pyzmq's flags are enums, and slow."""
+"""Plain integers: pyzmq's flags are enums, and combining them is slow."""
 
 
 class Dealer:
-    """A connected DEALER. One greenlet may `receive`; any may `send`."""
+    """A connected DEALER socket. One greenlet may call `receive`; any may call `send`."""
 
     def __init__(self, endpoint: str, keys: ClientKeys | None = None) -> None:
         socket: zmq.Socket[bytes] = zmq.Context.instance().socket(zmq.DEALER)
         socket.setsockopt(zmq.IDENTITY, os.urandom(8))
-        socket.setsockopt(zmq.IMMEDIATE, 1)  # never queue for an engine that is not there
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # never queue for an engine that is not connected
         socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
-        socket.setsockopt(zmq.RCVHWM, 0)  # read at once; each Reply has its own bound
+        socket.setsockopt(zmq.RCVHWM, 0)  # no limit: messages are read at once, and each Reply has its own limit
         socket.setsockopt(zmq.LINGER, 200)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
@@ -43,17 +44,19 @@ class Dealer:
             keys.set_on(socket)
         socket.connect(local_endpoint(endpoint))
         self.multipart = False
-        """The engine takes several payloads, a frame each, in one message."""
+        """Whether the engine accepts several payloads, one per frame, in one message."""
         self._socket = socket
         self._waiting: list[bytes] = []
-        self._news = Event()
+        self._readable = Event()
         self._watcher = get_hub().loop.io(socket.fileno(), _READ)
-        self._watcher.start(self._news.set)
+        self._watcher.start(self._readable.set)
 
     def send(self, payload: bytes) -> bool:
-        """Have it leave when the loop has done what it is at. False: there is no engine, or it does not read.
+        """Send `payload` at the end of the loop's current iteration. Return False if no engine is connected, or it
+        does not read.
 
-        Each message wakes a thread of zmq's here and another one in the engine, so those of a moment share one.
+        All payloads of one iteration are sent in one message, because each message wakes a thread of ZeroMQ's here and
+        another in the engine.
         """
         if not self._state() & _WRITABLE:
             return False
@@ -65,7 +68,7 @@ class Dealer:
         return True
 
     def _flush(self) -> None:
-        """An engine that is gone by now has lost them, as if they had been on their way."""
+        """Send the waiting payloads. If the engine has disconnected they are lost, as if they had been on their way."""
         payloads, self._waiting = self._waiting, []
         with contextlib.suppress(zmq.ZMQError):
             for number, payload in enumerate(payloads, 1):
@@ -73,22 +76,23 @@ class Dealer:
         self._state()
 
     def _state(self) -> int:
-        """What can be done now. Looked at, it may not be told again, so the receiver is told here."""
+        """Return the socket's events. Reading them can use up the event that wakes `receive`, so wake it here."""
         events: int = self._socket.get(zmq.EVENTS)  # type: ignore[assignment]
         if events & _READABLE:
-            self._news.set()
+            self._readable.set()
         return events
 
     def receive(self) -> list[bytes]:
-        """Wait for messages, and return those that have come."""
+        """Wait for messages and return those that have arrived, at most `READ_AT_ONCE`."""
         while True:
-            self._news.clear()
+            self._readable.clear()
             payloads = self._read()
             if payloads:
                 return payloads
-            self._news.wait()  # each ping looks too, should a notice have been missed
+            self._readable.wait()  # a missed event is found by the next ping, which checks the socket
 
     def close(self) -> None:
+        """Close the socket. Payloads not sent yet are dropped."""
         self._watcher.stop()
         self._watcher.close()
         self._socket.close(linger=0)

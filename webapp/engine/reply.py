@@ -1,4 +1,4 @@
-"""One live request in a web worker: what the engine has sent of it, until its own greenlet takes it."""
+"""The answer to one live request in a web worker: a queue of deltas from the engine to the request's greenlet."""
 
 import logging
 from array import array
@@ -14,64 +14,68 @@ from webapp.connection.chunk_writer import ChunkWriter
 
 log = logging.getLogger("hearth.reply")
 
-MAX_WAITING = 8192
-"""Items that may wait for one slow client; past that the request ends, so that memory has a bound."""
+MAX_QUEUED = 8192
+"""The most deltas queued for one slow client. The next one fails the request, so that memory is bounded."""
 
 Item = wire.Delta | ApiError
 
 
 class HungUp(Exception):
-    """The HTTP client has gone; nobody waits for the answer."""
+    """The HTTP client has closed its connection."""
 
 
 class Reply:
-    """One live request: a bounded queue that the receiving greenlet fills and the request's own greenlet empties.
+    """The answer to one live request: a bounded queue that the receiving greenlet fills and the request's own greenlet
+    empties.
 
-    It remembers which token ids have come, so that another engine can go on where one was lost (`resumption`).
+    Of a streamed request it keeps the token ids received, so that another engine can resume the request (`resumption`).
     """
 
     def __init__(self, generate: wire.Generate, release: Callable[["Reply"], None]) -> None:
-        """`release` is called when nothing more is wanted, perhaps more than once."""
+        """`release` is called when the request is aborted or its answer has been read, perhaps more than once."""
         self.generate = generate
         self.id = generate.id
-        """The id that the engine knows the request by: another one each time that it is resumed."""
+        """The request's id in the engine. Each resumption gets a new one."""
         self.fingerprint = ""
-        """Of the model that the request was first sent to."""
+        """Fingerprint of the model that the request was first sent to."""
         self.instance = ""
-        """The engine that it was last sent to."""
+        """The engine instance that the request was last sent to."""
         self.losses = 0
-        """How many engines have ended while they had it."""
+        """How many engine instances were lost while they worked on the request."""
         self.accepted: wire.Accepted | None = None
-        """What the first engine said when it accepted the request; None: none has yet."""
+        """What the first engine to accept the request sent. None: no engine has accepted it yet."""
         self._release = release
-        self._waiting: list[Item] = []
+        self._queue: list[Item] = []
         self._event = Event()
         self._asleep = False
-        """The request's greenlet waits for more."""
+        """Whether the request's greenlet waits for deltas."""
         self.writer: ChunkWriter | None = None
-        """Writes deltas, if it can, while the request's greenlet sleeps."""
+        """Writes deltas to the client, if it can, without waking the request's greenlet. None: it has no writer."""
         self._hung_up = False
         self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
+        """Token ids received of each choice; empty for a request that is not streamed."""
         self._ended: list[int] = []
+        """Choices that have ended, in this order."""
 
     @property
     def finished(self) -> bool:
-        """All choices have ended, and the request's greenlet has taken them."""
-        return self.complete and not self._waiting
-
-    @property
-    def complete(self) -> bool:
-        """All choices have come to their end, whether taken or still waiting."""
+        """Whether all choices have ended. Their deltas may still be queued."""
         return len(self._ended) == self.generate.choices
 
     @property
+    def consumed(self) -> bool:
+        """Whether the request has finished and its greenlet has taken all deltas."""
+        return self.finished and not self._queue
+
+    @property
     def begun(self) -> bool:
-        """The client may have a part of the answer."""
+        """Whether the client may have a part of the answer."""
         return bool(self._sent or self._ended)
 
     def resumption(self, request_id: int) -> wire.Generate:
-        """The request for another engine, less what has come of its answer. Under a new id: late words about the old
-        one must not be taken for words about this.
+        """Return the message that resumes the request on another engine: the request, and what the client already has.
+
+        Its id becomes `request_id`, a new one, so that late messages about the old id are ignored.
         """
         self.id = request_id
         ended = set(self._ended)
@@ -79,90 +83,93 @@ class Reply:
         return msgspec.structs.replace(self.generate, id=request_id, sent=sent, ended=self._ended, resumed=True)
 
     def wait(self, timeout: float) -> None:
-        """Until there is a delta, but no longer than `timeout` seconds after which an engine has accepted the request.
+        """Wait until a delta is queued, or until `timeout` seconds have passed and an engine has accepted the request.
 
-        Raises `ApiError` where nothing but a failure has come, and `HungUp`.
+        Raises `ApiError` if the request has failed and no delta precedes the error; raises `HungUp`.
         """
-        while not self._waiting:
+        while not self._queue:
             self._sleep(timeout)
             if self.accepted is not None:
                 break
-        if self._waiting and isinstance(self._waiting[0], ApiError):
-            raise self._waiting.pop(0)  # type: ignore[misc]
+        if self._queue and isinstance(self._queue[0], ApiError):
+            raise self._queue.pop(0)  # type: ignore[misc]
 
     def deltas(self, timeout: float | None = None) -> list[wire.Delta]:
-        """All deltas that are waiting; waits for the first, at most `timeout` seconds, and then returns none.
+        """Return all queued deltas. If there are none, wait for one; after `timeout` seconds return an empty list.
 
-        Raises `ApiError` where the request has failed, after the deltas before that, and `HungUp`.
+        Raises `ApiError` if the request has failed, once the deltas before the error have been taken; raises `HungUp`.
         """
-        if not self._waiting:
+        if not self._queue:
             self._sleep(timeout)
-        items, self._waiting = self._waiting, []
+        items, self._queue = self._queue, []
         if items and isinstance(items[-1], ApiError):
             error = items.pop()
             if not items:
                 raise error  # type: ignore[misc]
-            self._waiting = [error]
+            self._queue = [error]
         return items  # type: ignore[return-value]
 
     def hang_up(self) -> None:
-        """The HTTP client has gone: abort, and wake whoever waits."""
+        """Abort the request, because its client has closed the connection, and raise `HungUp` in its greenlet."""
         self._hung_up = True
         self.close()
         self._event.set()
 
     def time_out(self, seconds: float) -> None:
-        """The request has had its `seconds`: abort, and say so after what has come."""
+        """Abort the request after its `seconds` seconds, and queue the error after the deltas received."""
         self.close()
-        message = f"The request was not done within {seconds:g} s. Ask for less, or allow more time."
+        message = f"The request did not finish within {seconds:g} s. Ask for less, or allow more time."
         self.fail(ApiError(504, message, type="server_error", code="request_timeout"))
 
     def close(self) -> None:
-        """No more is wanted; what is still being generated is aborted. May be called twice."""
+        """Abort the request unless it has finished. May be called twice."""
         self._release(self)
 
-    # ---- from the receiving greenlet -------------------------------------------------------------------------------
+    # ---- called by the receiving greenlet --------------------------------------------------------------------------
 
     def accept(self, accepted: wire.Accepted) -> None:
-        """Only the first engine's is news, and nobody is woken for it: what makes a difference follows it."""
+        """Record that an engine has accepted the request; later engines' messages are ignored. Wakes no greenlet: a
+        delta or an error follows.
+        """
         if self.accepted is None:
             self.accepted = accepted
 
     def put(self, delta: wire.Delta) -> None:
-        """Queue it. `deliver` follows, when all that has come for this request is queued."""
-        if len(self._waiting) >= MAX_WAITING:
+        """Queue `delta`. Call `deliver` when all deltas received for this request are queued."""
+        if len(self._queue) >= MAX_QUEUED:
             self.close()
-            self.fail(ApiError(503, "The client reads too slowly.", type="server_error", code="slow_reader"))
+            self.fail(ApiError(503, "The client reads the stream too slowly.", type="server_error", code="slow_reader"))
             return
         if delta.finish_reason is not None:
             self._ended.append(delta.index)
         elif self.generate.stream:
             self._sent[delta.index].extend(delta.token_ids)
-        self._waiting.append(delta)
+        self._queue.append(delta)
 
     def deliver(self) -> None:
-        """Have what waits written, or wake who writes it."""
+        """Write the queued deltas with `writer`, or wake the request's greenlet to do it."""
         writer = self.writer
-        if self._asleep and writer is not None and writer.ready and all(map(_is_text, self._waiting)):
+        if self._asleep and writer is not None and writer.ready and all(map(_is_text, self._queue)):
             try:
-                writer.write(self._waiting)  # type: ignore[arg-type]
-            except Exception:  # whatever it is, it is raised again where it ends this request alone
+                writer.write(self._queue)  # type: ignore[arg-type]
+            except Exception:  # the greenlet, woken below, raises it again, and only this request fails
                 log.exception("%s cannot be written", self.generate.log_name)
                 self.writer = None
             else:
-                self._waiting = []
+                self._queue = []
                 if writer.ready:
                     return
         self._event.set()
 
     def fail(self, error: ApiError) -> None:
-        if not self.complete:
-            self._waiting.append(error)
+        """Queue `error` as the end of the request, unless the request has finished."""
+        if not self.finished:
+            self._queue.append(error)
             self._event.set()
 
     def _sleep(self, timeout: float | None) -> None:
         if not self._hung_up:
-            self._event.clear()  # set by what has been taken since without waiting
+            self._event.clear()  # it is still set by deltas that were taken without waiting
             self._asleep = True
             try:
                 self._event.wait(timeout)
@@ -173,5 +180,5 @@ class Reply:
 
 
 def _is_text(item: Item) -> bool:
-    """It ends nothing, and so nothing but its text follows from it."""
+    """Whether `item` is a delta that ends no choice, so that writing it needs no more than its text."""
     return isinstance(item, wire.Delta) and item.finish_reason is None

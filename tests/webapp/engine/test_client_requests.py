@@ -124,7 +124,7 @@ def test_closing_twice_aborts_once(engine: FakeEngine, wire_client: EngineClient
 def test_a_flood_that_nobody_reads_is_aborted(
     engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("webapp.engine.reply.MAX_WAITING", 100)
+    monkeypatch.setattr("webapp.engine.reply.MAX_QUEUED", 100)
     reply = ask_and_hold(engine, wire_client)
     for _ in range(50):
         engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "x", [1])] * 10))

@@ -194,9 +194,9 @@ def test_an_engine_that_takes_nothing_leaves_the_request_waiting(
     send = wire_client._send
     monkeypatch.setattr(wire_client, "_send", lambda payload: False)
     wire_client._strand_all()
-    wire_client._resume_waiting()
+    wire_client._resume_stranded()
     assert (len(wire_client.recovery), wire_client.live) == (1, {})
 
     monkeypatch.setattr(wire_client, "_send", send)
-    wire_client._resume_waiting()
+    wire_client._resume_stranded()
     assert rest(reply) == "one two"

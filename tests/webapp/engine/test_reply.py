@@ -109,16 +109,16 @@ def test_it_is_finished_when_every_choice_has_ended(released: list[Reply]) -> No
     reply = Reply(wire.Generate(id=1, name="", prompts=["a", "b"], n=1), released.append)
     reply.put(delta("a", "stop", index=1))
     reply.deltas()
-    assert not reply.finished
+    assert not reply.consumed
 
     reply.put(delta("b", "length", index=0))
     reply.deltas()
-    assert reply.finished
+    assert reply.consumed
 
 
 def test_an_end_that_nobody_has_taken_is_no_end(reply: Reply) -> None:
     reply.put(delta("a", "stop"))
-    assert not reply.finished
+    assert not reply.consumed
 
 
 def test_a_hang_up_wakes_and_releases(reply: Reply, released: list[Reply]) -> None:
@@ -142,7 +142,7 @@ def test_after_a_hang_up_no_wait_begins(reply: Reply) -> None:
 def test_a_slow_reader_loses_the_request_and_not_the_memory(
     reply: Reply, released: list[Reply], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_module, "MAX_WAITING", 3)
+    monkeypatch.setattr(reply_module, "MAX_QUEUED", 3)
     for text in "abc":
         reply.put(delta(text))
     assert released == []
@@ -158,7 +158,7 @@ def test_a_slow_reader_loses_the_request_and_not_the_memory(
 def test_a_full_queue_still_takes_an_error(
     reply: Reply, released: list[Reply], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_module, "MAX_WAITING", 1)
+    monkeypatch.setattr(reply_module, "MAX_QUEUED", 1)
     reply.put(delta("a"))
     reply.fail(unavailable("Gone.", "engine_gone"))
 
