@@ -72,3 +72,27 @@ def test_a_file_is_written_in_order() -> None:
     response.response.write_file([b"fi", b"le"])
 
     assert b"".join(response.writes).endswith(b"\r\n\r\nfile")
+
+
+def test_gunicorn_writes_headers_and_body_by_the_methods_that_are_overridden(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps: list[str] = []
+    response = Response().response
+    for name in ("send_headers", "_emit_body", "sendfile"):
+        monkeypatch.setattr(response, name, lambda *arguments, name=name: steps.append(name))
+    response.start_response("200 OK", [("Content-Length", "6")])
+    response.write(b"one")
+    response.write_file([b"two"])
+    assert steps == ["send_headers", "_emit_body", "sendfile", "send_headers", "_emit_body"], (
+        "gunicorn's Response no longer sends headers by send_headers, a body by _emit_body and a file by sendfile, "
+        "which webapp/server/response.py overrides."
+    )
+
+
+def test_gunicorn_keeps_what_the_headers_are_made_of() -> None:
+    response = Response().response
+    response.start_response("200 OK", [("X-One", "1")])
+    found = (response.headers, response.chunked, response.headers_sent, response.default_headers()[0])
+    assert found == ([("X-One", "1")], True, False, "HTTP/1.1 200 OK\r\n"), (
+        "gunicorn's Response no longer keeps `headers` as pairs, `chunked`, `headers_sent` or default_headers() as "
+        "lines, of which webapp/server/response.py makes the head."
+    )

@@ -1,0 +1,152 @@
+"""What HearthWorker and HearthLogger assume of gunicorn. A failure says what a new release has moved."""
+
+import json
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from gunicorn import http, util
+from gunicorn.config import Config
+from gunicorn.http import wsgi
+from gunicorn.http.errors import InvalidRequestLine, ParseException
+from gunicorn.workers.ggevent import GeventWorker
+
+from webapp.server.logger import HearthLogger
+from webapp.server.response import HearthResponse
+from webapp.server.worker import HearthWorker
+
+REQUEST = b"POST /v1/completions HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n{}"
+ADDRESS = ("127.0.0.1", 50000)
+Sockets = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def sockets() -> Iterator[Sockets]:
+    """The server's side of a connection and the client's."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(10)
+        yield ours, theirs
+
+
+@pytest.fixture
+def worker() -> HearthWorker:
+    """A worker that has not started."""
+    worker = HearthWorker(1, 1, [], None, 30, Config(), logging.getLogger("test"))
+    worker.tmp.close()
+    return worker
+
+
+@pytest.fixture
+def changed(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a worker changes in gunicorn when it starts, until the end of the test."""
+    monkeypatch.setattr(util, "write_error", util.write_error)
+    monkeypatch.setattr(wsgi, "Response", wsgi.Response)
+    monkeypatch.setattr(GeventWorker, "init_process", lambda worker: None)
+    worker.init_process()
+
+
+@pytest.mark.usefixtures("changed")
+def test_a_request_gets_the_response_class_of_the_wsgi_module(sockets: Sockets) -> None:
+    ours, theirs = sockets
+    theirs.sendall(REQUEST)
+    request = next(http.get_parser(Config(), ours, ADDRESS))
+    response, environ = wsgi.create(request, ours, ADDRESS, ("127.0.0.1", 6006), Config())
+    assert type(response) is HearthResponse, (
+        "gunicorn's wsgi.create no longer takes the class it finds as gunicorn.http.wsgi.Response, "
+        "so webapp/server/worker.py cannot put HearthResponse in its place."
+    )
+    assert environ.get("gunicorn.socket") is ours, (
+        "gunicorn no longer gives the application the client's socket as environ['gunicorn.socket']: "
+        "see webapp/connection/chunk_writer.py and webapp/answering/answer.py."
+    )
+
+
+@pytest.mark.usefixtures("changed")
+def test_malformed_http_is_answered_by_write_error(worker: HearthWorker, sockets: Sockets) -> None:
+    ours, theirs = sockets
+    worker.handle_error(None, ours, ADDRESS, InvalidRequestLine("no request"))
+    head, _, body = theirs.recv(4096).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n") and b"application/json" in head, (
+        "gunicorn's worker no longer answers malformed HTTP by util.write_error(socket, status, reason, message), "
+        "so webapp/server/worker.py cannot make it JSON."
+    )
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+def test_a_malformed_chunk_raises_a_parse_exception(sockets: Sockets) -> None:
+    ours, theirs = sockets
+    theirs.sendall(b"POST / HTTP/1.1\r\nHost: here\r\nTransfer-Encoding: chunked\r\n\r\nno number\r\n")
+    theirs.shutdown(socket.SHUT_WR)
+    request = next(http.get_parser(Config(), ours, ADDRESS))
+    try:
+        request.body.read()
+        raised: Exception | None = None
+    except Exception as error:
+        raised = error
+    assert isinstance(raised, ParseException), (
+        "gunicorn no longer raises gunicorn.http.errors.ParseException while a malformed chunked body is read, "
+        "which webapp/answering/request_body.py turns into a 400."
+    )
+
+
+def test_each_wait_for_a_request_is_within_timeout_ctx(
+    worker: HearthWorker, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = sockets
+    steps: list[str] = []
+
+    @contextmanager
+    def waiting() -> Iterator[None]:
+        steps.append("wait")
+        yield
+
+    def handle_request(listener: Any, request: Any, client: Any, address: Any) -> None:
+        steps.append("request" if ours in worker.connections.values() else "request of an unknown connection")
+
+    monkeypatch.setattr(worker, "timeout_ctx", waiting)
+    monkeypatch.setattr(worker, "handle_request", handle_request)
+    theirs.sendall(REQUEST)
+    theirs.shutdown(socket.SHUT_WR)
+    worker.handle(SimpleNamespace(getsockname=lambda: ADDRESS), ours, ADDRESS)
+    assert steps == ["wait", "request", "wait"], (
+        "gunicorn's worker no longer serves a connection by handle(listener, client, address), "
+        "with `timeout_ctx` around each wait for a request and only there: see _KeepAlive in webapp/server/worker.py."
+    )
+    assert worker.connections == {}
+
+
+def test_a_stopping_worker_is_one_that_is_no_longer_alive(worker: HearthWorker) -> None:
+    before = worker.alive
+    worker.handle_exit(None, None)
+    assert (before, worker.alive) == (True, False), (
+        "gunicorn's worker no longer says by `alive` whether it accepts connections: "
+        "see _close_idle_when_stopping in webapp/server/worker.py."
+    )
+
+
+def test_the_worker_has_the_methods_that_are_overridden() -> None:
+    names = ("init_process", "run", "handle", "timeout_ctx", "handle_request", "handle_error", "handle_exit")
+    missing = [name for name in names if not hasattr(GeventWorker, name)]
+    assert missing == [], (
+        f"gunicorn's gevent worker has no {missing} any more, which webapp/server/worker.py overrides or calls."
+    )
+
+
+def test_no_access_line_is_composed_where_none_is_wanted() -> None:
+    config = Config()
+    config.set("logconfig_dict", {"version": 1, "disable_existing_loggers": False})
+    logger = HearthLogger(config)
+    try:
+        logger.access(None, None, None, None)
+        composed = False
+    except AttributeError:
+        composed = True
+    assert not composed, (
+        "gunicorn's Logger no longer asks _compute_access_log_enabled before it composes an access line, "
+        "which webapp/server/logger.py overrides."
+    )
