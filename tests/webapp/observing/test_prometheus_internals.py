@@ -87,8 +87,8 @@ def test_a_file_has_the_format_that_is_checked(monkeypatch: pytest.MonkeyPatch, 
     numbers = 12 + length + 8 - (length + 4) % 8
     found = json.loads(data[12 : 12 + length]), struct.unpack_from("dd", data, numbers), used - numbers
     assert found == (["counted", "counted_total", {"path": "/x"}, "How many."], (3.0, 0.0), 16), (
-        "prometheus_client's files are no longer their used bytes, 4 bytes of padding, and entries of a length, a key in "
-        "JSON padded to 8 bytes, and two doubles: see is_sound in webapp/observing/metrics_files.py."
+        "prometheus_client's files are no longer their used bytes, 4 bytes of padding, and entries of a length, a key "
+        "in JSON padded to 8 bytes, and two doubles: see is_sound in webapp/observing/metrics_files.py."
     )
 
 
