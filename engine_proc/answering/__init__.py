@@ -1,1 +1,1 @@
-"""From a request to the sequences that answer it, and from their outputs to deltas."""
+"""Plan and start the sequences that answer a request, and turn their outputs into deltas."""

@@ -1,9 +1,10 @@
-"""Beam search over the adapter: each step asks the engine for the next token's distribution after every beam.
+"""Beam search on top of the adapter: in each step, the engine computes the distribution of every beam's next token.
 
-The search is Transformers' (`generate(num_beams=...)`, early_stopping=False): of the candidates of a step the best that
-have not ended go on, those among the first `width` that have ended are kept by score = log probability /
-length**length_penalty, and the search stops when the best running beam could not beat the worst kept one.
-Penalties, biases and white lists change the log probabilities, as Transformers' processors do; nothing is sampled.
+The search is Transformers' (`generate(num_beams=...)`, early_stopping=False). Of a step's candidates, the best `width`
+unfinished ones are extended in the next step. A finished one among the best `width` is kept if its score, log
+probability / length**length_penalty, is among the `width` highest. The search stops when the best running beam cannot
+beat the worst kept one. Penalties, biases and white lists change the log probabilities, as Transformers' processors do;
+nothing is sampled.
 """
 
 import asyncio
@@ -27,19 +28,19 @@ Logprobs = npt.NDArray[np.float64]
 
 @dataclass(slots=True)
 class Beam:
-    """A sequence of generated tokens, its log probability, and what the reply tells of each token."""
+    """A sequence of generated tokens, its log probability, and a row per token for the reply's log probabilities."""
 
     token_ids: list[int]
     logprob: float
     rows: list[Row]
-    """Empty where the reply tells no log probabilities."""
+    """Empty: the reply has no log probabilities."""
     score: float = 0.0
-    """Set when it has ended."""
+    """Set when the beam has finished."""
 
 
 @dataclass(slots=True)
-class _Step:
-    """The tag of one step of one beam."""
+class _BeamStep:
+    """The tag of one step of one beam, whose only output is stored in a future."""
 
     request: LiveRequest
     output: asyncio.Future[Output] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
@@ -54,14 +55,14 @@ class BeamSearch:
     """The search for one prompt's choices."""
 
     def __init__(
-        self, engine: "Engine", prompt: Any, whole: "Prepared", rules: BeamRules, choices: list[Choice]
+        self, engine: "Engine", prompt: Any, sampled: "Prepared", rules: BeamRules, choices: list[Choice]
     ) -> None:
-        """`whole` is the request as sampling would have it: it says how the result becomes text."""
+        """`sampled` is the sequence as prepared for sampling. It determines how a beam is detokenised."""
         self._engine = engine
         self._prompt_ids: list[int] = prompt["prompt_token_ids"]
-        self._whole = whole
-        self._first = engine.prepare(prompt, rules.first)
-        self._step = engine.prepare(prompt, rules.step)
+        self._sampled = sampled
+        self._prepared_first = engine.prepare(prompt, rules.first)
+        self._prepared_next = engine.prepare(prompt, rules.step)
         self._rules = rules
         self._choices = choices
         self._finished: list[Beam] = []
@@ -70,13 +71,16 @@ class BeamSearch:
         self._prompt_scores: Any = None
 
     async def run(self) -> list[Delta]:
-        """Search to the end and return the choices, best first. Raises `EngineGone`; may be cancelled."""
+        """Search to the end, and return the final delta of each choice, the best first. Raises `EngineGone`.
+
+        May be cancelled, which aborts the current step.
+        """
         running = [Beam([], 0.0, [])]
         try:
             for length in range(1, self._rules.max_tokens + 1):
                 rows = await self._distributions(running)
-                ended, running = self._select(running, rows, last=length == self._rules.max_tokens)
-                self._keep(ended)
+                finished, running = self._select(running, rows, last=length == self._rules.max_tokens)
+                self._keep_best(finished)
                 if not running or not self._can_improve(running[0], length):
                     break
         finally:
@@ -84,8 +88,9 @@ class BeamSearch:
         return self._deltas()
 
     async def _distributions(self, beams: list[Beam]) -> list[Distribution]:
-        steps = [_Step(self._choices[0].request) for _ in beams]
-        prepared = self._step if self._generated else self._first
+        """Return the distribution of the next token of each beam."""
+        steps = [_BeamStep(self._choices[0].request) for _ in beams]
+        prepared = self._prepared_next if self._generated else self._prepared_first
         sequences = [self._engine.with_prompt(prepared, self._prompt_ids + beam.token_ids) for beam in beams]
         for step, sequence in zip(steps, sequences, strict=True):
             self._keys.append(await self._engine.submit(step, sequence, raw=True))
@@ -97,36 +102,38 @@ class BeamSearch:
         return [output.distribution for output in outputs if output.distribution is not None]
 
     def _select(self, beams: list[Beam], rows: list[Distribution], *, last: bool) -> tuple[list[Beam], list[Beam]]:
-        """The step's best candidates: those that have ended, of the first `width`, and those that go on."""
+        """Return the step's finished beams among the best `width` candidates, and its best `width` unfinished ones."""
         scored = [self._candidates(beam, row) for beam, row in zip(beams, rows, strict=True)]
         owner = np.repeat(np.arange(len(beams)), [len(ids) for ids, _ in scored])
         token_ids = np.concatenate([ids for ids, _ in scored])
         logprobs = np.concatenate([total for _, total in scored])
         width = self._rules.width
-        ended: list[Beam] = []
+        finished: list[Beam] = []
         running: list[Beam] = []
         for rank, index in enumerate(np.lexsort((token_ids, owner, -logprobs))[: self._rules.kept].tolist()):
             if rank >= width and (last or len(running) == width):
                 break
             beam = owner[index]
-            candidate = self._grown(beams[beam], int(token_ids[index]), float(logprobs[index]), rows[beam])
-            if not (last or self._has_ended(candidate)):
+            candidate = self._extend(beams[beam], int(token_ids[index]), float(logprobs[index]), rows[beam])
+            if not (last or self._is_finished(candidate)):
                 running.append(candidate)
             elif rank < width:
-                ended.append(candidate)
-        return ended, running[:width]
+                finished.append(candidate)
+        return finished, running[:width]
 
     def _candidates(self, beam: Beam, row: Distribution) -> tuple[npt.NDArray[np.int32], Logprobs]:
-        # The first is the sampled token, again; and a row may be wider than it was asked to be (see `logprobs.narrow`).
-        wanted = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
-        token_ids, logprobs = row[0][1 : wanted + 1], row[1][1 : wanted + 1].astype(np.float64)
+        """Return the beam's candidate tokens and the log probability of the beam with each."""
+        # Entry 0 repeats the sampled token, and a row may have more entries than requested (see `logprobs.narrow`).
+        count = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
+        token_ids, logprobs = row[0][1 : count + 1], row[1][1 : count + 1].astype(np.float64)
         if self._rules.adjusts:
-            token_ids, logprobs = self._adjusted(beam, token_ids, logprobs)
+            token_ids, logprobs = self._adjust(beam, token_ids, logprobs)
         return token_ids, beam.logprob + logprobs
 
-    def _adjusted(
+    def _adjust(
         self, beam: Beam, token_ids: npt.NDArray[np.int32], logprobs: Logprobs
     ) -> tuple[npt.NDArray[np.int32], Logprobs]:
+        """Apply penalties, biases and white lists, and return the best `per_beam` candidates."""
         rules = self._rules
         by_id = np.full(rules.vocab_size, -np.inf)
         by_id[token_ids] = logprobs
@@ -143,32 +150,35 @@ class BeamSearch:
         best = best[by_id[best] > -np.inf]
         return best, by_id[best]
 
-    def _grown(self, beam: Beam, token_id: int, logprob: float, row: Distribution) -> Beam:
+    def _extend(self, beam: Beam, token_id: int, logprob: float, row: Distribution) -> Beam:
+        """Return `beam` with one more token. `logprob` is that of the whole sequence."""
         if self._rules.alternatives is None:
             return Beam([*beam.token_ids, token_id], logprob, beam.rows)
         rank = int(np.flatnonzero(row[0][1:] == token_id)[0]) + 1
-        told = [rank, *range(1, self._rules.alternatives + 1)]  # copied: a row may be as wide as the vocabulary
-        return Beam([*beam.token_ids, token_id], logprob, [*beam.rows, (row[0][told], row[1][told], rank)])
+        columns = [rank, *range(1, self._rules.alternatives + 1)]  # copied: a row may be as large as the vocabulary
+        return Beam([*beam.token_ids, token_id], logprob, [*beam.rows, (row[0][columns], row[1][columns], rank)])
 
-    def _has_ended(self, beam: Beam) -> bool:
+    def _is_finished(self, beam: Beam) -> bool:
         if beam.token_ids[-1] in self._rules.end_ids or self._rules.has_looped(beam.token_ids):
             return True
         if not self._rules.has_stop_strings:
             return False
-        return self._engine.sequences.report(self._whole, beam.token_ids, [], None, None).finish_reason == "stop"
+        return self._engine.sequences.report(self._sampled, beam.token_ids, [], None, None).finish_reason == "stop"
 
-    def _keep(self, ended: list[Beam]) -> None:
-        for beam in ended:
+    def _keep_best(self, finished: list[Beam]) -> None:
+        """Score the beams that have just finished, and keep the best `width` of all finished ones."""
+        for beam in finished:
             beam.score = beam.logprob / len(beam.token_ids) ** self._rules.length_penalty
-        self._finished = sorted(self._finished + ended, key=lambda beam: -beam.score)[: self._rules.width]
+        self._finished = sorted(self._finished + finished, key=lambda beam: -beam.score)[: self._rules.width]
 
     def _can_improve(self, best_running: Beam, length: int) -> bool:
+        """Return whether the best running beam may still beat a kept one, or there is room for another."""
         if len(self._finished) < self._rules.width:
             return True
         return bool(best_running.logprob / length**self._rules.length_penalty > self._finished[-1].score)
 
     def _output(self, beam: Beam) -> Output:
-        """`beam` as the adapter would have reported it."""
+        """Return the output that the adapter would return for a sampled sequence of the same tokens."""
         end = beam.token_ids[-1]
         reason, stop_reason = "length", None
         if end in self._rules.end_ids:
@@ -176,10 +186,10 @@ class BeamSearch:
         elif self._rules.has_looped(beam.token_ids):
             reason = "repetition"
         report = self._engine.sequences.report
-        return report(self._whole, beam.token_ids, beam.rows, reason, stop_reason, self._prompt_scores)
+        return report(self._sampled, beam.token_ids, beam.rows, reason, stop_reason, self._prompt_scores)
 
     def _deltas(self) -> list[Delta]:
-        # A white list may leave fewer sequences than choices: then the last repeats.
+        # A white list may allow fewer sequences than there are choices: the last one is then repeated.
         winners = [self._finished[min(index, len(self._finished) - 1)] for index in range(len(self._choices))]
         discarded = max(0, self._generated - sum(len(beam.token_ids) for beam in winners))
         deltas: list[Delta] = []

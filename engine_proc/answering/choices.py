@@ -1,6 +1,6 @@
-"""From a sequence's outputs to the deltas of a choice: what the prompt puts before it, what follows, and who wins.
+"""Turn the outputs of a sequence into deltas of a choice: add the echo and the suffix, and select the best candidates.
 
-Each class here is the adapter's tag of a sequence: `receive` turns one `Output` into the deltas it is worth.
+An instance of a class here is a sequence's tag in the adapter: the server passes each `Output` to its tag's `receive`.
 """
 
 from dataclasses import dataclass, field
@@ -12,33 +12,36 @@ from schemas.wire import Delta
 
 
 class Tag(Protocol):
-    """What the server needs of a sequence's tag."""
+    """The interface of a sequence's tag."""
 
     @property
     def request(self) -> LiveRequest: ...
 
-    def receive(self, output: Output) -> list[Delta]: ...
+    def receive(self, output: Output) -> list[Delta]:
+        """Return the deltas to send for `output`; an empty list if there are none yet."""
+        ...
 
 
 @dataclass(slots=True)
 class Choice:
-    """A sequence whose text is the text of choice `index`."""
+    """The tag of a sequence whose text is the text of choice `index`."""
 
     request: LiveRequest
     index: int
     opening: str = ""
-    """Text that goes before the first delta: an echo."""
+    """Text put before that of the first delta: the echo of the prompt."""
     ending: str = ""
-    """Text that goes after the last: a suffix."""
+    """Text put after that of the last delta: the suffix."""
     prompt_only: bool = False
-    """The one token that vLLM cannot do without is left out: only the prompt was to be scored."""
+    """Whether only the prompt is scored (`max_tokens` 0). The one token that vLLM must generate is dropped."""
     scored_apart: bool = False
-    """The log probabilities of the prompt are no part of the answer's."""
+    """Whether the prompt's log probabilities are sent apart from the answer's, and not before them."""
 
     def receive(self, output: Output) -> list[Delta]:
         return [self.delta(output)]
 
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
+        """Return the delta for `output`. `discarded_tokens` counts the tokens of discarded candidates."""
         text, token_ids, logprobs = output.text, output.token_ids, output.logprobs
         reason, stop_reason = output.finish_reason, output.stop_reason
         if self.prompt_only:
@@ -46,7 +49,7 @@ class Choice:
             reason, stop_reason = "length", None
         if output.prompt_logprobs is not None and not self.scored_apart:
             first = output.prompt_logprobs[0]
-            first.silent = first.silent or not self.opening.startswith(first.text)  # put before a text by the tokenizer
+            first.silent = first.silent or not self.opening.startswith(first.text)  # added by the tokenizer
             logprobs = [*output.prompt_logprobs, *(logprobs or ())]
         text, self.opening = self.opening + text, ""
         if reason is not None:
@@ -67,7 +70,7 @@ class Choice:
 
 @dataclass(slots=True)
 class Embedding:
-    """A sequence that is read, not gone on with."""
+    """The tag of an embedding: its one delta holds the vector."""
 
     request: LiveRequest
     index: int
@@ -78,11 +81,14 @@ class Embedding:
 
 @dataclass(slots=True)
 class Contest:
-    """The candidates for the choices of one prompt. The highest mean log probability wins, as OpenAI has `best_of`."""
+    """The tag of all candidates for the choices of one prompt. The highest mean log probabilities win, as in OpenAI's
+    `best_of`.
+    """
 
     choices: list[Choice]
     candidates: int
     with_logprobs: bool
+    """Whether the request asks for log probabilities. vLLM computes them for the comparison in any case."""
     _finished: list[Output] = field(default_factory=list)
 
     @property

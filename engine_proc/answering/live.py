@@ -1,4 +1,4 @@
-"""The live table: every request that a web worker has sent and that has not ended, and nothing else."""
+"""The live requests of an engine: every request received that has not finished, failed, been stranded or aborted."""
 
 import asyncio
 from collections import Counter
@@ -8,30 +8,30 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, eq=False)
 class LiveRequest:
-    """One `Generate`, from its arrival to its last delta."""
+    """A request, from the receipt of its `Generate` until it leaves the table."""
 
     client: bytes
     id: int
     name: str
     user: str
     sequences: int
-    """Candidates over all prompts; each weighs on the queue."""
+    """Candidates of all prompts. The limits count them."""
     structure: str = ""
-    """The field that its answers are held to, once they are started; nothing: they may be any text."""
+    """The request field that constrains the answers, for errors. Empty: none does, or the request is not planned yet."""
     tenant: str = ""
-    """Whose request it is, where shares are counted."""
+    """The API key's digest, for the limit per key. Empty: there is none."""
     keys: list[str] = field(default_factory=list)
     """The adapter's keys of the sequences submitted so far."""
     open: int = 0
     """Choices that have not ended."""
     task: asyncio.Task[None] | None = None
-    """Renders and submits; None once it has."""
+    """Plans the request and submits its sequences. None: this is done."""
     searches: list[asyncio.Task[None]] = field(default_factory=list)
-    """Beam searches, one a prompt."""
+    """The beam searches, one per prompt."""
 
 
 class LiveTable:
-    """Requests by (client, id)."""
+    """The live requests by (client, id), and how many sequences they have, in all and per tenant."""
 
     def __init__(self) -> None:
         self._requests: dict[tuple[bytes, int], LiveRequest] = {}
@@ -48,7 +48,7 @@ class LiveTable:
         return self._requests.get((request.client, request.id)) is request
 
     def add(self, request: LiveRequest) -> bool:
-        """False where this client already has a request of that id."""
+        """Add a request. Return False, and do nothing, if its client already has a live request of that id."""
         if (request.client, request.id) in self._requests:
             return False
         self._requests[request.client, request.id] = request
@@ -57,6 +57,7 @@ class LiveTable:
         return True
 
     def remove(self, client: bytes, request_id: int) -> LiveRequest | None:
+        """Remove a request and return it. None: it is not live."""
         request = self._requests.pop((client, request_id), None)
         if request is not None:
             self.sequences -= request.sequences

@@ -1,4 +1,4 @@
-"""Choices whose text is not just the sequence's: it has reasoning or tool calls in it, or is written a second time."""
+"""A choice whose text the model's parsers split into reasoning, content and tool calls."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from schemas.wire import Delta
 
 @dataclass(slots=True, kw_only=True)
 class ParsedChoice(Choice):
-    """Its text is read by the model's parsers."""
+    """The tag of a sequence whose text is parsed."""
 
     reading: Reading
     prompt_token_ids: list[int]
@@ -27,7 +27,7 @@ class ParsedChoice(Choice):
             called = bool(parts.calls)
         output.text = parts.content
         output.finish_reason = self.reading.finish_reason(output.finish_reason, called=called)
-        # `super()` does not know this class: a dataclass with slots is another one than was written.
+        # `super()` would fail: `dataclass(slots=True)` replaces the class that `super()` refers to.
         delta = Choice.delta(self, output, discarded_tokens)
         delta.reasoning, delta.tool_calls = parts.reasoning, parts.calls
         return delta

@@ -1,4 +1,4 @@
-"""A choice that another engine has begun, and that this one must write again from its start."""
+"""Resume a choice with a structure: generate it again from its start, and send only what its client does not have."""
 
 from dataclasses import dataclass, field
 
@@ -11,29 +11,30 @@ from schemas.wire import Delta
 
 @dataclass(slots=True)
 class Rewritten:
-    """A choice that is generated anew, with the same seed, up to where `sent` has brought the client, and goes on
-    from there. A structure cannot be entered midway.
+    """The tag of a resumed sequence that is generated again from its start: vLLM cannot enter a structure midway.
+
+    With the same seed it should begin with the tokens `sent`, which its client already has. No delta is sent for them.
     """
 
     choice: Tag
     sent: list[int]
-    _come: list[int] = field(default_factory=list)
+    _received: list[int] = field(default_factory=list)
 
     @property
     def request(self) -> LiveRequest:
         return self.choice.request
 
     def receive(self, output: Output) -> list[Delta]:
-        """Raises `ApiError` (503): the second time, it is another text."""
-        if len(self._come) >= len(self.sent):
+        """Return the deltas after `sent`. Raises `ApiError` (503) if the sequence does not begin with `sent`."""
+        if len(self._received) >= len(self.sent):
             return self.choice.receive(output)
-        self._come += output.token_ids
-        ended_early = output.finish_reason is not None and len(self._come) <= len(self.sent)
-        if self._come != self.sent[: len(self._come)] or ended_early:
+        self._received += output.token_ids
+        ended_early = output.finish_reason is not None and len(self._received) <= len(self.sent)
+        if self._received != self.sent[: len(self._received)] or ended_early:
             raise unavailable(
-                "The engine was lost, and the next one writes another answer. Send the request again.",
+                "The engine was lost, and the next one generated a different answer. Send the request again.",
                 "engine_restarted",
                 1,
             )
-        self.choice.receive(output)  # its parser must have seen it
+        self.choice.receive(output)  # so that its parser processes the text; the delta is dropped
         return []

@@ -1,4 +1,4 @@
-"""From a `Generate` to the sequences and searches that answer it, each checked before any is started."""
+"""Plan a request: check all sequences and beam searches that answer it, before any of them is started."""
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ INLINE_BYTES = 4000
 
 
 class PlannedSequence(NamedTuple):
-    """One sequence to submit, and the token ids of it that another engine has already sent."""
+    """One sequence to submit. `sent` are the token ids that its client already has; empty: it is not resumed."""
 
     tag: Tag
     prepared: Prepared
@@ -55,8 +55,10 @@ class Starter:
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.
 
-        A client chooses how long planning takes: long texts are tokenised, schemas compiled, replays parsed. So only
-        what is small, and has no structure, is planned on the loop. Raises `ApiError` (400) that names the field.
+        A client determines how long planning takes: long texts are tokenised, schemas compiled, replays parsed. So only
+        a small request without a structure is planned on the loop, any other in a thread.
+
+        Raises `ApiError` (400) that names the field.
         """
         if size <= INLINE_BYTES and not generate.rewritten:
             return self._plan(request, generate)
@@ -66,8 +68,8 @@ class Starter:
         if generate.tokens_only:
             return self._plan_tokens(generate)
         if generate.embed != self._engine.embeds:
-            what = "embeddings and no text" if self._engine.embeds else "text and no embeddings"
-            raise invalid(f"This model makes {what}.", "model")
+            output = "embeddings, not text" if self._engine.embeds else "text, not embeddings"
+            raise invalid(f"This model generates {output}.", "model")
         if generate.embed:
             return self._plan_embeddings(request, generate)
         plan = Plan()
@@ -86,8 +88,8 @@ class Starter:
             prompt_params = self._rules.for_prompt(params, generate.sampling, prompt.tokens)
             if generate.sampling.use_beam_search:
                 rules = self._rules.beam_rules(generate, prompt_params)
-                whole = self._engine.prepare(prompt.input, prompt_params)
-                plan.searches.append(BeamSearch(self._engine, prompt.input, whole, rules, choices))
+                sampled = self._engine.prepare(prompt.input, prompt_params)
+                plan.searches.append(BeamSearch(self._engine, prompt.input, sampled, rules, choices))
             else:
                 prepared = self._prepare(generate, prompt, prompt_params, reading, request)
                 plan.sequences += self._sequences(generate, choices, prepared)
@@ -127,7 +129,7 @@ class Starter:
 
     def _sequences(self, generate: Generate, choices: list[Choice], prepared: Prepared) -> list[PlannedSequence]:
         candidate = self._engine.candidate
-        if generate.candidates > len(choices):  # which of them win is known at the end, so all are sent then
+        if generate.candidates > len(choices):  # the best are known only when all have ended, so nothing is resumed
             contest = Contest(choices, generate.candidates, generate.sampling.logprobs is not None)
             return [PlannedSequence(contest, candidate(prepared, number), []) for number in range(generate.candidates)]
         return [
@@ -137,7 +139,7 @@ class Starter:
         ]
 
     def _resume(self, choice: Choice, prepared: Prepared, sent: list[int]) -> PlannedSequence:
-        """Plan the sequence of `choice` after `sent`, the token ids that its client already has."""
+        """Plan the sequence of `choice`. If `sent` is not empty, resume it after these tokens, which its client has."""
         if not sent:
             return PlannedSequence(choice, prepared, sent)
         choice.opening = ""
