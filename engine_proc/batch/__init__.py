@@ -1,1 +1,1 @@
-"""Offline generation from a file of requests, by a process that loads the model for itself. See docs/batch.md."""
+"""Offline generation from a file of requests, in a process that loads its own model. See docs/batch.md."""

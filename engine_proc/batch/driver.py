@@ -1,4 +1,4 @@
-"""The in-process counterpart of the web tier: jobs go to the `Server` as wire messages, and results come back."""
+"""The in-process counterpart of the web tier: send jobs to the `Server` as wire messages, and receive the answers."""
 
 import asyncio
 import itertools
@@ -13,21 +13,23 @@ from schemas.errors import ApiError
 from schemas.replies.shape import Shape
 
 CLIENT = b"batch"
-DOUBT_SECONDS = 1.0
-"""How long a failure of the engine's own is held back: where the engine is found dead by then, it was no answer."""
+FAILURE_DELAY = 1.0
+"""Seconds before a 5xx error becomes a result. If the engine is found dead by then, the job gets no result."""
 
 
 @dataclass(slots=True)
-class _Live:
+class _LiveJob:
     job: Job
     shape: Shape
+    """Collects the answer."""
     sequences: int
+    """How many sequences the job counts for."""
     open: int
-    """Choices that have not ended."""
+    """Choices that have not finished."""
 
 
 class Driver:
-    """Keeps at most `limit` sequences in flight (a job that has more goes alone)."""
+    """Keeps at most `limit` sequences in flight. A job of more sequences runs alone."""
 
     def __init__(self, server: Server, limit: int, results: Results, tally: Tally) -> None:
         self._server = server
@@ -35,17 +37,18 @@ class Driver:
         self._results = results
         self._tally = tally
         self._ids = itertools.count(1)
-        self._live: dict[int, _Live] = {}
+        self._live: dict[int, _LiveJob] = {}
         self._sequences = 0
-        self._ended = asyncio.Event()
+        self._finished = asyncio.Event()
+        """Set when a job has its result."""
         server.send = self._receive
 
     async def submit(self, job: Job) -> None:
-        """Returns when the job is in flight."""
+        """Start a job, as soon as the limit allows."""
         params = job.request.params
         sequences = params.candidates * len(params.prompts or (None,))
         while self._live and self._sequences + sequences > self._limit:
-            await self._one_ends()
+            await self._wait_for_a_result()
         welcome = self._server.welcome
         adapter = welcome.adapter_named(job.request.model)
         shape = job.shape_class(
@@ -55,19 +58,19 @@ class Driver:
             **job.request.shape_options(),
         )
         message = params.message(id=next(self._ids), name=shape.id, adapter=adapter)
-        self._live[message.id] = _Live(job, shape, sequences, params.choices)
+        self._live[message.id] = _LiveJob(job, shape, sequences, params.choices)
         self._sequences += sequences
         self._server.on_message(CLIENT, wire.encode(message))
-        await asyncio.sleep(0)  # let it start before the next line is read
+        await asyncio.sleep(0)  # let the server start the job before the next line is read
 
     async def idle(self) -> None:
-        """Wait until every job has its result."""
+        """Wait until every job has a result."""
         while self._live:
-            await self._one_ends()
+            await self._wait_for_a_result()
 
-    async def _one_ends(self) -> None:
-        self._ended.clear()
-        await self._ended.wait()
+    async def _wait_for_a_result(self) -> None:
+        self._finished.clear()
+        await self._finished.wait()
 
     def _receive(self, client: bytes, payload: bytes) -> None:
         match wire.decode_to_web(payload):
@@ -80,7 +83,7 @@ class Driver:
                 if failed.status < 500:
                     self._fail(failed)
                 else:
-                    asyncio.get_running_loop().call_later(DOUBT_SECONDS, self._fail, failed)
+                    asyncio.get_running_loop().call_later(FAILURE_DELAY, self._fail, failed)
 
     def _add(self, delta: wire.Delta) -> None:
         live = self._live[delta.id]
@@ -91,15 +94,15 @@ class Driver:
                 self._tally.answered += 1
                 self._tally.prompt_tokens += live.shape.prompt_tokens
                 self._tally.completion_tokens += live.shape.completion_tokens
-                self._end(delta.id, answered(live.job.custom_id, live.shape.id, 200, live.shape.whole()))
+                self._finish(delta.id, answered(live.job.custom_id, live.shape.id, 200, live.shape.whole()))
 
     def _fail(self, failed: wire.Failed) -> None:
         live = self._live[failed.id]
         error = ApiError(failed.status, failed.message, type=failed.type, code=failed.code, param=failed.param)
         self._tally.failed += 1
-        self._end(failed.id, refused(live.job.custom_id, error, live.shape.id))
+        self._finish(failed.id, refused(live.job.custom_id, error, live.shape.id))
 
-    def _end(self, request_id: int, result: bytes) -> None:
+    def _finish(self, request_id: int, result: bytes) -> None:
         self._sequences -= self._live.pop(request_id).sequences
         self._results.add(result)
-        self._ended.set()
+        self._finished.set()

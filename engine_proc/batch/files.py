@@ -1,4 +1,4 @@
-"""The two files of a batch: lines that come in as a stream, and results that survive a `kill -9`."""
+"""The two files of a batch: the input, read as a stream, and the output, which survives a `kill -9`."""
 
 import asyncio
 import contextlib
@@ -15,38 +15,40 @@ from typing import BinaryIO
 import msgspec
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
-"""As long as the HTTP server's default for a body. Of a longer line one byte more is kept, which tells."""
+"""The limit of a line: that of an HTTP body by default. `read_lines` cuts a longer line to one byte more."""
 READ_AHEAD = 32
-"""Lines read before they are wanted."""
+"""How many lines are read in advance."""
 MAX_UNWRITTEN = 1024
-"""Results that may wait for a slow reader of the output."""
+"""How many results may wait to be written."""
 RESULT_ID_PREFIX = "batch_req_"
 _RESULT_BEGINS = b'{"id":"' + RESULT_ID_PREFIX.encode()
 
 
 class FileProblem(Exception):
-    """A file cannot be used; the message is for the operator."""
+    """A file cannot be used. The message is for the user."""
 
 
-# ---- in ----------------------------------------------------------------------------------------------------------
+# ---- input ----------------------------------------------------------------------------------------------------------
 
 
 def count_lines(path: Path) -> int:
-    """Lines that are not blank."""
+    """Return the number of lines that are not blank."""
     with path.open("rb") as file:
         return sum(not line.isspace() for line in file)
 
 
 async def read_lines(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
-    """Each line that is not blank, and its number, from 1. Read by a thread, for a pipe's next line may be long in
-    coming. Raises `OSError`."""
+    """Yield the number, from 1, and the bytes of each line that is not blank.
+
+    A thread reads them, because a pipe may take long to deliver its next line. Raises `OSError`.
+    """
     loop = asyncio.get_running_loop()
     queue: asyncio.Queue[tuple[int, bytes] | OSError | None] = asyncio.Queue()
     room = threading.Semaphore(READ_AHEAD)
 
     def read() -> None:
         end: OSError | None = None
-        with contextlib.suppress(RuntimeError):  # the loop has ended first
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             try:
                 for number, line in enumerate(iter(lambda: _read_line(file), b""), 1):
                     if not line.isspace():
@@ -65,22 +67,24 @@ async def read_lines(file: BinaryIO) -> AsyncIterator[tuple[int, bytes]]:
 
 
 def _read_line(file: BinaryIO) -> bytes:
-    line = rest = file.readline(MAX_LINE_BYTES + 1)
-    while len(rest) > MAX_LINE_BYTES and not rest.endswith(b"\n"):
-        rest = file.readline(MAX_LINE_BYTES + 1)
+    """Read a line, and return at most `MAX_LINE_BYTES + 1` bytes of it."""
+    line = part = file.readline(MAX_LINE_BYTES + 1)
+    while len(part) > MAX_LINE_BYTES and not part.endswith(b"\n"):
+        part = file.readline(MAX_LINE_BYTES + 1)
     return line
 
 
-# ---- out ---------------------------------------------------------------------------------------------------------
+# ---- output ---------------------------------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Done:
-    """What an output file already has results for."""
+    """Lines that already have a result in the output file."""
 
     ids: set[str] = field(default_factory=set)
+    """By `custom_id`."""
     lines: set[int] = field(default_factory=set)
-    """Numbers of lines that were refused before they had a request: a `custom_id` may not tell these."""
+    """By number: lines that hold no request, and may lack a `custom_id` of their own."""
 
 
 class _LineError(msgspec.Struct):
@@ -94,9 +98,10 @@ class _Result(msgspec.Struct):
 
 
 def open_results(path: Path, *, overwrite: bool) -> tuple[int, Done]:
-    """Open `path` for appending, and say what it has. A line that a kill has torn is cut off.
+    """Open `path` for appending, and return its file descriptor and the lines that have a result.
 
-    Raises `FileProblem` where the file is another batch's at the moment, or no batch's output at all.
+    An incomplete last line is removed. Raises `FileProblem` if another batch is writing to the file, or the file is not
+    the output of a batch.
     """
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -118,40 +123,40 @@ def open_results(path: Path, *, overwrite: bool) -> tuple[int, Done]:
 
 
 def _scan(path: Path) -> tuple[Done, int]:
-    """What `path` has results for, and the bytes that its complete lines take."""
+    """Return the lines that have a result in `path`, and the size of its complete lines in bytes."""
     done, complete = Done(), 0
     decode = msgspec.json.Decoder(_Result).decode
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
             if not line.endswith(b"\n"):
                 if line[: len(_RESULT_BEGINS)] != _RESULT_BEGINS[: len(line)]:
-                    raise _foreign(path, number)
+                    raise _not_an_output(path, number)
                 break
             try:
                 result = decode(line)
             except (msgspec.DecodeError, UnicodeDecodeError):
-                raise _foreign(path, number) from None
+                raise _not_an_output(path, number) from None
             if result.error is not None and result.error.line is not None:
                 done.lines.add(result.error.line)
             elif result.custom_id is not None and result.id.startswith(RESULT_ID_PREFIX):
                 done.ids.add(result.custom_id)
             else:
-                raise _foreign(path, number)
+                raise _not_an_output(path, number)
             complete += len(line)
     return done, complete
 
 
-def _foreign(path: Path, number: int) -> FileProblem:
+def _not_an_output(path: Path, number: int) -> FileProblem:
     return FileProblem(
-        f"{path} is not the output of a batch (see its line {number}): name another file, or --overwrite it"
+        f"{path} is not the output of a batch (see its line {number}): name another file, or use --overwrite"
     )
 
 
 class Results:
-    """Writes result lines in the order they are added, whole, and without keeping the loop from its work."""
+    """Writes whole result lines in the order in which they are added. A thread writes, so the loop is never blocked."""
 
     def __init__(self, fd: int, on_error: Callable[[OSError], None]) -> None:
-        """`on_error` is called once, on the loop; nothing is written after that."""
+        """`on_error` is called once, on the loop, if writing fails. Nothing is written after that."""
         self._fd = fd
         self._on_error = on_error
         self._unwritten: list[bytes] = []
@@ -160,20 +165,21 @@ class Results:
         self._broken = False
 
     def add(self, line: bytes) -> None:
+        """Append a line, which is written later."""
         self._unwritten.append(line)
         if self._writer is None and not self._broken:
             self._writer = asyncio.create_task(self._write_all())
 
     async def room(self) -> None:
-        """Wait until what is unwritten has shrunk to `MAX_UNWRITTEN`."""
+        """Wait until at most `MAX_UNWRITTEN` lines are unwritten."""
         while len(self._unwritten) > MAX_UNWRITTEN and self._writer is not None:
             await asyncio.wait({self._writer})
 
     async def flush(self) -> None:
-        """Wait until all is written. What the disk keeps through a power cut, it has from here on."""
+        """Wait until all lines are written, and synchronised to the disk, to survive a power cut."""
         while self._writer is not None:
             await asyncio.wait({self._writer})
-        with contextlib.suppress(OSError):  # a pipe has no disk
+        with contextlib.suppress(OSError):  # a pipe cannot be synchronised
             os.fsync(self._fd)
 
     async def _write_all(self) -> None:

@@ -50,8 +50,8 @@ def test_a_command_that_cannot_be_run_says_why(tmp_path: Path) -> None:
     diary.write_text("dear diary\n")
     for arguments, why in (
         ((given,), b"required: -o/--output"),
-        ((), b"INPUT comes first"),
-        (("--max-model-len", "9", given, "-o", "-"), b"INPUT comes first"),
+        ((), b"INPUT must be the first argument"),
+        (("--max-model-len", "9", given, "-o", "-"), b"INPUT must be the first argument"),
         ((tmp_path / "none", "-o", "-"), b"none cannot be read: No such file"),
         ((tmp_path, "-o", "-"), b"cannot be read: Is a directory"),
         ((given, "-o", given), b"is the input itself"),

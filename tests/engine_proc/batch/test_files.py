@@ -12,7 +12,7 @@ import pytest
 
 from engine_proc.batch import files
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
-from engine_proc.batch.lines import answered, unusable
+from engine_proc.batch.lines import answered, invalid_line
 from tests.engine_proc.helpers import on_a_loop
 
 
@@ -85,7 +85,7 @@ def test_a_new_file_has_nothing(tmp_path: Path) -> None:
 
 def test_ids_and_refused_lines_are_found_again(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
-    refused = unusable(None, 7, "invalid_json_line", "...") + unusable("a", 9, "duplicate_custom_id", "...")
+    refused = invalid_line(None, 7, "invalid_json_line", "...") + invalid_line("a", 9, "duplicate_custom_id", "...")
     path.write_bytes(result("b") + refused + result("c"))
     assert reopen(path) == Done({"b", "c"}, {7, 9})
 

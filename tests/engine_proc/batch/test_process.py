@@ -187,7 +187,7 @@ def test_when_vllm_dies_what_it_had_in_hand_is_not_called_done(stage: Stage) -> 
 
 
 def test_a_defect_of_one_request_is_its_result(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver, "DOUBT_SECONDS", 0.01)
+    monkeypatch.setattr(driver, "FAILURE_DELAY", 0.01)
 
     @on_a_loop
     async def test() -> None:
