@@ -17,7 +17,7 @@ class LiveRequest:
     sequences: int
     """Candidates of all prompts. The limits count them."""
     structure: str = ""
-    """The request field that constrains the answers, for errors. Empty: none does, or the request is not planned yet."""
+    """The request field that constrains the answers, for errors. Empty: none, or the request is not planned yet."""
     tenant: str = ""
     """The API key's digest, for the limit per key. Empty: there is none."""
     keys: list[str] = field(default_factory=list)
