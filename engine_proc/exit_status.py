@@ -1,7 +1,8 @@
-"""Exit statuses of the model process, as its supervisor reads them."""
+"""Exit statuses of the model process, by which the supervisor decides whether to restart it."""
 
 EXIT_USAGE = 2
-"""A flag or setting is wrong: starting again would not help."""
+"""A flag or setting is wrong. A restart would not help."""
 EXIT_LOAD_FAILED = 3
+"""The model could not be loaded."""
 EXIT_ENGINE_GONE = 4
-"""EngineCore or a worker died under way."""
+"""EngineCore or one of its workers died, or hangs."""

@@ -1,4 +1,4 @@
-"""One engine at a time: the lock in the run directory, and who holds it."""
+"""The lock in the run directory, which ensures that only one engine runs at a time."""
 
 import fcntl
 import os
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import IO
 
 LOCK_FILE = "engine.lock"
-"""In the run directory: held by the engine that runs."""
+"""Name of the file in the run directory."""
 
 
 def take_lock(path: Path) -> IO[str] | None:
-    """Hold `path` for as long as the returned file is open, with this pid in it. None: another process holds it."""
+    """Lock the file `path` and write this process's pid to it.
+
+    The lock is held until the returned file is closed. None: another process holds the lock.
+    """
     file = path.open("a+")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -24,7 +27,7 @@ def take_lock(path: Path) -> IO[str] | None:
 
 
 def lock_holder(path: Path) -> int | None:
-    """The pid of the process that holds the lock, or None."""
+    """Return the pid of the process that holds the lock, or None."""
     try:
         with path.open() as file:
             try:

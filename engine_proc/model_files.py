@@ -1,4 +1,4 @@
-"""A model's directory: whether there is a model in it, and which one."""
+"""The files of a model: check that they exist, and compute their fingerprint."""
 
 import hashlib
 from pathlib import Path
@@ -6,27 +6,28 @@ from pathlib import Path
 from engine_proc.settings import Settings
 
 CONFIGURATIONS = ("config.json", "params.json")
-"""What a model's directory has: Hugging Face's format, Mistral's own."""
+"""Configuration file of a model in Hugging Face's format, and in Mistral's."""
 SAMPLE_BYTES = 64 * 1024
-"""Read from both ends of each file: reading all of an 8B model's weights would double the time of a load."""
+"""How much of each end of a file is read. To read all weights of an 8B model would double the time of a load."""
 
 
 def missing_model(settings: Settings) -> str | None:
-    """The sentence for the operator where the model's directory is not there, or holds none."""
+    """Return an error message if the model's directory is missing or holds no model, else None."""
     if not settings.model.startswith(("/", ".")):
         return None
     directory = Path(settings.model)
     if not directory.is_dir():
         return f"HEARTH_MODEL: there is no directory {directory}"
     if not any((directory / name).exists() for name in CONFIGURATIONS):
-        return f"HEARTH_MODEL: there is no model in {directory}: neither {' nor '.join(CONFIGURATIONS)}"
+        return f"HEARTH_MODEL: there is no model in {directory}: it has neither {' nor '.join(CONFIGURATIONS)}"
     return None
 
 
 def fingerprint(model: str) -> str:
-    """32 hex digits over the names, sizes, and both ends of the files of a model directory.
+    """Return 32 hex digits that identify a model.
 
-    A model that was given by name alone (and so lies in a cache) is known by that name.
+    They are a digest of the names, the sizes and both ends of the files in the directory `model`. If `model` is a name
+    on a hub (whose files are in a cache), they are a digest of the name.
     """
     digest = hashlib.sha256()
     root = Path(model)
@@ -44,4 +45,5 @@ def fingerprint(model: str) -> str:
 
 
 def _matters(path: Path) -> bool:
+    """Return whether a file has an effect on the answers: weights, configuration, tokenizer, chat template."""
     return path.suffix in {".json", ".safetensors", ".bin", ".jinja", ".model", ".gguf"}

@@ -1,4 +1,4 @@
-"""The engine's settings: environment variables, read here and nowhere else. See docs/configuration.md."""
+"""The engine's settings, from environment variables, which no other module reads. See docs/configuration.md."""
 
 import shlex
 import sys
@@ -14,11 +14,13 @@ from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoin
 from schemas.shared.log_lines import FORMATS
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
-DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling takes longer than the demo model will ever save
+DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling the demo model takes longer than it ever saves
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
+    """Values of the HEARTH_* variables of the same names, which docs/configuration.md describes."""
+
     model: str
     served_names: list[str]
     endpoint: str
@@ -35,10 +37,11 @@ class Settings:
     log_format: str
 
     def server_keys(self) -> ServerKeys | None:
-        """Raises `EndpointError`, as `client_keys` does."""
+        """Read the engine's keys. None: connections are not encrypted. Raises `EndpointError`."""
         return read_server_keys(self.curve_keys) if self.curve_keys else None
 
     def client_keys(self) -> ClientKeys | None:
+        """Read the keys of a client of the engine. None: connections are not encrypted. Raises `EndpointError`."""
         return read_client_keys(self.curve_keys) if self.curve_keys else None
 
     @property
@@ -50,14 +53,14 @@ class Settings:
         return self.run_dir / "engine.log"
 
     def argv(self, extra: list[str]) -> list[str]:
-        """vLLM's command line: the settings' flags first, so that `extra` wins."""
+        """Return vLLM's command line. The flags of the settings are first, so that `extra` overrides them."""
         demo = DEMO_ENGINE_ARGS if Path(self.model).resolve() == DEMO_MODEL else []
         names = ["--served-model-name", *self.served_names] if self.served_names else []
         return ["--model", self.model, *names, *demo, *self.engine_args, *extra]
 
 
 def read_settings() -> Settings:
-    """Raises `EndpointError` or `EnvError`, both with a sentence for the operator."""
+    """Read and check all settings. Raises `EndpointError` or `EnvError`, with a message for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
@@ -82,7 +85,7 @@ def read_settings() -> Settings:
 
 
 def read_settings_or_exit() -> Settings:
-    """For the command line: one sentence and exit status 2 instead of a traceback."""
+    """Read the settings, or print an error message and exit with status 2."""
     try:
         return read_settings()
     except ValueError as error:

@@ -74,7 +74,9 @@ def test_a_model_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_directory_without_a_model(tmp_path: Path) -> None:
     (tmp_path / "llama").mkdir()
-    sentence = f"engine_proc: HEARTH_MODEL: there is no model in {tmp_path}/llama: neither config.json nor params.json"
+    sentence = (
+        f"engine_proc: HEARTH_MODEL: there is no model in {tmp_path}/llama: it has neither config.json nor params.json"
+    )
     assert fail(SERVE, tmp_path / "run", MODEL=f"{tmp_path}/llama") == (2, sentence)
 
 
