@@ -1,4 +1,4 @@
-"""The application factory."""
+"""The application factory: build the Flask application from the settings."""
 
 import logging
 
@@ -41,7 +41,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     request_id.register(app)
     auth.register(app, settings.api_keys)
     if settings.api_keys_file is not None and read_by_others(settings.api_keys_file):
-        log.warning("every user of this host can read the API keys in %s: chmod o-rwx it", settings.api_keys_file)
+        log.warning(
+            "every user of this host can read the API keys in %s: run chmod o-rwx on it", settings.api_keys_file
+        )
     for blueprint in (
         chat.blueprint,
         completions.blueprint,

@@ -1,4 +1,4 @@
-"""What a worker's requests share: made once by the application factory, found through Flask's current application."""
+"""The objects that all requests of a worker share, created by the application factory, one set per application."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,7 +48,7 @@ class Services:
 
 
 def register(app: Flask, settings: Settings) -> None:
-    """Make the services of `app`. Nothing is connected before the first request."""
+    """Create the services of `app`. Nothing is connected before the first request."""
     conversations = Conversations(settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
@@ -61,6 +61,6 @@ def register(app: Flask, settings: Settings) -> None:
 
 
 def services() -> Services:
-    """Return those of the application that answers the current request."""
+    """Return the services of the application that handles the current request."""
     found: Services = current_app.extensions[EXTENSION]
     return found

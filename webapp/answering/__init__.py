@@ -1,1 +1,1 @@
-"""From a valid request to its response, whole or as server-sent events."""
+"""Read a request body, send the request to the engine, and return its answer, whole or as server-sent events."""

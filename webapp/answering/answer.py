@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from flask import Response, request
+import flask
+from flask import Response
 from gevent import get_hub
 
 from schemas.errors import ApiError, invalid
@@ -22,41 +23,41 @@ from webapp.observing.request_log import RequestLog
 from webapp.services import services
 
 
-def answer(wanted: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
-    """Return the response to `wanted`. The headers of a stream are sent with its first text, or after
+def answer(request: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
+    """Return the response to `request`. The headers of a stream are sent with its first text, or after
     `sse.PING_SECONDS` if the engine has accepted the request by then.
 
-    `on_complete` gets the reply when every choice has finished, before the client sees the end, and may return a
-    warning for the reply; it is not called if the client has hung up by then. Raises `ApiError`: the engine cannot take
-    the request, or refuses it.
+    `on_complete` gets the reply when every choice has ended, before the client receives the end, and may return a
+    warning for the client; it is not called if the client has hung up by then. Raises `ApiError` if the engine cannot
+    accept the request, or refuses it.
     """
     welcome = services().engine.require_ready()
-    adapter = welcome.adapter_named(wanted.model)
+    adapter = welcome.adapter_named(request.model)
     if not adapter:
-        _check_model(wanted.model, welcome)
+        _check_model(request.model, welcome)
     shape = make_shape(
         adapter or welcome.served_names[0],
-        wanted.params.choices,
+        request.params.choices,
         fingerprint=welcome.system_fingerprint,
-        **wanted.shape_options(),
+        **request.shape_options(),
     )
     seconds = _allowed_seconds()
-    with Answer(wanted, shape, adapter, on_complete) as begun:
-        return begun.respond(seconds)
+    with Answer(request, shape, adapter, on_complete) as ongoing:
+        return ongoing.respond(seconds)
 
 
 class Answer:
-    """One answer under way. Log record, reply, hang-up watch and deadline are entered one by one and left together:
-    when the response is closed, or at once if an exception comes before there is a response.
+    """The answer to one request. Its log record, reply, hang-up watch and deadline are acquired one by one and released
+    together: when the response is closed, or at once if an exception is raised before there is a response.
     """
 
-    def __init__(self, wanted: Request, shape: Shape, adapter: str, on_complete: OnComplete | None) -> None:
-        self._wanted = wanted
+    def __init__(self, request: Request, shape: Shape, adapter: str, on_complete: OnComplete | None) -> None:
+        self._request = request
         self._shape = shape
         self._adapter = adapter
         self._on_complete = on_complete
         self._exits = ExitStack()
-        self._record = RequestLog(stream=wanted.params.stream, user=wanted.params.user, shape=shape)
+        self._record = RequestLog(stream=request.params.stream, user=request.params.user, shape=shape)
         self._exits.callback(self._record.write)
 
     def __enter__(self) -> "Answer":
@@ -68,12 +69,12 @@ class Answer:
             self._exits.close()
 
     def respond(self, seconds: float) -> Response:
-        """Send the request and return its response. The client gets an error after `seconds` without an end."""
+        """Send the request and return its response. After `seconds` the client gets an error in place of the rest."""
         reply = self._send(seconds)
         try:
             reply.wait(sse.PING_SECONDS)
             self._shape.accept(reply.accepted)
-            response = self._stream(reply) if self._wanted.params.stream else self._whole(reply)
+            response = self._stream(reply) if self._request.params.stream else self._whole(reply)
         except HungUp:
             response = Response(status=499)
         response.headers[request_id.HEADER] = request_id.given() or self._shape.id
@@ -82,7 +83,7 @@ class Answer:
 
     def _send(self, seconds: float) -> Reply:
         message = make_message(
-            self._wanted.params, name=self._shape.id, adapter=self._adapter, trace=self._record.trace_parent
+            self._request.params, name=self._shape.id, adapter=self._adapter, trace=self._record.trace_parent
         )
         reply = services().engine.submit(message)
         self._exits.callback(reply.close)
@@ -94,7 +95,7 @@ class Answer:
 
     def _watch_for_hangup(self, reply: Reply) -> None:
         """Abort `reply` when the client hangs up."""
-        socket = request.environ.get("gunicorn.socket")
+        socket = flask.request.environ.get("gunicorn.socket")
         if socket is not None:
             cut_off_when_stuck(socket)
             fd, hangups = socket.fileno(), services().hangups
@@ -106,9 +107,11 @@ class Answer:
         events = sse.events(
             reply,
             self._shape,
-            include_usage=self._wanted.include_usage,
+            include_usage=self._request.include_usage,
             on_text=self._record.on_text,
-            writer=ChunkWriter(chunked_connection(request.environ) if self._on_complete is None else None, self._shape),
+            writer=ChunkWriter(
+                chunked_connection(flask.request.environ) if self._on_complete is None else None, self._shape
+            ),
             on_complete=self._on_complete,
         )
         return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
@@ -127,7 +130,7 @@ class Answer:
 def _allowed_seconds() -> float:
     """Return HEARTH_REQUEST_TIMEOUT, or less if the client's X-Request-Timeout says so. Raises `ApiError` (400)."""
     allowed = services().settings.request_seconds
-    given = request.headers.get("X-Request-Timeout")
+    given = flask.request.headers.get("X-Request-Timeout")
     if given is None:
         return allowed
     try:

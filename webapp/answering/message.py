@@ -1,4 +1,4 @@
-"""The message that asks the engine for an answer: what the client wants, and all that the web tier adds."""
+"""Make the message that carries a request to the engine: the client's parameters, and what the web tier adds."""
 
 import re
 import secrets
@@ -15,16 +15,16 @@ from webapp.services import services
 
 
 def make_message(params: GenerateParams, *, name: str, adapter: str = "", trace: str = "") -> Generate:
-    """Return the message for the current HTTP request, under a new id of the engine client's.
+    """Return the message for the current HTTP request, with a new id from the engine client.
 
     `name` is the public id (`chatcmpl-...`), `trace` the W3C `traceparent` of the request's span. Raises `ApiError`
-    (400) where the running engine is too old for a field.
+    (400) if the running engine is too old for a field.
     """
     engine = services().engine
     check_engine(params, engine.require_ready())
     sampling = params.sampling
     if params.stream and params.rewritten and sampling.seed is None:
-        # Another engine may have to write the answer again from its start, and must then write the same.
+        # An engine that resumes the answer generates it again from its start, and must then generate the same.
         sampling = structs.replace(sampling, seed=secrets.randbits(62))
     return structs.replace(params, sampling=sampling, cache_salt=_cache_salt(params.cache_salt)).message(
         id=engine.next_id(),
@@ -37,7 +37,7 @@ def make_message(params: GenerateParams, *, name: str, adapter: str = "", trace:
 
 
 def check_engine(params: GenerateParams, welcome: Welcome) -> None:
-    """Raise `ApiError` (400) where the engine is older than this web tier and would ignore a part of the request."""
+    """Raise `ApiError` (400) if the engine is older than this web tier and would ignore a part of the request."""
     field = None if EXTENDED in welcome.features else params.extended
     if field is not None:
         raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
@@ -46,7 +46,8 @@ def check_engine(params: GenerateParams, welcome: Welcome) -> None:
 def _cache_salt(given: str) -> str:
     """Return the salt of the caller's prompts in vLLM's prefix cache.
 
-    The time that a prompt takes tells whether its beginning is in the cache, so callers do not share one unasked.
+    The time to the first token shows whether the beginning of a prompt is cached, so two keys share the cache only if
+    the operator allows it.
     """
     settings = services().settings
     own = "" if settings.share_prefix_cache or not settings.api_keys else caller()

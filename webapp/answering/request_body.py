@@ -1,4 +1,4 @@
-"""The request body: JSON, strictly, within limits of size and time."""
+"""Read the request body, within limits of size and time, and load it through a schema."""
 
 import gc
 from typing import Any
@@ -13,17 +13,17 @@ from schemas.requests import body
 from webapp.services import services
 
 LARGE = 64 * 1024
-"""Bytes of a body that is not left to the next garbage collection."""
+"""A refused body of more bytes than this is garbage-collected at once."""
 
 
 def load(schema: Schema) -> Any:
-    """Read the body and load it through `schema`. Raises `ApiError` (400, 408, 415) or werkzeug's 413."""
+    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408, 415) or Werkzeug's 413."""
     raw = _read()
     try:
         return body.load(schema, body.parse(raw))
     except ApiError:
         if len(raw) > LARGE:
-            gc.collect(1)  # a nested schema's errors are rings too, out of reach of `body.load`
+            gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break
         raise
 
 
@@ -37,7 +37,7 @@ def _read() -> bytes:
     try:
         with gevent.Timeout(settings.body_seconds, late):
             data = request.get_data(cache=False)
-    except ParseException as error:  # gunicorn reads the chunks of a body only now
+    except ParseException as error:  # gunicorn parses a body's chunks when they are read
         raise invalid(f"The body's transfer encoding is malformed: {error}.") from None
     if request.content_length is not None and len(data) != request.content_length:
         raise invalid(f"The body ended after {len(data)} of the {request.content_length} bytes of its Content-Length.")

@@ -1,4 +1,4 @@
-"""A reply as server-sent events: the hot path from the engine's deltas to the socket."""
+"""Stream a reply as server-sent events: the hot path from the engine's deltas to the socket."""
 
 from collections.abc import Callable, Iterator
 
@@ -10,7 +10,7 @@ from webapp.engine.reply import HungUp, Reply
 OnComplete = Callable[[Shape], str | None]
 
 PING_SECONDS = 15.0
-"""A comment after this much silence keeps proxies from giving up."""
+"""After so many seconds without an event a comment is sent, so that no proxy closes the connection."""
 PING = b": ping\n\n"
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
@@ -24,22 +24,22 @@ def events(
     writer: ChunkWriter,
     on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
-    """One item per write: all deltas that are waiting leave together. `on_text` is called before each.
+    """Yield the stream's bytes, one item per write: all queued deltas are written together. Call `on_text` before each.
 
-    `on_complete` gets `shape`, whose first choice is kept for it, before the last write, and may return a warning for
-    the client. An error that comes after the headers becomes an event, and the stream ends there, without `[DONE]`.
-    After the first item, `writer` writes what it can in between.
+    Before the last write, `on_complete` gets `shape` with the content of its first choice, and may return a warning for
+    the client. An error becomes an event that ends the stream, without `[DONE]`. After the first
+    item, `writer` may write deltas between two items.
     """
     opening = shape.opening_chunks()
-    patience = PING_SECONDS
+    timeout = PING_SECONDS
     try:
         while not reply.consumed:
-            deltas = reply.deltas(patience)
-            patience = PING_SECONDS
+            deltas = reply.deltas(timeout)
+            timeout = PING_SECONDS
             writer.flush()
             if not deltas:
                 if writer.silence() < PING_SECONDS:
-                    patience = PING_SECONDS - writer.silence()
+                    timeout = PING_SECONDS - writer.silence()
                 else:
                     yield PING
                 continue

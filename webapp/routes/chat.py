@@ -1,4 +1,4 @@
-"""`POST /v1/chat/completions`."""
+"""`POST /v1/chat/completions`, with or without a stored conversation."""
 
 from flask import Blueprint, Response
 
@@ -16,22 +16,22 @@ blueprint = Blueprint("chat", __name__)
 
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
-    wanted: Request = request_body.load(services().schemas.chat)
-    if wanted.conversation_id is not None:
-        return _answer_in_conversation(wanted, wanted.conversation_id)
-    messages = wanted.params.messages or []
+    request: Request = request_body.load(services().schemas.chat)
+    if request.conversation_id is not None:
+        return _answer_in_conversation(request, request.conversation_id)
+    messages = request.params.messages or []
     check_results(messages, len(messages))
-    return answer(wanted.with_messages(messages), ChatShape)
+    return answer(request.with_messages(messages), ChatShape)
 
 
-def _answer_in_conversation(wanted: Request, name: str) -> Response:
-    """What is stored goes before the request's messages; the turn is stored before the client sees its end."""
-    conversations, params, scope = services().conversations, wanted.params, caller()
+def _answer_in_conversation(request: Request, name: str) -> Response:
+    """Answer the request after the stored messages, and store the turn before the client receives the end."""
+    conversations, params, scope = services().conversations, request.params, caller()
     turn = conversations.open(scope, name, params.messages or [], continuing=params.continue_final_message)
     check_results(turn.messages, len(params.messages or ()))
 
     def keep(reply: Shape) -> str | None:
         return conversations.keep(scope, name, turn, reply.choices[0], echo=params.echo)
 
-    # The turn itself stays without the enforced instruction, which is never stored.
-    return answer(wanted.with_messages(turn.messages), ChatShape, keep)
+    # `with_messages` adds the instruction `force_prompt` to the request alone: it is never stored with the turn.
+    return answer(request.with_messages(turn.messages), ChatShape, keep)

@@ -1,4 +1,4 @@
-"""`GET` and `DELETE /v1/conversations/{id}`: the conversations of the key in use."""
+"""`GET` and `DELETE /v1/conversations/{id}`: read or delete a stored conversation of the API key in use."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def retrieve(name: str) -> dict[str, Any]:
 
 @blueprint.delete("/v1/conversations/<path:name>", merge_slashes=False)
 def delete(name: str) -> dict[str, Any]:
-    """A turn that is still being answered is stored when it is complete, and begins the conversation anew."""
+    """Delete a conversation. A turn still being answered is stored afterwards, as the first of a new conversation."""
     if not services().conversations.delete(caller(), name):
         raise _not_found(name)
     return {"id": name, "object": "conversation.deleted", "deleted": True}

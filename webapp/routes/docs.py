@@ -1,4 +1,4 @@
-"""`GET /openapi.json`, and `GET /docs` to read it: both built at their first use, for few workers are ever asked."""
+"""`GET /openapi.json` and its page `GET /docs`, each built at its first request, because most workers never get one."""
 
 from functools import cache
 
@@ -39,6 +39,6 @@ def _page() -> str:
 
 @blueprint.app_template_filter("code_spans")
 def code_spans(text: str) -> Markup:
-    """Backticks to `<code>`."""
+    """Return `text` as HTML in which code between backticks is in `<code>` elements."""
     pieces = str(escape(text)).split("`")
     return Markup("".join(f"<code>{piece}</code>" if odd % 2 else piece for odd, piece in enumerate(pieces)))  # noqa: S704

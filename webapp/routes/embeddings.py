@@ -1,4 +1,4 @@
-"""`POST /v1/embeddings`, where the engine serves an embedding model."""
+"""`POST /v1/embeddings`, for an engine that serves an embedding model."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ blueprint = Blueprint("embeddings", __name__)
 
 @blueprint.post("/v1/embeddings")
 def create() -> Response:
-    wanted: Request
-    wanted, in_base64 = request_body.load(services().schemas.embedding)
+    request: Request
+    request, in_base64 = request_body.load(services().schemas.embedding)
     with renamed({"prompt": "input"}):
-        return answer(wanted, partial(EmbeddingShape, in_base64))
+        return answer(request, partial(EmbeddingShape, in_base64))

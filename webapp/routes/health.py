@@ -1,4 +1,4 @@
-"""`GET /health`, `/ready` and `/version`: for probes and operators."""
+"""`GET /health`, `/ready` and `/version`, for probes and operators."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ blueprint = Blueprint("health", __name__)
 
 @blueprint.get("/health")
 def health() -> dict[str, Any]:
-    """200 as long as this worker lives; says how the engine is, and how far a load has come."""
+    """Return 200 as long as this worker runs, with the engine's state and the progress of its load."""
     engine = services().engine
     state = engine.state()
     return {
@@ -24,13 +24,14 @@ def health() -> dict[str, Any]:
 
 @blueprint.get("/ready")
 def ready() -> dict[str, Any]:
-    """200 when the engine takes requests, else 503."""
+    """Return 200 if the engine accepts requests, else 503."""
     services().engine.require_ready()
     return {"status": "ready"}
 
 
 @blueprint.get("/version")
 def version() -> dict[str, Any]:
+    """Return the versions of the web tier and of the engine. `engine` is null if it does not answer."""
     engine = services().engine
     engine.state()
     welcome = engine.welcome

@@ -1,4 +1,4 @@
-"""`GET /`, `/status` and what they are made of: pages for people, which ask the API as any client does."""
+"""`GET /` and `/status`, pages for people, and their files. Their scripts use the API as any client does."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Nothing of another host, nothing written into the page: what a message holds is shown, never run."""
+"""Allows no content of other hosts and no inline scripts: the content of a message is shown, never executed."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",  # asked for again each time, and seldom sent again: a new release shows at once
+    "Cache-Control": "no-cache",  # revalidated at each use, so that a new release is seen at once
 }
 
 blueprint = Blueprint("page", __name__)

@@ -1,4 +1,4 @@
-"""`POST /`: a prompt and its history in, an answer and the longer history out."""
+"""`POST /`, the plain API: it receives a prompt and its history, and returns the answer and the new history."""
 
 from functools import partial
 
@@ -17,7 +17,7 @@ blueprint = Blueprint("plain", __name__)
 
 @blueprint.post("/")
 def create() -> Response:
-    wanted: Request = request_body.load(services().schemas.plain)
-    said = [message["content"] for message in wanted.params.messages or []]
+    request: Request = request_body.load(services().schemas.plain)
+    texts = [message["content"] for message in request.params.messages or []]
     with renamed(ENGINE_NAMES):
-        return answer(wanted, partial(PlainShape, said))
+        return answer(request, partial(PlainShape, texts))

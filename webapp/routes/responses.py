@@ -1,4 +1,4 @@
-"""`/v1/responses`: OpenAI's newer API, over the same engine and the same store as chats and their conversations."""
+"""`/v1/responses`: OpenAI's newer API, with the engine and the store that chat completions use."""
 
 from collections.abc import Callable
 from functools import partial
@@ -23,52 +23,55 @@ blueprint = Blueprint("responses", __name__)
 
 Message = dict[str, Any]
 ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
-"""What the engine calls a field, and what this API calls it."""
+"""This API's name of a field, by the engine's."""
 
 
 @blueprint.post("/v1/responses")
 def create() -> Response:
-    wanted: ResponseRequest = request_body.load(services().schemas.response)
+    body: ResponseRequest = request_body.load(services().schemas.response)
     with renamed(ENGINE_NAMES):
-        return _create(wanted)
+        return _create(body)
 
 
-def _create(wanted: ResponseRequest) -> Response:
+def _create(body: ResponseRequest) -> Response:
     scope, responses = caller(), services().responses
-    given = wanted.request.params.messages or []
-    messages, keep_turn = _before(scope, wanted, given)
+    given = body.request.params.messages or []
+    messages, keep_turn = _with_history(scope, body, given)
     if not messages:
         raise invalid("There is nothing to answer.", "input")
     check_results(messages, len(given))
-    instructions = [{"role": "system", "content": wanted.instructions}] if wanted.instructions else []
-    request = wanted.request.with_messages([*instructions, *messages])
+    instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
+    request = body.request.with_messages([*instructions, *messages])
 
     def keep(reply: Shape) -> str | None:
         assert isinstance(reply, ResponseShape)
         choice = reply.choices[0]
         warning = None if keep_turn is None else keep_turn(choice)
-        if not wanted.store:
+        if not body.store:
             return warning
-        said = assistant_message("".join(choice.text), choice.tool_calls())
-        return warning or responses.keep(scope, StoredResponse(reply.body(), wanted.items, [*messages, said]))
+        answered = assistant_message("".join(choice.text), choice.tool_calls())
+        return warning or responses.keep(scope, StoredResponse(reply.body(), body.items, [*messages, answered]))
 
-    make_shape = partial(ResponseShape, wanted.echoed, wanted.conversation)
-    return answer(request, make_shape, keep if wanted.store or keep_turn is not None else None)
+    make_shape = partial(ResponseShape, body.echoed, body.conversation)
+    return answer(request, make_shape, keep if body.store or keep_turn is not None else None)
 
 
-def _before(
-    scope: str, wanted: ResponseRequest, given: list[Message]
+def _with_history(
+    scope: str, body: ResponseRequest, given: list[Message]
 ) -> tuple[list[Message], Callable[[Choice], str | None] | None]:
-    """The whole conversation, and what keeps this turn of it where it has a name."""
-    if wanted.previous is not None:
+    """Return the whole conversation, and a function that stores this turn of it. None: it is not a named conversation.
+
+    The function returns a warning for the client if the database fails.
+    """
+    if body.previous is not None:
         try:
-            return [*services().responses.get(scope, wanted.previous).messages, *given], None
+            return [*services().responses.get(scope, body.previous).messages, *given], None
         except ApiError as error:
             error.param = "previous_response_id"
             raise
-    if wanted.conversation is None:
+    if body.conversation is None:
         return given, None
-    conversations, name = services().conversations, wanted.conversation
+    conversations, name = services().conversations, body.conversation
     turn = conversations.open(scope, name, given, continuing=False)
     return turn.messages, lambda choice: conversations.keep(scope, name, turn, choice, echo=False)
 
@@ -94,6 +97,6 @@ def delete(response_id: str) -> dict[str, Any]:
 
 @blueprint.post("/v1/responses/<response_id>/cancel")
 def cancel(response_id: str) -> dict[str, Any]:
-    """Only what runs in the background can be cancelled so; hanging up cancels what a client waits for."""
+    """Raise `ApiError` (400): no response runs in the background. A client cancels one by closing its connection."""
     services().responses.get(caller(), response_id)
     raise invalid("The response is complete: only one that runs in the background can be cancelled.", "response_id")

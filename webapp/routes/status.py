@@ -1,4 +1,4 @@
-"""`GET /metrics` for Prometheus, and `GET /status.json`, of which the page at /status is made."""
+"""`GET /metrics` for Prometheus, and `GET /status.json` for the page at /status."""
 
 import os
 import time
@@ -18,7 +18,7 @@ blueprint = Blueprint("operate", __name__)
 
 @blueprint.get("/metrics")
 def prometheus() -> Response:
-    """The web tier's figures, and those of the engine where it answers."""
+    """Return the metrics of the web tier, and those of the engine if it answers."""
     engine = services().engine
     state = engine.state()
     welcome, pulse = engine.welcome, _pulse(engine)
@@ -35,12 +35,12 @@ def status() -> dict[str, Any]:
 
 
 def _engine_status(engine: EngineClient) -> dict[str, Any]:
-    told: dict[str, Any] = {"state": engine.state(), "stage": engine.load.stage, "progress": engine.load.progress}
+    state: dict[str, Any] = {"state": engine.state(), "stage": engine.load.stage, "progress": engine.load.progress}
     welcome, pulse = engine.welcome, _pulse(engine)
     if welcome is None or pulse is None:
-        return told
+        return state
     stats = engine.ask(wire.AskStats(), wire.Stats) if engine.load.ready else None
-    return describe(welcome, pulse, stats) | told
+    return describe(welcome, pulse, stats) | state
 
 
 def _pulse(engine: EngineClient) -> wire.Pong | None:
@@ -48,16 +48,16 @@ def _pulse(engine: EngineClient) -> wire.Pong | None:
 
 
 def _workers() -> list[dict[str, Any]]:
-    """The workers of this worker's master. Others of this host, after a USR2, are the other master's."""
-    import psutil  # not before somebody asks
+    """Return the workers of this worker's master. After a USR2, another master may run workers on this host too."""
+    import psutil  # only a status page needs it
 
     master = psutil.Process(os.getppid())
     workers = []
     for child in master.children():
         try:
-            if "engine_proc" not in child.cmdline():  # which the master may just be starting
+            if "engine_proc" not in child.cmdline():  # the engine, if the master has just started it
                 age = max(0.0, time.time() - child.create_time())
                 workers.append({"pid": child.pid, "age_seconds": round(age, 1), "rss_bytes": child.memory_info().rss})
         except psutil.Error:
-            continue  # it has just ended
+            continue  # the process has just ended
     return sorted(workers, key=lambda worker: worker["pid"])

@@ -1,4 +1,4 @@
-"""`POST /tokenize` and `/detokenize`: the model's tokens, without generating any."""
+"""`POST /tokenize` and `/detokenize`: convert between text and the model's tokens, without generating."""
 
 from typing import Any
 
@@ -13,13 +13,13 @@ from webapp.services import services
 blueprint = Blueprint("tokenization", __name__)
 
 WAIT_SECONDS = 60.0
-"""For the longest body on a busy engine."""
+"""How many seconds to wait for the engine: enough for the longest body on a busy engine."""
 
 
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
     welcome = services().engine.require_ready()
-    accepted, delta = _ask(request_body.load(services().schemas.tokenize))
+    accepted, delta = _submit(request_body.load(services().schemas.tokenize))
     (ids,) = accepted.prompt_token_ids
     return {
         "count": len(ids),
@@ -33,11 +33,11 @@ def tokenize() -> dict[str, Any]:
 def detokenize() -> dict[str, Any]:
     services().engine.require_ready()
     with renamed({"prompt": "tokens"}):
-        _, delta = _ask(request_body.load(services().schemas.detokenize))
+        _, delta = _submit(request_body.load(services().schemas.detokenize))
     return {"prompt": delta.text}
 
 
-def _ask(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
+def _submit(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
     reply = services().engine.submit(make_message(params, name="tokenize"))
     try:
         deltas = reply.deltas(WAIT_SECONDS)
