@@ -130,7 +130,7 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
     def get_supported_kv_cache_layouts(self) -> list[list[str]]:
         return [["LBNHC"]]
 
-    def set_kv_cache_layout(self, layout_name: str) -> None:
+    def set_kv_cache_layout(self, layout_name: str, *interleave: int) -> None:  # vLLM 0.33 gives the second
         pass
 
     def determine_available_memory(self) -> list[int]:
