@@ -15,7 +15,7 @@ CLIENTS := .venv-clients
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock train chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock next-vllm train chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -137,6 +137,9 @@ docs: $(VENV)/installed-dev ## docs/api.md, docs/compatibility.md and the archit
 
 screenshots: $(VENV)/installed-dev ## the pictures of docs/ again, in Chromium
 	$(BIN)/python -m tests.screenshots
+
+next-vllm: $(INSTALLED) ## what would break with a vLLM that is not installed; VERSION=0.33.0, say
+	$(BIN)/python -m tests.next_vllm $(VERSION)
 
 lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
 	$(BIN)/pip install uv
