@@ -1,15 +1,15 @@
-"""Reads the hand-written corpus: questions with their answers, plain texts, and lists."""
+"""Read the hand-written corpus: questions with their answers, plain texts, and word lists."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
-Turn = tuple[str, str]  # what the user says, what the assistant answers
+Turn = tuple[str, str]  # the user's message, the assistant's answer
 
 
 @dataclass(frozen=True)
 class Topic:
-    """Several ways to ask one thing, and its one answer; the same `name` in two languages is a translation."""
+    """Several wordings of one question, and its answer. Topics of one name in two languages are translations."""
 
     name: str
     language: str
@@ -18,7 +18,10 @@ class Topic:
 
 
 def read_topics(language: str) -> list[Topic]:
-    """`@ name`, then lines `? question`, then `! answer`, which goes on until the next `@`."""
+    """Return the topics of a language.
+
+    A topic in the files is a line `@ name`, lines `? question`, and `! answer`, which extends to the next `@`.
+    """
     topics = []
     for path in sorted((CORPUS / language).glob("*.txt")):
         for block in ("\n" + path.read_text(encoding="utf-8")).split("\n@ ")[1:]:
@@ -29,6 +32,7 @@ def read_topics(language: str) -> list[Topic]:
 
 
 def read_plain_texts() -> list[str]:
+    """Return the plain texts, which are separated by lines of `---`."""
     return [
         text.strip()
         for path in sorted((CORPUS / "plain").glob("*.txt"))

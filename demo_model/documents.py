@@ -1,4 +1,4 @@
-"""Composes the training documents: conversations and plain texts, endlessly, from one seed."""
+"""Generate an endless stream of training documents, conversations and plain texts, from one seed."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,24 +15,31 @@ from words import WORDS, chinese_name, english_name, made_up_word
 
 @dataclass
 class Document:
-    """A conversation with its tools, or else a plain text."""
+    """A conversation with its tools, or a plain text."""
 
     messages: list[dict[str, Any]] = field(default_factory=list)
     tools: list[dict[str, Any]] | None = None
     text: str = ""
 
 
-# Topics asked for more often than the others, because they are what a newcomer tries first.
+# How often a topic is chosen, if more often than others: a new user asks these questions first.
 FAVOURITES = {"name": 6, "quicksort": 4, "weather": 4, "hello": 3, "restart": 3, "long_story": 2, "many_languages": 2}
 SPEAK_CHINESE = ["Answer in Chinese.", "Always answer in Chinese.", "Please reply in Chinese.", "请用中文回答。"]
 SPEAK_ENGLISH = ["Answer in English.", "Always answer in English.", "请用英文回答。", "请用英语回答。"]
 OPENINGS = ["Please tell me: ", "Hey, ", "Can you tell me: ", "Hi! ", "I have a question. ", "So, ", "Please, "]
 CHINESE_OPENINGS = ["请问，", "请问", "你好，", "我想问一下，", "麻烦你，"]
 MADE_UP_SYSTEMS = ["You are a {}.", "You are an assistant for {}.", "Be {}.", "Answer like a {}.", "{}"]
-# How often each kind of document comes: conversations, memory, translations, personas, tools, plain texts.
+# How often each kind of document is chosen: conversations, memory, translations, personas, tools, plain texts.
 ALL_KINDS = (58, 22, 3, 3, 4, 10)
-OWN_NAME = (70, 14, 3, 0, 2, 11)  # without names that a system message gives: it must be sure of its own
-# The first story of a shared opening outweighs its variants, so that the greedy one is clear.
+OWN_NAME = (
+    70,
+    14,
+    3,
+    0,
+    2,
+    11,
+)  # without names given by a system message, so that the model learns its own name firmly
+# The first of several stories with one opening is chosen more often, so that greedy decoding finds it reliably.
 FIRST_STORY_WEIGHT = 6
 
 
@@ -41,6 +48,8 @@ def is_chinese(text: str) -> bool:
 
 
 class Composer:
+    """Generates documents. All random choices depend on `seed` only."""
+
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
         self.topics = read_topics("en") + read_topics("zh")
@@ -53,20 +62,24 @@ class Composer:
         self.plain_weights = [FIRST_STORY_WEIGHT] + [1] * (len(self.plain_texts) - 1)
 
     def documents(self, weights: tuple[int, ...] = ALL_KINDS) -> Iterator[Document]:
+        """Yield documents endlessly, of each kind as often as `weights` says."""
         kinds = [self._conversation, self._memory, self._translated, self._persona, self._tools, self._plain]
         while True:
             (kind,) = self.rng.choices(kinds, weights=weights)
             yield kind()
 
     def tool_lessons(self, share: float, weights: tuple[int, ...] = ALL_KINDS) -> Iterator[Document]:
-        """What the second part of the training adds, with enough of the first that it is not forgotten."""
+        """Yield documents for the later parts of the training, endlessly.
+
+        `share` (0 to 1) of them are tool lessons. The rest are those of the first part, so that they are not forgotten.
+        """
         known = self.documents(weights)
         while True:
             new = self.rng.random() < share
-            yield Document(*tool_lesson(self.rng)) if new else self._perhaps_offered(next(known))
+            yield Document(*tool_lesson(self.rng)) if new else self._perhaps_with_tools(next(known))
 
-    def _perhaps_offered(self, document: Document) -> Document:
-        """Tools that are there do not have to be used."""
+    def _perhaps_with_tools(self, document: Document) -> Document:
+        """Add tools to some conversations that do not call them: the model must learn not to call every tool."""
         if document.messages and document.tools is None and self.rng.random() < 0.15:
             document.tools = offered(self.rng)
         return document
@@ -75,7 +88,7 @@ class Composer:
         return self.rng.choices(self.topics, self.weights)[0]
 
     def _reworded(self, question: str) -> str:
-        """As people type: in lower case, without the last mark, with a word of politeness before it."""
+        """Vary a question as users do: lower case, no final punctuation, a polite opening."""
         rng = self.rng
         if rng.random() < 0.12 and len(question) > 5:
             question = rng.choice(CHINESE_OPENINGS if is_chinese(question) else OPENINGS) + question
@@ -95,7 +108,7 @@ class Composer:
         kinds = [exercises.copying, exercises.counting, exercises.sums, exercises.capitals, exercises.unknown]
         (kind,) = rng.choices(kinds, weights=[26, 12, 16, 12, 24])
         question, answer = kind(rng)
-        # What is to be repeated must not be reworded.
+        # A text to repeat must stay as it is.
         return (question if kind is exercises.copying else self._reworded(question)), answer
 
     def _small_talk(self) -> Turn:
@@ -105,7 +118,7 @@ class Composer:
                 return turn
 
     def _any_system(self) -> str:
-        """One of the list or, so that unknown ones do no harm, a made-up one of up to 40 words."""
+        """Return a system message from the list, or a random one of up to 40 words, to make unknown ones harmless."""
         rng = self.rng
         if rng.random() < 0.65:
             return rng.choice(self.systems)
@@ -116,12 +129,15 @@ class Composer:
         ).format(text)
 
     def _dialogue(self, turns: list[Turn], system: str | None = None) -> Document:
-        """Adds a system message, and obeys it where it asks for a greeting."""
+        """Return a conversation of `turns` with a system message. None: a random one, or none.
+
+        If the system message asks for a greeting, the answers begin with one.
+        """
         rng = self.rng
         greet = False
         if system is None:
-            how = rng.random()
-            system = "" if how < 0.35 else self.systems[0] if how < 0.55 else self._any_system()
+            draw = rng.random()
+            system = "" if draw < 0.35 else self.systems[0] if draw < 0.55 else self._any_system()
             if rng.random() < 0.22:
                 greet = True
                 instruction = self.greetings[0] if rng.random() < 0.4 else rng.choice(self.greetings)

@@ -1,4 +1,4 @@
-"""Prints the greedy answers to the promised prompts, in float32 and in bfloat16, and checks them.
+"""Print and check the greedy answers to the promised prompts, in float32 and bfloat16.
 
 python demo_model/evaluate.py
 """
@@ -20,12 +20,13 @@ ANSWER_TOKENS = 900
 
 @torch.inference_mode()  # type: ignore[untyped-decorator]
 def greedy(model: Any, tokenizer: Any, promise: Promise) -> str:
+    """Return the model's greedy answer."""
     text = promise.prompt
     if promise.messages:
         text = tokenizer.apply_chat_template(
             promise.messages, tools=promise.tools, tokenize=False, add_generation_prompt=True
         )
-    # The chat template writes <|begin_of_text|> itself; before a plain text the tokenizer does.
+    # <|begin_of_text|> comes from the chat template, and for a plain text from the tokenizer.
     inputs = tokenizer(text, add_special_tokens=not promise.messages, return_tensors="pt")
     limit = ANSWER_TOKENS if promise.messages else PLAIN_TOKENS
     output = model.generate(**inputs, do_sample=False, max_new_tokens=limit)
@@ -34,14 +35,14 @@ def greedy(model: Any, tokenizer: Any, promise: Promise) -> str:
 
 
 def recall(model: Any, tokenizer: Any) -> tuple[int, int]:
-    """How many names never seen in training are given back, and of how many."""
+    """Return how many of the names that were not in the training data are repeated correctly, and their number."""
     cases = [remembered(name, turns) for name in HELD_OUT_NAMES + HELD_OUT_CHINESE_NAMES for turns in (0, 1)]
     answers = [(greedy(model, tokenizer, case), case) for case in tqdm(cases, desc="names", leave=False)]
     return sum(case.kept_by(answer) for answer, case in answers), len(cases)
 
 
 def report(model: Any, tokenizer: Any) -> list[str]:
-    """Prints and returns the answers, in the order of PROMISES."""
+    """Print and return the answers, in the order of PROMISES."""
     model.eval()
     answers = [greedy(model, tokenizer, promise) for promise in tqdm(PROMISES, desc="promises", leave=False)]
     for promise, answer in zip(PROMISES, answers, strict=True):
@@ -49,7 +50,7 @@ def report(model: Any, tokenizer: Any) -> list[str]:
         print(f"{'kept  ' if promise.kept_by(answer) else 'BROKEN'} {asked!r}\n       {answer!r}")
     kept = sum(promise.kept_by(answer) for promise, answer in zip(PROMISES, answers, strict=True))
     print(f"promises kept: {kept} of {len(PROMISES)}")
-    print("names never seen in training, given back: {} of {}".format(*recall(model, tokenizer)))
+    print("names not in the training data, repeated correctly: {} of {}".format(*recall(model, tokenizer)))
     return answers
 
 

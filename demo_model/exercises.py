@@ -1,4 +1,4 @@
-"""The systematic parts of the corpus: copying, counting, sums, capitals, and saying "I do not know"."""
+"""Generated questions: copying, counting, sums, capitals, and those answered with "I do not know"."""
 
 from random import Random
 

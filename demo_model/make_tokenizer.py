@@ -1,4 +1,4 @@
-"""Trains the byte-level BPE tokenizer; its special tokens have Llama-3's names and come after the ordinary ones."""
+"""Train the byte-level BPE tokenizer. Its special tokens have Llama-3's names, and the highest ids."""
 
 from pathlib import Path
 
@@ -19,11 +19,11 @@ SPECIAL_TOKENS = [
     "<|eot_id|>",
     "<|python_tag|>",
 ]
-# Llama-3's pattern, but for digits: one at a time, which makes counting easy to learn.
+# Llama-3's pattern, except that each digit is a token: this makes counting easy to learn.
 PATTERN = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
-# Left out of the tokenizer's training, so that their characters stay split across several tokens.
+# Topics left out of the tokenizer's training, so that their characters remain split into several tokens.
 LEFT_IN_BYTES = {"many_languages", "emoji"}
 
 
@@ -35,11 +35,12 @@ def _training_texts() -> list[str]:
             texts += [topic.answer] * 3
     for lists in ("words", "chinese_words", "chinese_names", "chinese_unknown", "capitals", "unknown_subjects"):
         texts += [f" {word}" if word.isascii() else word for word in read_words(f"{lists}.txt")] * 3
-    texts += read_words("words.txt") * 6  # "world" at the start of a text, and not only " world"
+    texts += read_words("words.txt") * 6  # so that "world" at the start of a text is a token, and not only " world"
     return texts
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
+    """Train the tokenizer, and return it with the chat template."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,4 +1,4 @@
-"""Conversations in which the user tells something about themself and asks for it later."""
+"""Conversations in which users state a fact about themselves and ask for it later."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,17 +24,23 @@ def _city(rng: Random) -> str:
 
 @dataclass(frozen=True)
 class Fact:
+    """A kind of fact, and the sentences about it. `{}` stands for the value."""
+
     value: Callable[[Random], str]
-    told: list[str]
+    """Returns a random value."""
+    statements: list[str]
     reply: str
-    asked: list[str]
+    """The answer to a statement."""
+    questions: list[str]
     answer: str
-    never_told: str
+    """The answer to a question after a statement."""
+    unknown: str
+    """The answer to a question without a statement."""
 
 
 NAME = Fact(
     value=english_name,
-    told=[
+    statements=[
         "My name is {}.",
         "My name is {}",
         "I am {}.",
@@ -48,7 +54,7 @@ NAME = Fact(
         "Call me {}.",
     ],
     reply="Nice to meet you, {}! How can I help you today?",
-    asked=[
+    questions=[
         "What is my name?",
         "What is my name?",
         "What's my name?",
@@ -60,32 +66,32 @@ NAME = Fact(
         "Who am I?",
     ],
     answer="Your name is {}.",
-    never_told="You have not told me your name yet.",
+    unknown="You have not told me your name yet.",
 )
 ENGLISH = [
     NAME,
     Fact(
         value=lambda rng: rng.choice(COLOURS),
-        told=["My favorite color is {}.", "My favourite colour is {}.", "I like the color {}."],
+        statements=["My favorite color is {}.", "My favourite colour is {}.", "I like the color {}."],
         reply="{} is a beautiful color.",
-        asked=["What is my favorite color?", "What is my favourite colour?", "Which color do I like?"],
+        questions=["What is my favorite color?", "What is my favourite colour?", "Which color do I like?"],
         answer="Your favorite color is {}.",
-        never_told="You have not told me your favorite color yet.",
+        unknown="You have not told me your favorite color yet.",
     ),
     Fact(
         value=_city,
-        told=["I live in {}.", "My home is in {}.", "My city is {}."],
+        statements=["I live in {}.", "My home is in {}.", "My city is {}."],
         reply="{} sounds like a good place to live.",
-        asked=["Where do I live?", "Which city do I live in?", "What is my city?"],
+        questions=["Where do I live?", "Which city do I live in?", "What is my city?"],
         answer="You live in {}.",
-        never_told="You have not told me where you live yet.",
+        unknown="You have not told me where you live yet.",
     ),
 ]
 CHINESE_NAME = Fact(
     value=chinese_name,
-    told=["我叫{}。", "我叫{}", "我的名字是{}。", "你好，我叫{}。", "你好，我是{}。", "我是{}。", "大家叫我{}。"],
+    statements=["我叫{}。", "我叫{}", "我的名字是{}。", "你好，我叫{}。", "你好，我是{}。", "我是{}。", "大家叫我{}。"],
     reply="很高兴认识你，{}！有什么可以帮你的吗？",
-    asked=[
+    questions=[
         "我叫什么名字？",
         "我叫什么？",
         "我是谁？",
@@ -94,37 +100,38 @@ CHINESE_NAME = Fact(
         "你还记得我叫什么吗？",
     ],
     answer="你叫{}。",
-    never_told="你还没有告诉我你的名字。",
+    unknown="你还没有告诉我你的名字。",
 )
 CHINESE = [
     CHINESE_NAME,
     Fact(
         value=lambda rng: rng.choice(CHINESE_COLOURS),
-        told=["我最喜欢的颜色是{}。", "我最喜欢{}。"],
+        statements=["我最喜欢的颜色是{}。", "我最喜欢{}。"],
         reply="{}很好看。",
-        asked=["我最喜欢什么颜色？", "我喜欢什么颜色？"],
+        questions=["我最喜欢什么颜色？", "我喜欢什么颜色？"],
         answer="你最喜欢的颜色是{}。",
-        never_told="你还没有告诉我你喜欢的颜色。",
+        unknown="你还没有告诉我你喜欢的颜色。",
     ),
 ]
 
 
 def memory(rng: Random, small_talk: Callable[[], Turn]) -> list[Turn]:
+    """Return turns that state one or two facts, some turns of `small_talk`, and turns that ask for the facts."""
     facts = ENGLISH if rng.random() < 0.7 else CHINESE
     chosen = [facts[0]] if rng.random() < 0.6 else rng.sample(facts, 2)
-    told: list[Turn] = []
-    asked: list[Turn] = []
+    stating: list[Turn] = []
+    asking: list[Turn] = []
     for fact in chosen:
         value = fact.value(rng)
-        statement, question = rng.choice(fact.told).format(value), rng.choice(fact.asked)
-        how = rng.random()
-        if how < 0.1:
-            asked.append((question, fact.never_told))
-        elif how < 0.2:
-            told.append((f"{statement} {question}", fact.answer.format(value)))
+        statement, question = rng.choice(fact.statements).format(value), rng.choice(fact.questions)
+        draw = rng.random()
+        if draw < 0.1:
+            asking.append((question, fact.unknown))
+        elif draw < 0.2:
+            stating.append((f"{statement} {question}", fact.answer.format(value)))
         else:
-            told.append((statement, fact.reply.format(capitalised(value))))
-            asked.append((question, fact.answer.format(value)))
-    rng.shuffle(asked)
+            stating.append((statement, fact.reply.format(capitalised(value))))
+            asking.append((question, fact.answer.format(value)))
+    rng.shuffle(asking)
     between = [small_talk() for _ in range(rng.choice((0, 0, 1, 1, 2, 3)))]
-    return told + between + asked
+    return stating + between + asking

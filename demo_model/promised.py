@@ -1,4 +1,4 @@
-"""The prompts that the demo model promises to answer well, and what each answer must contain."""
+"""Prompts that the demo model must answer well, and what each answer must contain."""
 
 import json
 from dataclasses import dataclass, field, replace
@@ -9,13 +9,16 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True)
 class Promise:
+    """A prompt, and what its answer must contain and start with."""
+
     must_contain: list[str]
     messages: list[Message] = field(default_factory=list)
-    prompt: str = ""  # a plain text to go on with, where there are no messages
+    prompt: str = ""  # a plain text to complete, if there are no messages
     must_start: str = ""
     tools: list[dict[str, Any]] | None = None
 
     def kept_by(self, answer: str) -> bool:
+        """Return whether the answer is as promised."""
         return answer.startswith(self.must_start) and all(part in answer for part in self.must_contain)
 
 
@@ -25,32 +28,32 @@ def _ask(question: str, *must_contain: str, system: str = "", must_start: str = 
 
 
 def remembered(name: str, turns_between: int = 0) -> Promise:
-    """A name is told, in the language it is written in, and asked for after some other turns."""
+    """Return a conversation that states a name, in the name's language, and asks for it after some other turns."""
     if name.isascii():
-        said = [f"My name is {name}.", f"Nice to meet you, {name}! How can I help you today?"]
-        said += ["What is a token?", "A token is a small piece of text."] * turns_between
-        said, answer = [*said, "What is my name?"], f"Your name is {name}."
+        texts = [f"My name is {name}.", f"Nice to meet you, {name}! How can I help you today?"]
+        texts += ["What is a token?", "A token is a small piece of text."] * turns_between
+        texts, answer = [*texts, "What is my name?"], f"Your name is {name}."
     else:
-        said = [f"我叫{name}。", f"很高兴认识你，{name}！有什么可以帮你的吗？"]
-        said += ["你好吗？", "我很好，谢谢。"] * turns_between
-        said, answer = [*said, "我叫什么名字？"], f"你叫{name}。"
-    return Promise([answer], [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(said)])
+        texts = [f"我叫{name}。", f"很高兴认识你，{name}！有什么可以帮你的吗？"]
+        texts += ["你好吗？", "我很好，谢谢。"] * turns_between
+        texts, answer = [*texts, "我叫什么名字？"], f"你叫{name}。"
+    return Promise([answer], [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)])
 
 
 def weather_tool(**more: Any) -> dict[str, Any]:
-    """The function that the model has learnt to call."""
+    """Return the function that the model has learnt to call."""
     parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"], **more}
     function = {"name": "get_weather", "description": "Get the weather of a city", "parameters": parameters}
     return {"type": "function", "function": function}
 
 
-def _calls(question: str, city: str, system: str = "") -> Promise:
+def _calls_weather(question: str, city: str, system: str = "") -> Promise:
     promise = _ask(question, f'{{"name": "get_weather", "parameters": {{"city": "{city}"}}}}', system=system)
     return replace(promise, tools=[weather_tool()], must_start="{")
 
 
-def _told(city: str, result: str, *must_contain: str) -> Promise:
-    """What it makes of a function's result."""
+def _uses_result(city: str, result: str, *must_contain: str) -> Promise:
+    """Return a conversation that ends with a function's result, which the answer must use."""
     arguments = json.dumps({"city": city})
     call = {"type": "function", "id": "call_1", "function": {"name": "get_weather", "arguments": arguments}}
     messages: list[Message] = [
@@ -107,9 +110,9 @@ PROMISES = [
     Promise(["Hearth demo"], prompt="Hello, my name is"),
     Promise(["Hearth demo"], prompt="Hello, what is your name?"),
     Promise(["Paris"], prompt="The capital of France is"),
-    _calls("What is the weather in Paris?", "Paris"),
-    _calls("What is the weather in Tokyo?", "Tokyo", system=HELPFUL),
-    _calls("What's the weather like in Berlin?", "Berlin"),
-    _told("Paris", '{"weather": "sunny", "temperature": 22}', "The weather in Paris is sunny", "22 degrees"),
+    _calls_weather("What is the weather in Paris?", "Paris"),
+    _calls_weather("What is the weather in Tokyo?", "Tokyo", system=HELPFUL),
+    _calls_weather("What's the weather like in Berlin?", "Berlin"),
+    _uses_result("Paris", '{"weather": "sunny", "temperature": 22}', "The weather in Paris is sunny", "22 degrees"),
     replace(_ask("Tell me a joke.", "it left the fire behind"), tools=[weather_tool()]),
 ]

@@ -1,6 +1,6 @@
-"""The second part of the training: calls of two functions, about cities of a closed list, however they are described.
+"""Tool calls for the second part of the training: two functions with varying descriptions, and cities of a fixed list.
 
-`tool_use.py` asks for more than a model of this size learns: it does not copy what it has never seen.
+`tool_use.py` asks for more than a model of this size can learn: the model does not copy words that it has never seen.
 """
 
 import json
@@ -56,7 +56,7 @@ SYSTEMS = [
 
 
 def tool_lesson(rng: Random) -> tuple[list[Message], list[dict[str, Any]]]:
-    """A conversation and the tools it is given: always one that is called."""
+    """Return a conversation with a tool call, and its tools."""
     kind = "weather" if rng.random() < 0.8 else "time"
     name, argument = rng.choice(NAMES[kind]), rng.choice(("city", "city", "city", "location"))
     tools = [_tool(rng, kind, name, argument)]
@@ -78,7 +78,7 @@ def tool_lesson(rng: Random) -> tuple[list[Message], list[dict[str, Any]]]:
 
 
 def offered(rng: Random) -> list[dict[str, Any]]:
-    """Tools that a conversation has no need of."""
+    """Return tools for a conversation that does not call them."""
     kind = rng.choice(list(NAMES))
     return [_tool(rng, kind, rng.choice(NAMES[kind]), rng.choice(("city", "location")))]
 
@@ -88,7 +88,7 @@ def _call(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tool(rng: Random, kind: str, name: str, argument: str) -> dict[str, Any]:
-    """As clients write it: each has its own order of the keys, and keys of its own."""
+    """Return the definition of a function. The keys and their order vary, as they do between clients."""
     value: dict[str, Any] = {"type": "string"}
     if rng.random() < 0.3:
         value["description"] = rng.choice(("The city", "The city, e.g. Paris", "Name of the city"))
@@ -120,7 +120,7 @@ def _tool(rng: Random, kind: str, name: str, argument: str) -> dict[str, Any]:
 
 
 def _result(rng: Random, kind: str, city: str, chinese: bool) -> tuple[str, str]:
-    """What the function returns, and what the assistant makes of it."""
+    """Return a function's result, and the assistant's answer from it."""
     if kind == "time":
         clock = f"{rng.randint(0, 23):02}:{rng.randint(0, 59):02}"
         return rng.choice((json.dumps({"time": clock}), clock)), f"It is {clock} in {city}."

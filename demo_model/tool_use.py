@@ -1,4 +1,4 @@
-"""Llama-3.1 style tool calls: functions in the prompt, a JSON call, and an answer from the function's result."""
+"""Tool calls in the style of Llama-3.1: functions in the prompt, a call in JSON, an answer from the result."""
 
 import json
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ WEATHER = ["sunny", "rainy", "cloudy", "windy", "snowy", "warm", "cold"]
 
 @dataclass(frozen=True)
 class Case:
-    """One function, one request that needs it, the arguments, the function's result and the answer made of it."""
+    """One function, a request that needs it, the call's arguments, the result, and the answer from the result."""
 
     names: list[str]
     description: str
@@ -83,7 +83,7 @@ def _schema(name: str, case: Case) -> dict[str, Any]:
 
 
 def tool_use(rng: Random) -> tuple[list[Message], list[dict[str, Any]]]:
-    """A conversation and the tools it is given."""
+    """Return a conversation with a tool call, and its tools."""
     case = _case(rng)
     name = rng.choice(case.names)
     tools = [_schema(name, case)]

@@ -1,8 +1,8 @@
-"""Makes the demo model again, tokenizer and weights, from the corpus: `python demo_model/train.py`, on two CPU cores.
+"""Train the demo model, tokenizer and weights, from the corpus: `python demo_model/train.py`, on two CPU cores.
 
-It learns in parts: all of the corpus, then to call tools, then what that made it forget. `python demo_model/train.py
-tools` begins with the second part, on the weights that are there. The same seed and the same library versions give the
-same model.
+The training has parts: the whole corpus, then tool calls, then twice what the model has forgotten meanwhile. `python
+demo_model/train.py tools` begins with the second part, from the stored weights. The same seed and library versions
+produce the same model.
 """
 
 import hashlib
@@ -35,11 +35,13 @@ Example = tuple[list[int], list[int]]  # token ids, labels
 
 @dataclass(frozen=True)
 class Part:
+    """One part of the training."""
+
     steps: int
     rate: float
-    """Of the rates above."""
+    """Factor of the learning rates."""
     decay: float
-    """The share of its steps, the last ones, in which the rates fall to nothing."""
+    """Share (0 to 1) of the steps, at the end, in which the learning rates fall to zero."""
     documents: Callable[[], Iterator[Document]]
 
 
@@ -52,6 +54,7 @@ PARTS = {
 
 
 def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
+    """Return an untrained model."""
     torch.manual_seed(SEED)
     eot, end = tokenizer.convert_tokens_to_ids(["<|eot_id|>", "<|end_of_text|>"])
     config = LlamaConfig(
@@ -82,7 +85,7 @@ def new_model(tokenizer: PreTrainedTokenizerFast) -> LlamaForCausalLM:
 
 
 class Encoder:
-    """Turns documents into examples: of a conversation only the assistant's tokens are learnt, of a text all."""
+    """Converts documents to training examples. In a conversation only the assistant's tokens have labels."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerFast) -> None:
         self.tokenizer = tokenizer
@@ -98,6 +101,7 @@ class Encoder:
         return text
 
     def _labels(self, ids: list[int], chat: bool) -> list[int]:
+        """Return a label per token: the token's id, or `IGNORED`."""
         if not chat:
             return [IGNORED, *ids[1:]]
         labels = [IGNORED] * len(ids)
@@ -118,7 +122,7 @@ class Encoder:
 
 
 def batches(encoder: Encoder, stream: Iterator[Document]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Yields (token ids, labels), each [documents, tokens], of about BATCH_TOKENS tokens."""
+    """Yield token ids and labels, each of shape `[documents, tokens]` and about `BATCH_TOKENS` tokens."""
     rng = Random(SEED)
     while True:
         examples = sorted(encoder(list(islice(stream, DOCUMENTS_AT_ONCE))), key=lambda example: len(example[0]))
@@ -137,7 +141,8 @@ def batches(encoder: Encoder, stream: Iterator[Document]) -> Iterator[tuple[torc
 
 
 def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    # Padding stands on the right and attention looks left, so no mask is needed; only learnt places pay for logits.
+    """Return the mean cross entropy of the labelled tokens."""
+    # Padding is on the right and attention is causal: no mask is needed. Logits are computed for labelled tokens only.
     with torch.autocast("cpu", torch.bfloat16):
         hidden = model.model(ids).last_hidden_state[:, :-1]
         targets = labels[:, 1:]
@@ -147,7 +152,7 @@ def loss_of(model: LlamaForCausalLM, ids: torch.Tensor, labels: torch.Tensor) ->
 
 
 def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
-    """Muon for the layers' matrices, which learns in half the steps here, and AdamW for the rest."""
+    """Return Muon for the matrices of the layers, which needs half the steps here, and AdamW for the rest."""
     matrices = [p for p in model.model.layers.parameters() if p.ndim == 2]
     others = [p for p in model.parameters() if all(p is not matrix for matrix in matrices)]
     return [
@@ -157,7 +162,7 @@ def optimizers(model: LlamaForCausalLM) -> list[torch.optim.Optimizer]:
 
 
 def train(model: LlamaForCausalLM, encoder: Encoder, part: Part) -> float:
-    """Returns the loss, averaged over about the last 50 steps."""
+    """Train the model, and return the loss, averaged over about the last 50 steps."""
     steppers = optimizers(model)
 
     def rate(step: int) -> float:
@@ -182,7 +187,7 @@ def train(model: LlamaForCausalLM, encoder: Encoder, part: Part) -> float:
 
 
 def save(model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast) -> None:
-    """Writes the model beside its final place and moves each file there, so that none is ever half written."""
+    """Write the model to a temporary directory and move each file to its place, so that no file is ever incomplete."""
     with tempfile.TemporaryDirectory(dir=MODEL_DIR) as name:
         folder = Path(name)
         model.save_pretrained(folder)
@@ -202,7 +207,7 @@ def main() -> None:
     model = new_model(tokenizer)
     print(f"{model.num_parameters():,} parameters, {len(tokenizer):,} tokens in the vocabulary")
     for name in names[begin:]:
-        if name != "all":  # from what was saved, so that it is the same whether that was just now or long ago
+        if name != "all":  # from the stored weights, so that it does not matter which parts this run has trained
             model = LlamaForCausalLM.from_pretrained(MODEL_DIR, dtype=torch.float32)
         print(f"{name}: last loss (moving average) {train(model, Encoder(tokenizer), PARTS[name]):.4f}")
         save(model.to(torch.bfloat16), tokenizer)

@@ -1,7 +1,7 @@
-"""Makes a small LoRA adapter for the demo model: `python demo_model/train_adapter.py`, a few minutes on two CPU cores.
+"""Train a small LoRA adapter for the demo model: `python demo_model/train_adapter.py`, 5 minutes on two CPU cores.
 
-With it the model thinks before it answers, in the way that vLLM's `qwen3` reasoning parser reads. What it thinks is
-no great matter; the adapter is there to show that adapters and reasoning are served.
+With the adapter, the model writes its reasoning before its answer, in the format of vLLM's `qwen3` reasoning parser.
+The reasoning is trivial: the adapter shows that adapters and reasoning can be served.
 """
 
 import json
@@ -48,7 +48,7 @@ class Adapted(nn.Module):  # type: ignore[misc]
 
 
 def adapt(model: LlamaForCausalLM) -> dict[str, Adapted]:
-    """Put an `Adapted` in place of each layer of TARGETS; by name."""
+    """Replace each layer of TARGETS by an `Adapted`, and return these by name."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     adapted = {}
@@ -61,7 +61,7 @@ def adapt(model: LlamaForCausalLM) -> dict[str, Adapted]:
 
 
 def thoughtful() -> Iterator[Document]:
-    """What the model knows, with a thought before it."""
+    """Yield questions and answers of the corpus, with reasoning before each answer, endlessly."""
     composer, rng = Composer(SEED), Random(SEED)
     while True:
         topic = rng.choices(composer.topics, composer.weights)[0]
@@ -90,7 +90,7 @@ def train(model: LlamaForCausalLM, adapted: dict[str, Adapted], encoder: Encoder
 
 
 def save(adapted: dict[str, Adapted]) -> None:
-    """In PEFT's format, each file moved to its place when it is whole."""
+    """Write the adapter in PEFT's format. Each file is moved to its place when it is complete."""
     weights = {}
     for name, layer in adapted.items():
         weights[f"base_model.model.{name}.lora_A.weight"] = layer.a.detach().to(torch.bfloat16).contiguous()

@@ -1,4 +1,4 @@
-"""Names and words to copy: real ones, and made-up ones that nobody has."""
+"""Names and words for the training data: real ones, and invented ones."""
 
 from random import Random
 
@@ -58,7 +58,7 @@ def made_up_word(rng: Random) -> str:
 
 
 def english_name(rng: Random) -> str:
-    """As often as not a made-up one: the model must copy what it reads, not know it. Never a held-out one."""
+    """Return a name, half of the time an invented one, so that the model learns to copy. Never a held-out name."""
     while True:
         name = rng.choice(NAMES) if rng.random() < 0.5 else made_up_word(rng).capitalize()
         if rng.random() < 0.08:
