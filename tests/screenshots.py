@@ -130,7 +130,7 @@ def restart(browser: Browser, stack: Hearth) -> None:
     with page_of(browser, stack.url) as page:
         decide(page, ignore_eos=True, temperature=0)
         ask(page, "Count from 1 to 100.")
-        expect(page.locator("article.assistant .said")).to_contain_text("10")
+        expect(page.locator("article.assistant .text")).to_contain_text("10")
         os.kill(stack.welcome().pid, signal.SIGKILL)
         expect(page.locator("#banner")).to_contain_text("warming it up")
         keep(page, "restart")

@@ -59,7 +59,10 @@ def test_every_word_is_there_in_chinese_and_no_other() -> None:
 
 def test_the_stages_are_the_engines() -> None:
     source = "".join(path.read_text() for path in (PROJECT_ROOT / "engine_proc").rglob("*.py"))
-    with_names = ("loading {Path(args.model).name} and warming it up", "downloading {args.model} ({of / 1e9:.2f} GB)")
+    with_names = (
+        "loading {Path(args.model).name} and warming it up",
+        "downloading {args.model} ({total / 1e9:.2f} GB)",
+    )
     for stage in (*STAGES, *with_names):
         assert f'"{stage}"' in source, stage
 

@@ -119,7 +119,7 @@ def lose_the_engine(stack: Hearth, mixture: Mixture, lose: Callable[[wire.Welcom
     assert after.instance != before.instance
     assert after.fingerprint == before.fingerprint
     until(lambda: stack.live() == 0, 5, "no request is live")
-    assert "go on with engine" in stack.web_log.read_text()
+    assert "requests on engine" in stack.web_log.read_text()
 
 
 def test_a_killed_model_process_is_replaced_and_loses_no_request(
@@ -132,10 +132,10 @@ def test_a_killed_model_process_is_replaced_and_loses_no_request(
 
     def kill(engine: wire.Welcome) -> None:
         ask(page, question)
-        expect(page.locator("article.assistant .said")).to_contain_text("1")
+        expect(page.locator("article.assistant .text")).to_contain_text("1")
         os.kill(engine.pid, signal.SIGKILL)
         expect(page.locator("#banner")).to_contain_text("Your answer goes on when it is ready.")
-        begun.append(page.locator("article.assistant .said").inner_text())
+        begun.append(page.locator("article.assistant .text").inner_text())
 
     begun: list[str] = []
     with page_of(browser, stack.url) as page:

@@ -1,16 +1,16 @@
-// One answer as it comes: its choices, how many tokens they are, how fast they come.
+// An answer while it streams: its choices, their token counts and the token rate.
 
 import { element, show } from "./text.js";
 import { append } from "./tokens.js";
 import { t } from "./words.js";
 
-const REDRAW_EVERY = 80; // milliseconds: a long answer is laid out anew each time
+const REDRAW_EVERY = 80; // milliseconds: each redraw lays out the whole answer again
 
 export class Answer {
   tokens = 0;
   promptTokens = 0;
   choices = [];
-  #asked = performance.now();
+  #sent = performance.now();
   #first = 0;
   #last = 0;
   #drawing = 0;
@@ -27,7 +27,7 @@ export class Answer {
       choice.thought += delta.reasoning ?? "";
       if (logprobs?.content?.length) {
         choice.scored = true;
-        choice.shown = append(choice.said, logprobs.content, choice.text, choice.shown);
+        choice.shown = append(choice.content, logprobs.content, choice.text, choice.shown);
       }
       choice.finish = finish ?? choice.finish;
       if (delta.content || delta.reasoning) {
@@ -52,7 +52,7 @@ export class Answer {
   draw() {
     this.#drawing = 0;
     for (const choice of this.choices.filter(Boolean)) {
-      if (!choice.scored) show(choice.said, choice.text);
+      if (!choice.scored) show(choice.content, choice.text);
       choice.thinking.hidden = !choice.thought;
       choice.thinking.textContent = choice.thought;
     }
@@ -67,20 +67,20 @@ export class Answer {
     return (this.#last - this.#first) / 1000;
   }
 
-  // In words, for people.
+  // The token counts, token rate, TTFT and finish reason as one line of text.
   get figures() {
     const parts = [t`${this.promptTokens} tokens in`, t`${this.tokens} out`];
     if (this.tokens > 1 && this.seconds > 0.05) parts.push(t`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
-    if (this.#first) parts.push(t`first text after ${((this.#first - this.#asked) / 1000).toFixed(2)} s`);
+    if (this.#first) parts.push(t`first token after ${((this.#first - this.#sent) / 1000).toFixed(2)} s`);
     const finish = this.choices.find(Boolean)?.finish;
-    if (finish && finish !== "stop") parts.push(t`ended by ${finish}`);
+    if (finish && finish !== "stop") parts.push(t`finish reason: ${finish}`);
     return parts.join(" · ");
   }
 
   #choice() {
-    const said = element("div", { className: "said", dir: "auto" });
+    const content = element("div", { className: "text", dir: "auto" });
     const thinking = element("div", { className: "thought", dir: "auto", hidden: true });
-    this.target.append(thinking, said);
-    return { text: "", thought: "", finish: null, scored: false, shown: 0, said, thinking };
+    this.target.append(thinking, content);
+    return { text: "", thought: "", finish: null, scored: false, shown: 0, content, thinking };
   }
 }

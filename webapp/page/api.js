@@ -1,10 +1,10 @@
-// The server, as any client asks it.
+// Requests to the server's public API.
 
 import { load, save } from "./store.js";
 import { t } from "./words.js";
 
 export class ApiError extends Error {
-  // status 0: no server answers.
+  // `status` is the HTTP status, or 0 if the server cannot be reached; `code` is the API's error code, or null.
   constructor(status, message, code = null) {
     super(message);
     this.status = status;
@@ -15,10 +15,11 @@ export class ApiError extends Error {
 export const key = () => load("key", "");
 export const keepKey = (value) => save("key", value);
 
+// Sends a request and returns the response. Throws an ApiError if the server refuses it or cannot be reached.
 export async function ask(path, { body, method = body ? "POST" : "GET", signal } = {}) {
   const headers = {};
   if (body) headers["Content-Type"] = "application/json";
-  if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, t`The key has characters that no key has.`);
+  if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, t`The API key contains characters that are not allowed.`);
   if (key()) headers.Authorization = `Bearer ${key()}`;
   let response;
   try {
@@ -38,6 +39,6 @@ async function refusal(response) {
     const { error } = await response.json();
     return new ApiError(response.status, error.message, error.code);
   } catch {
-    return new ApiError(response.status, t`The server answered ${response.status}.`);
+    return new ApiError(response.status, t`The server returned ${response.status}.`);
   }
 }

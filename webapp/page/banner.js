@@ -1,10 +1,10 @@
-// How the engine is, in the page's head, and in a line across it while it is not ready.
+// The engine's state: a label in the page's header, and a banner below it while the engine is not ready.
 
-import { inWords } from "./engine.js";
+import { stageName } from "./engine.js";
 import { element } from "./text.js";
 import { t } from "./words.js";
 
-const GONE = t`it has just gone`;
+const GONE = t`it has just exited`;
 const $ = (id) => document.getElementById(id);
 
 export function banner(...children) {
@@ -12,24 +12,24 @@ export function banner(...children) {
   $("banner").hidden = !children.length;
 }
 
-// `waited`: an answer is under way.
-export function showEngine(engine, waited) {
+// `answering`: an answer is in progress, and waits for the engine.
+export function showEngine(engine, answering) {
   const loads = engine.state === "loading" || engine.state === "restarting";
-  $("engine").textContent = loads ? `${engine.words} ${engine.percent}` : engine.words;
+  $("engine").textContent = loads ? `${engine.label} ${engine.percent}` : engine.label;
   $("engine").dataset.state = engine.state;
   if (engine.state === "ready") {
     banner();
     return;
   }
   const sentence = {
-    loading: t`The model is being loaded: ${inWords(engine.stage)}.`,
-    restarting: t`The engine is being restarted: ${engine.stage ? inWords(engine.stage) : GONE}.`,
-    gone: t`No engine answers the web tier; it may be starting. \`make doctor\` tells more.`,
-    incompatible: t`The web tier and the engine cannot talk: one of them must be upgraded.`,
-    offline: t`The server cannot be reached. This page asks again every second.`,
+    loading: t`Loading the model: ${stageName(engine.stage)}.`,
+    restarting: t`Restarting the engine: ${engine.stage ? stageName(engine.stage) : GONE}.`,
+    gone: t`The web tier cannot reach an engine. It may still be starting; run \`make doctor\` for details.`,
+    incompatible: t`The web tier and the engine have incompatible versions: upgrade one of them.`,
+    offline: t`The server cannot be reached. Retrying every second.`,
   }[engine.state];
-  const goesOn = waited && engine.state !== "offline" ? t` Your answer goes on when it is ready.` : "";
+  const resumes = answering && engine.state !== "offline" ? t` Your answer resumes when the engine is ready.` : "";
   const bar = element("progress", { max: 1, value: engine.progress });
-  bar.setAttribute("aria-label", t`How far the load has come`);
-  banner(sentence + goesOn, ...(loads ? [element("span", { className: "load" }, bar, engine.percent)] : []));
+  bar.setAttribute("aria-label", t`Load progress`);
+  banner(sentence + resumes, ...(loads ? [element("span", { className: "load" }, bar, engine.percent)] : []));
 }

@@ -1,4 +1,4 @@
-// The page at /: puts the parts together. Shows what the server says, and sends what is typed.
+// The page at /: connects its parts, sends what the reader types, and shows the server's answers.
 
 import { Answer } from "./answer.js";
 import { json } from "./api.js";
@@ -15,12 +15,12 @@ import { element } from "./text.js";
 import { Transcript } from "./transcript.js";
 import { t, translate } from "./words.js";
 
-const FIRST_WORDS = [t`Who are you?`, t`How do I restart the web tier?`, t`Write quicksort in Python.`];
+const SUGGESTIONS = [t`Who are you?`, t`How do I restart the web tier?`, t`Write quicksort in Python.`];
 const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, copied, curl: snippet(curl), python: snippet(python) });
+const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, curl: snippet(curl), python: snippet(python) });
 let talk = new Talk();
 let model = "";
 
@@ -32,7 +32,7 @@ async function send(text) {
   talk.messages.push({ role: "user", content: text });
   transcript.follow = true;
   transcript.add("user", text, talk.messages.length - 1);
-  save("draft", text); // until it is answered: a page that is closed meanwhile has it again
+  save("draft", text); // until it is answered: a page that is closed before that shows it again
   await respond();
 }
 
@@ -44,26 +44,26 @@ async function respond() {
     $("figures").textContent = answer.figures;
   };
   show(true);
-  let wrong = "";
+  let failure = "";
   try {
     await mine.answer(mine.body(fields, model), answer, engine);
     save("draft", "");
     mine.stored = true;
   } catch (error) {
-    wrong = error.name === "AbortError" ? STOPPED : error.message;
+    failure = error.name === "AbortError" ? STOPPED : error.message;
     if (error.status === 401) askKey();
-    if (!error.status) engine.look();
+    if (!error.status) engine.poll();
   }
   answer.end();
-  if (answer.text || !wrong) mine.messages.push({ role: "assistant", content: answer.text });
-  mine.failed = Boolean(wrong);
-  if (mine === talk) finish(mine, index, answer, wrong);
+  if (answer.text || !failure) mine.messages.push({ role: "assistant", content: answer.text });
+  mine.failed = Boolean(failure);
+  if (mine === talk) finish(mine, index, answer, failure);
 }
 
-function finish(mine, index, answer, wrong) {
+function finish(mine, index, answer, failure) {
   show(false);
   $("figures").textContent = "";
-  transcript.actions(index, buttons(), wrong || answer.warning || answer.figures, Boolean(wrong) && wrong !== STOPPED);
+  transcript.actions(index, buttons(), failure || answer.warning || answer.figures, Boolean(failure) && failure !== STOPPED);
   if (mine.stored) {
     shelf.put(mine);
     location.hash = mine.id;
@@ -72,7 +72,7 @@ function finish(mine, index, answer, wrong) {
   $("prompt").focus({ preventScroll: true });
 }
 
-const buttons = () => ({ retry: t`Retry`, copied: t`Copy`, curl: t`Copy as curl`, python: t`Copy as Python` });
+const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, curl: t`Copy as curl`, python: t`Copy as Python` });
 
 function edit(index) {
   if (talk.running) return;
@@ -84,7 +84,7 @@ function edit(index) {
   });
 }
 
-// What the server has not stored is not kept as a version of its own.
+// A failed last turn is replaced, not kept as a version of its own: the server has not stored it.
 function retry(index) {
   if (talk.running) return;
   if (talk.failed && index >= talk.messages.length - 1) talk.messages.length = index;
@@ -93,29 +93,30 @@ function retry(index) {
   respond();
 }
 
-function copied(index, button) {
-  return said(button, copy(textOf(talk.messages[index])));
+function copyText(index, button) {
+  return confirmCopy(button, copy(textOf(talk.messages[index])));
 }
 
 function snippet(write) {
   return (index, button) => {
-    const asked = new Talk();
-    asked.messages = talk.messages.slice(0, index);
-    return said(button, copy(write(asked.body(fields, model))));
+    const request = new Talk();
+    request.messages = talk.messages.slice(0, index);
+    return confirmCopy(button, copy(write(request.body(fields, model))));
   };
 }
 
-async function said(button, promise) {
+// Shows on the button whether the copy succeeded, for a moment.
+async function confirmCopy(button, promise) {
   const label = button.textContent;
-  button.textContent = await promise.then(() => t`Copied`, () => t`This browser does not allow it`);
+  button.textContent = await promise.then(() => t`Copied`, () => t`Clipboard access denied`);
   setTimeout(() => (button.textContent = label), 1500);
 }
 
 // ---- conversations -------------------------------------------------------------------------------------------
 
-function switchTo(other) {
+function switchTo(next) {
   talk.running?.abort();
-  talk = other;
+  talk = next;
   show(false);
 }
 
@@ -132,7 +133,7 @@ async function open(id) {
   const entry = shelf.find(id);
   switchTo(new Talk(id, entry?.root ?? id));
   const mine = talk;
-  transcript.clear(element("p", { className: "empty" }, t`Asking the server for it …`));
+  transcript.clear(element("p", { className: "empty" }, t`Loading the conversation …`));
   list();
   try {
     const system = await mine.fetch();
@@ -143,8 +144,8 @@ async function open(id) {
   } catch (error) {
     if (mine !== talk) return;
     if (error.status === 401) askKey();
-    const gone = error.status === 404 ? t`The server does not keep this conversation any more.` : error.message;
-    transcript.clear(element("p", { className: "empty error", role: "alert" }, gone));
+    const message = error.status === 404 ? t`This conversation is no longer stored on the server.` : error.message;
+    transcript.clear(element("p", { className: "empty error", role: "alert" }, message));
   }
 }
 
@@ -160,26 +161,26 @@ function draw() {
 }
 
 function welcome() {
-  const box = element("div", { className: "empty" }, element("p", {}, t`Ask the model something:`));
-  for (const words of FIRST_WORDS) {
-    const button = element("button", { type: "button" }, words);
-    button.addEventListener("click", () => send(words));
+  const box = element("div", { className: "empty" }, element("p", {}, t`Ask the model a question:`));
+  for (const text of SUGGESTIONS) {
+    const button = element("button", { type: "button" }, text);
+    button.addEventListener("click", () => send(text));
     box.append(button);
   }
   return box;
 }
 
 function list() {
-  const wanted = $("find").value.toLowerCase();
-  drawList(shelf.latest.filter((entry) => entry.title.toLowerCase().includes(wanted)), talk.root, forget);
+  const query = $("find").value.toLowerCase();
+  drawList(shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query)), talk.root, remove);
   drawVersions(shelf.versions(talk.root), talk.id);
 }
 
-async function forget(entry) {
+async function remove(entry) {
   const ids = shelf.versions(entry.root).map((version) => version.id);
   for (const id of ids) {
     try {
-      await new Talk(id).forget();
+      await new Talk(id).remove();
     } catch (error) {
       if (error.status !== 404) return banner(error.message);
     }
@@ -206,7 +207,7 @@ async function identify() {
   }
 }
 
-// ---- what is typed -------------------------------------------------------------------------------------------
+// ---- input ---------------------------------------------------------------------------------------------------
 
 function show(running) {
   $("send").hidden = running;
@@ -247,11 +248,11 @@ async function begin() {
   });
   $("prompt").addEventListener("keydown", onPromptKey);
   $("find").addEventListener("input", list);
-  frame({ fresh, stop, keyed: identify });
+  frame({ fresh, stop, onKey: identify });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
   addEventListener("storage", list);
   engine.addEventListener("change", onEngine);
-  engine.look();
+  engine.poll();
   $("prompt").value = load("draft", "");
   list();
   if (location.hash.length > 1) open(location.hash.slice(1));
@@ -261,7 +262,7 @@ async function begin() {
   try {
     schema = (await json("/openapi.json")).components.schemas.ChatCompletionRequest;
   } catch {
-    // the two fields that need no documentation of the server's are there all the same
+    // without the schema, the controls are the two fields that do not come from it: system and logprobs
   }
   fields.build($("fields"), schema);
 }

@@ -1,15 +1,15 @@
-// How the engine is, as /health says it: asked every second while it matters, seldom otherwise.
+// The engine's state, polled from /health: every second while the engine is not ready or a request waits, else rarely.
 
 import { t } from "./words.js";
 
-const OFTEN = 1000, SELDOM = 10000; // milliseconds
-const WORDS = {
-  ready: t`ready`, loading: t`loading`, restarting: t`restarting`, gone: t`no engine answers`,
-  incompatible: t`incompatible`, offline: t`no server answers`,
+const OFTEN = 1000, RARELY = 10000; // milliseconds between two polls
+const LABELS = {
+  ready: t`ready`, loading: t`loading`, restarting: t`restarting`, gone: t`engine unreachable`,
+  incompatible: t`incompatible versions`, offline: t`server unreachable`,
 };
 
-// A stage of a load, as the server names it, in the reader's language.
-export function inWords(stage) {
+// The name of a load stage in the reader's language. `stage` is the server's (English) name.
+export function stageName(stage) {
   const [, loaded] = stage.match(/^loading (.+) and warming it up$/) ?? [];
   const [, downloaded] = stage.match(/^downloading (.+)$/) ?? [];
   if (loaded) return t`loading ${loaded} and warming it up`;
@@ -20,52 +20,54 @@ export class Engine extends EventTarget {
   state = "";
   stage = "";
   progress = 0;
-  watched = false; // somebody waits
+  watched = false; // a request is waiting for the engine
   #timer;
 
-  get words() {
-    return WORDS[this.state] ?? this.state;
+  get label() {
+    return LABELS[this.state] ?? this.state;
   }
 
   get percent() {
     return `${Math.round(this.progress * 100)}%`;
   }
 
-  async look() {
+  // Asks /health once, dispatches "change", and schedules the next poll.
+  async poll() {
     clearTimeout(this.#timer);
     let engine = { state: "offline", stage: "", progress: 0 };
     try {
       engine = (await (await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json()).engine;
     } catch {
-      // offline
+      // the server cannot be reached: the state stays "offline"
     }
     Object.assign(this, engine);
     this.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.look(), this.watched || this.state !== "ready" ? OFTEN : SELDOM);
+    this.#timer = setTimeout(() => this.poll(), this.watched || this.state !== "ready" ? OFTEN : RARELY);
   }
 
+  // Polls often while `on`.
   watch(on) {
     if (on !== this.watched) {
       this.watched = on;
-      if (on) this.look();
+      if (on) this.poll();
     }
   }
 
-  // Resolves when requests are taken again; rejects as `signal` does.
+  // Resolves when the engine is ready; rejects with the signal's reason when `signal` aborts.
   ready(signal) {
     signal.throwIfAborted();
     return new Promise((resolve, reject) => {
-      const heard = () => this.state === "ready" && end(resolve);
-      const aborted = () => end(() => reject(signal.reason));
+      const onChange = () => this.state === "ready" && end(resolve);
+      const onAbort = () => end(() => reject(signal.reason));
       const end = (settle) => {
-        this.removeEventListener("change", heard);
-        signal.removeEventListener("abort", aborted);
+        this.removeEventListener("change", onChange);
+        signal.removeEventListener("abort", onAbort);
         settle();
       };
-      this.addEventListener("change", heard);
-      signal.addEventListener("abort", aborted);
-      this.look();
+      this.addEventListener("change", onChange);
+      signal.addEventListener("abort", onAbort);
+      this.poll();
     });
   }
 }

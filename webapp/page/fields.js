@@ -1,4 +1,4 @@
-// The request's fields as controls. Their types, ranges, defaults and documentation are the API's own (/openapi.json).
+// Form controls for the request fields. Types, ranges, defaults and descriptions come from the API (/openapi.json).
 
 import { load, save } from "./store.js";
 import { element } from "./text.js";
@@ -17,18 +17,18 @@ const TITLES = {
   Instructions: t`Instructions`, Length: t`Length`, Sampling: t`Sampling`, Penalties: t`Penalties`, Choices: t`Choices`, Tokens: t`Tokens`,
   Prompt: t`Prompt`,
 };
-const NOTHING = t`nothing`;
-const SYSTEM = { description: t`What the model is told before the conversation, as its first message.`, type: "string" };
-const LOGPROBS = { description: t`Show each token's probability, and what else might have come, under the pointer.`, type: "boolean", default: false };
+const EMPTY = t`an empty value`;
+const SYSTEM = { description: t`The system message: the model reads it before the conversation.`, type: "string" };
+const LOGPROBS = { description: t`Show each token's probability and the alternatives when you point at the token.`, type: "boolean", default: false };
 
 export class Fields {
   #values = load("fields", {});
   #own = this.#values.system; // the system message of new conversations
   #controls = new Map();
 
-  // `target` gets the controls; `schema` is the API's of a chat request, or null where it could not be had.
+  // Adds the controls to `target`. `schema` is the API's schema of a chat request, or null if it could not be fetched.
   build(target, schema) {
-    const reset = element("button", { type: "button" }, t`Set all back`);
+    const reset = element("button", { type: "button" }, t`Reset all`);
     reset.addEventListener("click", () => this.#reset());
     target.replaceChildren(element("h2", {}, t`Settings`), reset);
     for (const [group, names] of Object.entries(GROUPS)) {
@@ -43,7 +43,7 @@ export class Fields {
     return this.#values.system ?? "";
   }
 
-  // That of a conversation that is opened. What its reader had set is kept for new ones.
+  // Sets the system message of an opened conversation. The reader's own setting is kept for new conversations.
   set system(text) {
     this.#put("system", text || undefined);
     this.#controls.get("system")?.show();
@@ -53,7 +53,7 @@ export class Fields {
     return this.#own ?? "";
   }
 
-  // What differs from the API's defaults, as the request has it.
+  // The request fields that differ from the API's defaults.
   get body() {
     const { system, logprobs, ...rest } = this.#values;
     return logprobs ? { ...rest, logprobs: true, top_logprobs: 5 } : rest;
@@ -83,7 +83,7 @@ export class Fields {
 
   #field(name, spec) {
     const kind = kindOf(spec), input = kind.make(spec), id = `field-${name}`;
-    const description = element("small", { id: `${id}-says` }, t(spec.description ?? "").replaceAll("`", ""));
+    const description = element("small", { id: `${id}-description` }, t(spec.description ?? "").replaceAll("`", ""));
     Object.assign(input, { id, name });
     input.setAttribute("aria-describedby", description.id);
     const label = element("label", { htmlFor: id }, name);
@@ -111,11 +111,11 @@ export class Fields {
 const lines = (input) => input.value.split("\n").filter((line) => line !== "").map(unescape);
 const unescape = (line) => line.replace(/\\([nt\\])/g, (_, letter) => ({ n: "\n", t: "\t", "\\": "\\" })[letter]);
 const escape = (text) => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll("\t", "\\t");
-const orNothing = (list) => (list.length ? list : undefined);
+const orUndefined = (list) => (list.length ? list : undefined);
 
 function number(text) {
   const value = Number(text);
-  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(t`${text.trim() || NOTHING} is not a number`);
+  if (text.trim() === "" || !Number.isFinite(value)) throw new Error(t`${text.trim() || EMPTY} is not a number`);
   return value;
 }
 
@@ -126,7 +126,7 @@ const KINDS = {
     make: (spec) => Object.assign(element("input", { type: "number", placeholder: placeholder(spec) }), range(spec)),
     read: (input) => {
       if (input.validity.badInput || input.validity.rangeOverflow || input.validity.rangeUnderflow || input.validity.stepMismatch) {
-        throw new Error(t`from ${input.min} to ${input.max}`);
+        throw new Error(t`must be from ${input.min} to ${input.max}`);
       }
       return input.value === "" ? undefined : Number(input.value);
     },
@@ -148,17 +148,17 @@ const KINDS = {
     write: (input, value) => (input.value = value ?? ""),
   },
   strings: {
-    make: text(2, t`one a line; \\n is a newline`),
-    read: (input) => orNothing(lines(input)),
+    make: text(2, t`one per line; \\n is a newline`),
+    read: (input) => orUndefined(lines(input)),
     write: (input, value) => (input.value = (value ?? []).map(escape).join("\n")),
   },
   numbers: {
     make: text(1, "128009, 128001"),
-    read: (input) => orNothing(input.value.split(/[\s,]+/).filter(Boolean).map(number)),
+    read: (input) => orUndefined(input.value.split(/[\s,]+/).filter(Boolean).map(number)),
     write: (input, value) => (input.value = (value ?? []).join(", ")),
   },
   biases: {
-    make: text(2, t`one a line: token -1.5`),
+    make: text(2, t`one per line: token -1.5`),
     read: (input) => {
       const pairs = lines(input).map((line) => [line.slice(0, line.lastIndexOf(" ")), number(line.slice(line.lastIndexOf(" ") + 1))]);
       return pairs.length ? Object.fromEntries(pairs) : undefined;
@@ -168,9 +168,9 @@ const KINDS = {
 };
 
 function kindOf(spec) {
-  const types = [spec, ...(spec.anyOf ?? [])].flatMap((one) => one.type ?? []);
+  const types = [spec, ...(spec.anyOf ?? [])].flatMap((option) => option.type ?? []);
   if (types.includes("array")) {
-    const items = spec.items ?? spec.anyOf.find((one) => one.items).items;
+    const items = spec.items ?? spec.anyOf.find((option) => option.items).items;
     return KINDS[items.type === "integer" ? "numbers" : "strings"];
   }
   if (types.includes("object")) return KINDS.biases;

@@ -1,4 +1,4 @@
-// What stands around a conversation: the drawers, the dialogs, the keyboard.
+// The page's frame around a conversation: drawers, dialogs and keyboard shortcuts.
 
 import { keepKey, key } from "./api.js";
 
@@ -25,30 +25,32 @@ function toggleShelf(open = !$("shelf").classList.contains("open")) {
   $("show-shelf").setAttribute("aria-expanded", String(open));
 }
 
-// `fresh` begins a conversation; `stop` ends an answer, and says whether there was one; `keyed` hears of a new key.
-export function frame({ fresh, stop, keyed }) {
+// Attaches the event handlers. `fresh` starts a new conversation; `stop` aborts the answer in progress and returns whether
+// there was one; `onKey` is called after a new API key was saved.
+export function frame({ fresh, stop, onKey }) {
   $("new").addEventListener("click", fresh);
   $("stop").addEventListener("click", stop);
   $("show-shelf").addEventListener("click", () => toggleShelf());
   $("show-fields").addEventListener("click", () => toggleFields());
   $("ask-key").addEventListener("click", askKey);
   $("ask-help").addEventListener("click", () => $("help").showModal());
-  $("leave-key").addEventListener("click", () => $("key").close(""));
+  $("cancel-key").addEventListener("click", () => $("key").close(""));
   $("key").addEventListener("close", () => {
     if ($("key").returnValue === "keep") {
       keepKey($("key-value").value.trim());
-      keyed();
+      onKey();
     }
   });
   document.addEventListener("keydown", (event) => {
-    const act = meaning(event, fresh, stop);
-    if (!act) return;
-    act();
+    const action = shortcut(event, fresh, stop);
+    if (!action) return;
+    action();
     event.preventDefault();
   });
 }
 
-function meaning(event, fresh, stop) {
+// Returns the action of a keyboard shortcut; null or undefined if the event is none.
+function shortcut(event, fresh, stop) {
   const typing = /INPUT|TEXTAREA|SELECT/.test(event.target.tagName);
   const chord = event.ctrlKey || event.metaKey;
   if (event.isComposing || document.querySelector("dialog[open]")) return null;

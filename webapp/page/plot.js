@@ -1,4 +1,4 @@
-// Small plots: a line of what was, and bars of how often.
+// Small SVG plots: a line over time, and a histogram.
 
 import { element } from "./text.js";
 import { t } from "./words.js";
@@ -25,17 +25,18 @@ function figure(title, value, drawing, note = "") {
   return element("figure", { title: note }, caption, drawing);
 }
 
-// `values`, the newest last; `room`: how many there may be.
+// A line plot of `values`, the newest last. `room`: the number of values that fill the width; `least`: the lowest maximum
+// of the y axis.
 export function line(title, value, values, room, least = 1) {
   const top = Math.max(least, ...values);
   const x = (index) => ((index + room - values.length) / (room - 1)) * WIDTH;
-  const points = values.map((one, index) => `${x(index).toFixed(1)},${(HEIGHT - 2 - (one / top) * (HEIGHT - 6)).toFixed(1)}`);
+  const points = values.map((item, index) => `${x(index).toFixed(1)},${(HEIGHT - 2 - (item / top) * (HEIGHT - 6)).toFixed(1)}`);
   if (!points.length) return figure(title, value, svg(title));
   const area = `${x(0)},${HEIGHT} ${points.join(" ")} ${WIDTH},${HEIGHT}`;
   return figure(title, value, svg(`${title}: ${value}`, ["polygon", { class: "under", points: area }], ["polyline", { class: "line", points: points.join(" ") }]));
 }
 
-// One bar a bucket, from the first to the last that has any.
+// A histogram with one bar per bucket, from the first to the last non-empty one. `seconds` formats a bucket's bound.
 export function bars(title, value, { bounds, counts }, seconds) {
   const used = counts.map((count, index) => (count ? index : -1)).filter((index) => index >= 0);
   const from = Math.max(0, (used[0] ?? 0) - 1), to = Math.min(counts.length, (used.at(-1) ?? 4) + 2);

@@ -1,4 +1,4 @@
-// The conversations that this browser knows of, by id. Versions of one conversation have the same `root`.
+// The list of conversations kept in this browser. Versions of the same conversation have the same `root`.
 
 import { load, save } from "./store.js";
 
@@ -9,10 +9,10 @@ export class Shelf {
     return load("conversations", []);
   }
 
-  // One a root: the version that was used last.
+  // The most recently used version of each root, newest first.
   get latest() {
     const roots = new Map();
-    for (const entry of this.all.sort((one, other) => one.updated - other.updated)) roots.set(entry.root, entry);
+    for (const entry of this.all.sort((a, b) => a.updated - b.updated)) roots.set(entry.root, entry);
     return [...roots.values()].reverse();
   }
 
@@ -21,7 +21,7 @@ export class Shelf {
   }
 
   versions(root) {
-    return this.all.filter((entry) => entry.root === root).sort((one, other) => one.created - other.created);
+    return this.all.filter((entry) => entry.root === root).sort((a, b) => a.created - b.created);
   }
 
   put({ id, root, title }) {

@@ -1,4 +1,4 @@
-// A request as a command or a program that others can run. The key is never in it.
+// A request as a curl command or a Python program. The API key is never included.
 
 import { key } from "./api.js";
 
@@ -10,7 +10,7 @@ export function curl(body) {
   return [...lines, `-d ${quoted(JSON.stringify(body, null, 2))}`].join(" \\\n  ");
 }
 
-// What the SDK has no parameter of its own for goes into `extra_body`.
+// The SDK's own parameters; all other fields go into `extra_body`.
 const OWN = new Set(("messages model temperature top_p n max_tokens stop presence_penalty frequency_penalty logit_bias user seed " +
   "logprobs top_logprobs stream stream_options").split(" "));
 
@@ -40,13 +40,13 @@ function literal(value) {
   if (value === false) return "False";
   if (value === null) return "None";
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
-  if (typeof value === "object") return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${literal(one)}`).join(", ")}}`;
-  return JSON.stringify(value); // numbers and strings: JSON's are Python's too
+  if (typeof value === "object") return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${literal(item)}`).join(", ")}}`;
+  return JSON.stringify(value); // numbers and strings have the same syntax in JSON and Python
 }
 
 export async function copy(text) {
   if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Only https and localhost have a clipboard; elsewhere there is this.
+  // Browsers offer the clipboard API only on https and localhost; this works elsewhere too.
   const field = document.createElement("textarea");
   field.value = text;
   document.body.append(field);

@@ -1,23 +1,23 @@
-// The page at /status: asks /status.json every second, and draws what has become of it.
+// The page at /status: polls /status.json every second and draws its values over time.
 
 import { json } from "./api.js";
-import { inWords } from "./engine.js";
+import { stageName } from "./engine.js";
 import { bars, line } from "./plot.js";
 import { element } from "./text.js";
 import { t, translate } from "./words.js";
 
 const EVERY = 1000; // milliseconds
-const KEPT = 300, LEAST = 60; // looks: five minutes, and a minute
+const KEPT = 300, LEAST = 60; // samples kept (five minutes), and the least that a plot has room for (one minute)
 const $ = (id) => document.getElementById(id);
 const history = [];
 
-const WORDS = {
-  ready: t`The engine is ready`, loading: t`The model is being loaded`, restarting: t`The engine is being restarted`,
-  gone: t`No engine answers the web tier`, incompatible: t`The web tier and the engine cannot talk`,
+const STATES = {
+  ready: t`The engine is ready`, loading: t`Loading the model`, restarting: t`Restarting the engine`,
+  gone: t`The web tier cannot reach an engine`, incompatible: t`The web tier and the engine have incompatible versions`,
 };
 
 function seconds(value) {
-  if (value === Infinity) return t`more than that`;
+  if (value === Infinity) return "∞";
   return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
 }
 
@@ -27,7 +27,7 @@ function duration(value) {
   return first < 0 ? "0 s" : parts.slice(first, first + 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
-// What was counted between two looks.
+// Returns the histogram of what was counted between two samples.
 function between(old, now) {
   return { bounds: now.bounds, counts: now.counts.map((count, index) => count - (old?.counts[index] ?? 0)) };
 }
@@ -42,6 +42,7 @@ function quantile({ bounds, counts }, share) {
   return null;
 }
 
+// Returns the generated tokens per second between sample `at` and the one before; 0 if the engine was replaced.
 function rate(at) {
   const now = history[at], before = history[at - 1];
   if (!now.stats || !before?.stats || now.pid !== before.pid) return 0;
@@ -49,13 +50,13 @@ function rate(at) {
 }
 
 function draw({ engine, web }) {
-  const words = WORDS[engine.state] + (engine.stage && engine.state !== "ready" ? t`: ${inWords(engine.stage)}, about ${Math.round(engine.progress * 100)}%` : "");
-  say(words, engine.state);
+  const text = STATES[engine.state] + (engine.stage && engine.state !== "ready" ? t`: ${stageName(engine.stage)}, about ${Math.round(engine.progress * 100)}%` : "");
+  showState(text, engine.state);
   $("progress").hidden = !["loading", "restarting"].includes(engine.state);
   $("progress").value = engine.progress;
   const room = Math.max(LEAST, history.length);
   const rates = history.map((_, index) => rate(index));
-  const kept = (name) => history.map((look) => look[name] ?? 0);
+  const kept = (name) => history.map((sample) => sample[name] ?? 0);
   $("plots").replaceChildren(
     line(t`Tokens per second`, rates.at(-1).toFixed(0), rates, room),
     line(t`Running`, String(engine.running ?? 0), kept("running"), room),
@@ -69,52 +70,53 @@ function draw({ engine, web }) {
 }
 
 function drawLatencies(engine) {
-  const oldest = history.find((look) => look.pid === engine.pid && look.stats);
-  // Begun with what is there: a page that was just opened shows all since the load.
+  const oldest = history.find((sample) => sample.pid === engine.pid && sample.stats);
+  // A page that was just opened shows everything since the load.
   const since = history.length < 3 ? null : oldest.stats;
-  $("histograms").replaceChildren(...[[t`Time to first token`, "ttft"], [t`Between tokens`, "itl"]].map(([title, name]) => {
+  $("histograms").replaceChildren(...[[t`Time to first token`, "ttft"], [t`Inter-token latency`, "itl"]].map(([title, name]) => {
     let values = between(since?.[name], engine.stats[name]);
     if (quantile(values, 0.5) === null) values = between(null, engine.stats[name]);
-    const median = quantile(values, 0.5), late = quantile(values, 0.99);
-    return bars(title, median === null ? t`none yet` : t`half ≤ ${seconds(median)}, 99% ≤ ${seconds(late)}`, values, seconds);
+    const median = quantile(values, 0.5), p99 = quantile(values, 0.99);
+    return bars(title, median === null ? t`none yet` : t`p50 ≤ ${seconds(median)}, p99 ≤ ${seconds(p99)}`, values, seconds);
   }));
 }
 
 function facts(engine) {
-  const rows = [[t`up`, engine.uptime_seconds && duration(engine.uptime_seconds)], [t`times the model was loaded`, engine.load_count], ["pid", engine.pid]];
+  const rows = [[t`uptime`, engine.uptime_seconds && duration(engine.uptime_seconds)], [t`model loads`, engine.load_count], ["pid", engine.pid]];
   if (engine.served_names) {
     rows.push([t`model`, `${engine.served_names[0]} (${engine.model})`], [t`context`, t`${engine.max_model_len} tokens`], [t`version`, engine.version], [t`fingerprint`, engine.fingerprint], [t`adapters`, engine.adapters.join(", ")]);
   }
   if (engine.stats) {
     const { prompt_tokens, generated_tokens, prefix_cache_hits: hits, prefix_cache_queries: queries } = engine.stats;
-    rows.push([t`requests`, t`${engine.live} live`], [t`tokens`, t`${prompt_tokens.toLocaleString("en")} in prompts, ${generated_tokens.toLocaleString("en")} generated`], [t`prefix cache`, queries ? t`${((hits / queries) * 100).toFixed(1)}% of prompts' tokens` : t`not asked yet`]);
+    rows.push([t`requests`, t`${engine.live} in progress`], [t`tokens`, t`${prompt_tokens.toLocaleString("en")} in prompts, ${generated_tokens.toLocaleString("en")} generated`], [t`prefix cache`, queries ? t`${((hits / queries) * 100).toFixed(1)}% of prompt tokens hit` : t`not used yet`]);
   }
   return rows.filter(([, value]) => value !== undefined && value !== "");
 }
 
-function say(words, state) {
-  if ($("state").textContent !== words) $("state").textContent = words; // or it is read aloud each second
+function showState(text, state) {
+  if ($("state").textContent !== text) $("state").textContent = text; // else a screen reader reads it out every second
   $("state").dataset.state = state;
 }
 
-async function asked() {
+// Returns the server's status; null if the server refuses it or cannot be reached.
+async function fetchStatus() {
   try {
     return await json("/status.json", { signal: AbortSignal.timeout(8000) });
   } catch (error) {
-    if (error.status === 401) say(t`This server asks for a key: give it on the chat page`, "refused");
-    else say(error.status ? error.message : t`The server cannot be reached`, "offline");
+    if (error.status === 401) showState(t`This server requires an API key: enter it on the chat page`, "refused");
+    else showState(error.status ? error.message : t`The server cannot be reached`, "offline");
     return null;
   }
 }
 
-async function look() {
-  const told = await asked();
-  setTimeout(look, EVERY); // whatever becomes of the drawing
-  if (!told) return;
-  history.push({ ...told.engine, at: Date.now() });
+async function poll() {
+  const status = await fetchStatus();
+  setTimeout(poll, EVERY); // before the drawing, so that polling continues if that fails
+  if (!status) return;
+  history.push({ ...status.engine, at: Date.now() });
   if (history.length > KEPT) history.shift();
-  draw(told);
+  draw(status);
 }
 
 translate();
-look();
+poll();

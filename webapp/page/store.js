@@ -1,16 +1,16 @@
-// What this browser keeps: the list of conversations, the settings, the key. Their contents are the server's.
+// Persistent values of this browser: the list of conversations, the settings, the API key. Messages are on the server.
 
-const memory = new Map(); // where the browser keeps nothing
+const memory = new Map(); // used if the browser does not store anything
 
 const kind = (value) => (Array.isArray(value) ? "array" : value === null ? "null" : typeof value);
 
-// What was kept, where it is of the kind of `otherwise`.
-export function load(name, otherwise) {
+// Returns the stored value of `name`, or `fallback` if there is none or its type is another than `fallback`'s.
+export function load(name, fallback) {
   try {
-    const kept = JSON.parse(localStorage.getItem(`hearth.${name}`) ?? memory.get(name));
-    return kind(kept) === kind(otherwise) ? kept : otherwise;
+    const stored = JSON.parse(localStorage.getItem(`hearth.${name}`) ?? memory.get(name));
+    return kind(stored) === kind(fallback) ? stored : fallback;
   } catch {
-    return otherwise;
+    return fallback;
   }
 }
 
@@ -20,6 +20,6 @@ export function save(name, value) {
   try {
     localStorage.setItem(`hearth.${name}`, text);
   } catch {
-    // private windows, or full: it is kept until the page is closed
+    // a private window, or the storage is full: the value is kept in memory until the page is closed
   }
 }

@@ -1,14 +1,14 @@
-// Server-sent events of a POST, which EventSource cannot make.
+// Server-sent events in the response to a POST, which EventSource does not support.
 
 import { ApiError } from "./api.js";
 import { t } from "./words.js";
 
 const CUT = t`The connection was lost before the answer was complete.`;
 
-// Yields each event's JSON. Throws where the stream ends without `[DONE]`, or with an error.
+// Yields each event's JSON. Throws an ApiError if the stream contains an error or ends without `[DONE]`.
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let buffer = "";
   for (;;) {
     let read;
     try {
@@ -18,8 +18,8 @@ export async function* events(response) {
       throw new ApiError(0, CUT);
     }
     if (read.done) throw new ApiError(0, CUT);
-    const lines = (rest + read.value).split("\n");
-    rest = lines.pop();
+    const lines = (buffer + read.value).split("\n");
+    buffer = lines.pop();
     for (const line of lines) {
       if (!line.startsWith("data: ")) continue;
       if (line === "data: [DONE]") return;
@@ -30,7 +30,7 @@ export async function* events(response) {
   }
 }
 
-// A whole answer in the shape of a stream's one chunk.
+// Converts a non-streamed answer to the format of a stream chunk.
 export function asChunk(answer) {
   return { ...answer, choices: answer.choices.map(({ message, ...rest }) => ({ ...rest, delta: message })) };
 }

@@ -1,31 +1,32 @@
-// A conversation: what has been said, and how the next answer is had.
+// A conversation: its messages, and how the next answer is requested.
 
 import { ask, json } from "./api.js";
 import { asChunk, events } from "./stream.js";
 import { newId } from "./shelf.js";
 import { t } from "./words.js";
 
-const SILENCE = 1500; // milliseconds without a word after which it is looked what the engine does
+const SILENCE = 1500; // milliseconds without a stream event after which the engine's state is polled
 
 export class Talk {
   messages = [];
-  running = null; // what stops the answer that is being made
-  stored = false; // the server has it, as far as its last turn that was answered
-  failed = false; // its last turn was not
+  running = null; // the AbortController of the answer in progress, or null
+  stored = false; // the server has the conversation, up to its last answered turn
+  failed = false; // the last turn was not answered
 
   constructor(id = newId(), root = id) {
     this.id = id;
     this.root = root;
   }
 
-  // What was said so far, from the server. Throws an ApiError (404) where it is not kept any more.
+  // Fetches the messages from the server and returns the system message. Throws an ApiError (404) if the conversation is
+  // not stored any more.
   async fetch() {
     this.messages = (await json(this.path)).messages;
     const [first] = this.messages;
     return ["system", "developer"].includes(first?.role) ? this.messages.shift().content : "";
   }
 
-  async forget() {
+  async remove() {
     await ask(this.path, { method: "DELETE" });
   }
 
@@ -37,47 +38,48 @@ export class Talk {
     return textOf(this.messages.find((message) => message.role === "user")).trim().slice(0, 80) || t`New conversation`;
   }
 
-  // Another version, which begins with the first `count` messages.
+  // Returns another version of the conversation, which starts with its first `count` messages.
   branch(count) {
-    const other = new Talk(newId(), this.root);
-    other.messages = this.messages.slice(0, count);
-    return other;
+    const version = new Talk(newId(), this.root);
+    version.messages = this.messages.slice(0, count);
+    return version;
   }
 
-  // The whole conversation goes along each time: the server knows what it has of it.
+  // The request body. It has the whole conversation every time; the server knows which part is stored already.
   body(fields, model) {
     const system = fields.system ? [{ role: "system", content: fields.system }] : [];
     const body = { model, messages: [...system, ...this.messages], ...fields.body };
-    const chosen = body.best_of > (body.n ?? 1) && !body.use_beam_search; // which is best is known at the end
-    return chosen ? body : { ...body, stream: true };
+    const ranked = body.best_of > (body.n ?? 1) && !body.use_beam_search; // the best choices are known only at the end
+    return ranked ? body : { ...body, stream: true };
   }
 
-  // Gives `answer` what comes. Waits for an engine that loads. Throws an ApiError, or AbortError when it is stopped.
+  // Sends the request and adds each chunk to `answer`. Waits while the engine loads. Throws an ApiError, or an AbortError
+  // if the reader stops it.
   async answer(body, answer, engine) {
     this.running = new AbortController();
     const { signal } = this.running;
     const options = body.stream ? { stream_options: { include_usage: true, continuous_usage_stats: true } } : {};
     const whole = { ...body, ...options, conversation_id: this.id };
-    let heard = Date.now();
-    const pulse = setInterval(() => engine.watch(Date.now() - heard > SILENCE), 250);
+    let lastEvent = Date.now();
+    const watchdog = setInterval(() => engine.watch(Date.now() - lastEvent > SILENCE), 250);
     try {
-      const response = await this.#asked(whole, signal, engine);
+      const response = await this.#send(whole, signal, engine);
       if (body.stream) {
         for await (const event of events(response)) {
-          heard = Date.now();
+          lastEvent = Date.now();
           answer.add(event);
         }
       } else {
         answer.add(asChunk(await response.json()));
       }
     } finally {
-      clearInterval(pulse);
+      clearInterval(watchdog);
       engine.watch(false);
       this.running = null;
     }
   }
 
-  async #asked(body, signal, engine) {
+  async #send(body, signal, engine) {
     for (;;) {
       try {
         return await ask("/v1/chat/completions", { body, signal });

@@ -1,4 +1,4 @@
-// Text as elements, never as HTML: fenced code, code in a line, bold. Anything else stays as it was written.
+// Shows message text as DOM elements, never as HTML. Renders fenced code, inline code and bold; all other text is unchanged.
 
 const FENCE = /^```([^\n`]*)\n([\s\S]*?)(?:^```[^\S\n]*(?:\n|$)|$(?![\s\S]))/gm;
 const SPAN = /`([^`\n]+)`|\*\*([^*\n]+)\*\*/g;
@@ -13,7 +13,7 @@ export function show(target, text) {
   target.replaceChildren();
   let end = 0;
   for (const found of text.matchAll(FENCE)) {
-    spans(target, text.slice(end, found.index).replace(/\n+$/, "")); // a block has space around it
+    spans(target, text.slice(end, found.index).replace(/\n+$/, "")); // the CSS puts space around a code block
     target.append(element("pre", { title: found[1].trim() }, element("code", {}, found[2])));
     end = found.index + found[0].length;
     if (text[end] === "\n") end += 1;

@@ -1,14 +1,15 @@
-// Each token of an answer, with the probability it had and what else might have come: on hover, and by the keyboard.
+// The tokens of an answer, with their probabilities and alternatives on hover and by the keyboard.
 
 import { element } from "./text.js";
 
-const UNSURE = 0.5, DOUBTFUL = 0.1;
+const UNSURE = 0.5, DOUBTFUL = 0.1; // tokens with a lower probability are highlighted
 const percent = (logprob) => `${(Math.exp(logprob) * 100).toFixed(1)}%`;
 const shown = (token) => token.replaceAll("\n", "⏎").replaceAll("\t", "⇥");
 
 let hint;
 
-// `text`: what the answer is so far, which has no special tokens; `at`: how much of it `target` has. Returns how much now.
+// Appends the tokens of `entries` (log probabilities) to `target`. `text` is the answer so far, which has no special tokens;
+// `at` is the number of its characters that `target` already shows. Returns the new number.
 export function append(target, entries, text, at) {
   for (const { token, logprob, top_logprobs: top } of entries) {
     if (!text.startsWith(token, at)) continue;
@@ -17,15 +18,15 @@ export function append(target, entries, text, at) {
     const probability = Math.exp(logprob);
     if (probability < UNSURE) span.classList.add(probability < DOUBTFUL ? "doubtful" : "unsure");
     const rows = top?.length ? top : [{ token, logprob }];
-    const tell = () => tellOf(span, token, rows);
-    span.addEventListener("pointerenter", tell);
-    span.addEventListener("focus", tell);
-    span.addEventListener("pointerleave", forget);
-    span.addEventListener("blur", forget);
+    const hover = () => showHint(span, token, rows);
+    span.addEventListener("pointerenter", hover);
+    span.addEventListener("focus", hover);
+    span.addEventListener("pointerleave", hideHint);
+    span.addEventListener("blur", hideHint);
     span.addEventListener("keydown", step);
     target.append(span);
   }
-  if (target.firstElementChild) target.firstElementChild.tabIndex = 0; // one stop for Tab, arrows go on from it
+  if (target.firstElementChild) target.firstElementChild.tabIndex = 0; // a single tab stop; the arrow keys move on from there
   return at;
 }
 
@@ -37,8 +38,8 @@ function step(event) {
   }
 }
 
-function tellOf(span, token, rows) {
-  forget();
+function showHint(span, token, rows) {
+  hideHint();
   const table = element("table");
   for (const row of rows) {
     const name = element("td", {}, shown(row.token));
@@ -52,7 +53,7 @@ function tellOf(span, token, rows) {
   hint.style.top = `${below ? at.bottom + 4 : at.top - size.height - 4}px`;
 }
 
-function forget() {
+function hideHint() {
   hint?.remove();
   hint = undefined;
 }

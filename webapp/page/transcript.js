@@ -1,15 +1,15 @@
-// The messages of a conversation on the page, and what can be done with each.
+// The messages of a conversation on the page, with their buttons.
 
 import { element, show } from "./text.js";
 import { t } from "./words.js";
 
-const WHO = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
+const AUTHORS = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
 
 export class Transcript {
-  // `act`: what the buttons call, by name, with the message's index.
-  constructor(target, act) {
+  // `handlers`: functions by button name, called with the message's index and the button.
+  constructor(target, handlers) {
     this.target = target;
-    this.act = act;
+    this.handlers = handlers;
     this.follow = true;
     target.addEventListener("scroll", () => {
       this.follow = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
@@ -21,15 +21,15 @@ export class Transcript {
     this.follow = true;
   }
 
-  // Returns where the message's text goes.
+  // Adds a message and returns the element for its text. If `text` is null, that element is empty.
   add(role, text, index) {
     const body = element("div", { className: "body" });
     if (text !== null) {
-      const said = element("div", { className: "said", dir: "auto" });
-      show(said, text);
-      body.append(said);
+      const content = element("div", { className: "text", dir: "auto" });
+      show(content, text);
+      body.append(content);
     }
-    const article = element("article", { className: role }, element("h2", {}, WHO[role] ?? role), body);
+    const article = element("article", { className: role }, element("h2", {}, AUTHORS[role] ?? role), body);
     article.dataset.index = index;
     this.target.append(article);
     if (role === "user") this.actions(index, { edit: t`Edit` });
@@ -41,22 +41,23 @@ export class Transcript {
     return this.target.querySelector(`article[data-index="${index}"]`);
   }
 
-  // Buttons under a message, and words beside them. Takes the place of those before.
-  actions(index, names, words = "", wrong = false) {
+  // Replaces the buttons under a message, and the note next to them. `labels`: the buttons' labels by name; `failed`: the
+  // note is an error.
+  actions(index, labels, note = "", failed = false) {
     const article = this.article(index);
     article.querySelector(".actions")?.remove();
     const row = element("p", { className: "actions" });
-    for (const [name, label] of Object.entries(names)) {
+    for (const [name, label] of Object.entries(labels)) {
       const button = element("button", { type: "button" }, label);
-      button.addEventListener("click", () => this.act[name](index, button));
+      button.addEventListener("click", () => this.handlers[name](index, button));
       row.append(button);
     }
-    if (words) row.append(element("span", { className: wrong ? "error" : "", role: wrong ? "alert" : "note" }, words));
+    if (note) row.append(element("span", { className: failed ? "error" : "", role: failed ? "alert" : "note" }, note));
     article.append(row);
     this.bottom();
   }
 
-  // A message turns into a field; `done` gets the new text.
+  // Replaces a message with a text area; `done` is called with the new text.
   edit(index, text, done) {
     const article = this.article(index), body = article.querySelector(".body"), row = article.querySelector(".actions");
     const field = element("textarea", { value: text, dir: "auto" });

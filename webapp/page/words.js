@@ -1,28 +1,28 @@
-// The pages' words in their reader's language. English stands in the pages and scripts, Chinese in zh.json by the English.
+// Translations of the pages. The pages and scripts contain the English texts; zh.json maps each of them to Chinese.
 
 import { load, save } from "./store.js";
 
 const CHINESE = "zh", ENGLISH = "en";
-const SHOWN = ["title", "placeholder", "aria-label"];
+const ATTRIBUTES = ["title", "placeholder", "aria-label"];
 const preferred = navigator.language.startsWith(CHINESE) ? CHINESE : ENGLISH;
 const language = load("language", preferred) === CHINESE ? CHINESE : ENGLISH;
-const words = new Map(Object.entries(language === CHINESE ? await told() : {}));
+const translations = new Map(Object.entries(language === CHINESE ? await fetchChinese() : {}));
 
-async function told() {
+async function fetchChinese() {
   try {
     return await (await fetch("/page/zh.json", { signal: AbortSignal.timeout(5000) })).json();
   } catch {
-    return {}; // English is better than no page
+    return {}; // the page stays English rather than not working at all
   }
 }
 
-// A template, or a text that comes from the server. A template's values are {0}, {1} in other languages.
+// Translates a template literal, or a text from the server. zh.json writes a template's values as {0}, {1}, ...
 export function t(text, ...values) {
-  const english = typeof text === "string" ? text : text.reduce((whole, part, index) => `${whole}{${index - 1}}${part}`);
-  return (words.get(english) ?? english).replace(/\{(\d)\}/g, (_, index) => values[index]);
+  const english = typeof text === "string" ? text : text.reduce((joined, part, index) => `${joined}{${index - 1}}${part}`);
+  return (translations.get(english) ?? english).replace(/\{(\d)\}/g, (_, index) => values[index]);
 }
 
-// What stands in the page itself, and the button for the other language.
+// Translates the page's HTML, and sets up the button that switches the language.
 export function translate() {
   document.documentElement.lang = language;
   const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
@@ -30,8 +30,8 @@ export function translate() {
     const english = texts.currentNode.data.trim();
     texts.currentNode.data = texts.currentNode.data.replace(english, t(english));
   }
-  for (const name of SHOWN) {
-    for (const one of document.querySelectorAll(`[${name}]`)) one.setAttribute(name, t(one.getAttribute(name)));
+  for (const name of ATTRIBUTES) {
+    for (const node of document.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
   }
   document.getElementById("language").addEventListener("click", () => {
     save("language", language === CHINESE ? ENGLISH : CHINESE);

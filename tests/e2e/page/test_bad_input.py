@@ -41,11 +41,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
 def test_html_and_script_are_shown_and_never_run(page: Page) -> None:
     ask(page, EVIL)
     answered(page)
-    expect(page.locator("article.user .said")).to_contain_text("<script>document.title='evil'</script>")
-    expect(page.locator("article.user .said")).to_contain_text('<img src=x onerror="')
+    expect(page.locator("article.user .text")).to_contain_text("<script>document.title='evil'</script>")
+    expect(page.locator("article.user .text")).to_contain_text('<img src=x onerror="')
     assert page.locator("article img, article script, article iframe, article b, article a").count() == 0
     page.reload()
-    expect(page.locator("article.user .said")).to_contain_text("<iframe srcdoc=")
+    expect(page.locator("article.user .text")).to_contain_text("<iframe srcdoc=")
     expect(page.locator("#conversations a")).to_contain_text("<img src=x")
     assert page.title() == "Hearth"
 
@@ -107,8 +107,8 @@ def test_a_wrong_key_is_asked_for_again(browser: Browser, locked: Hearth) -> Non
 
 def test_without_an_engine_it_says_so_and_what_was_typed_can_be_stopped(browser: Browser, alone: Hearth) -> None:
     with page_of(browser, alone.url) as page:
-        expect(page.locator("#engine")).to_have_text("no engine answers")
-        expect(page.locator("#banner")).to_contain_text("No engine answers")
+        expect(page.locator("#engine")).to_have_text("engine unreachable")
+        expect(page.locator("#banner")).to_contain_text("cannot reach an engine")
         ask(page, "Hello")
         expect(page.locator("#stop")).to_be_visible()
         page.keyboard.press("Escape")
@@ -123,7 +123,7 @@ def test_offline_nothing_typed_is_lost(page: Page) -> None:
     page.context.set_offline(True)
     ask(page, "Hello")
     expect(page.get_by_role("alert")).to_have_text("The server cannot be reached.")
-    expect(page.locator("#engine")).to_have_text("no server answers")
+    expect(page.locator("#engine")).to_have_text("server unreachable")
     page.context.set_offline(False)
     expect(page.locator("#engine")).to_have_text("ready")
     page.locator("article").last.get_by_text("Retry").click()
@@ -167,7 +167,7 @@ def test_two_hundred_conversations(page: Page, hearth: Hearth) -> None:
     page.locator("#find").fill("talk 42")
     expect(page.locator("#conversations li")).to_have_count(1)
     page.locator("#conversations a").click()
-    expect(page.get_by_role("alert")).to_contain_text("does not keep this conversation any more")
+    expect(page.get_by_role("alert")).to_contain_text("no longer stored on the server")
 
 
 @pytest.mark.parametrize("rubbish", ["{", "5", "null", '{"a": 1}', "[]", '"zz"'])
@@ -197,9 +197,9 @@ def test_right_to_left_text_and_emoji(page: Page) -> None:
     words = "مرحبا بالعالم 👩‍👩‍👧‍👦 שלום"
     ask(page, words)
     answered(page)
-    said = page.locator("article.user .said")
+    said = page.locator("article.user .text")
     expect(said).to_have_text(words)
     assert said.evaluate("element => getComputedStyle(element).direction") == "rtl"
     expect(page.locator("#conversations a")).to_have_text(words)
     page.reload()
-    expect(page.locator("article.user .said")).to_have_text(words)
+    expect(page.locator("article.user .text")).to_have_text(words)

@@ -54,7 +54,7 @@ def test_an_answer_streams_and_says_how_fast_it_came(page: Page) -> None:
     ask(page, "Who are you?")
     assert "Hearth" in answered(page)
     expect(page.locator("article.assistant .actions")).to_contain_text(
-        re.compile(r"\d+ tokens in · \d+ out · [\d.]+ tokens/s · first text after [\d.]+ s")
+        re.compile(r"\d+ tokens in · \d+ out · [\d.]+ tokens/s · first token after [\d.]+ s")
     )
     expect(page.locator("#conversations a")).to_have_text("Who are you?")
 
@@ -107,9 +107,9 @@ def test_edit_makes_a_version_and_keeps_the_other(page: Page) -> None:
     assert "quicksort" in answered(page)
     expect(page.locator("#branches")).to_contain_text("Version 2 of 2")
     expect(page.locator("#conversations li")).to_have_count(1)
-    page.get_by_label("The version before").click()
-    expect(page.locator("article.user .said")).to_have_text("Who are you?")
-    assert page.locator("article.assistant .said").inner_text() == first
+    page.get_by_label("Previous version").click()
+    expect(page.locator("article.user .text")).to_have_text("Who are you?")
+    assert page.locator("article.assistant .text").inner_text() == first
 
 
 def test_retry_is_a_version_too(page: Page) -> None:
@@ -161,7 +161,7 @@ def test_settings_go_along_and_stay(page: Page) -> None:
     expect(page.locator("#field-max_tokens")).to_have_value("12")
     expect(page.locator("#field-system")).to_have_value("You are short.")
     setting(page, "system")
-    page.get_by_text("Set all back").click()
+    page.get_by_text("Reset all").click()
     expect(page.locator("#field-max_tokens")).to_have_value("")
 
 
@@ -198,14 +198,14 @@ def test_every_sampling_field_of_the_seed_has_a_control_with_its_documentation(p
     documented = hearth.get("/openapi.json").json()["components"]["schemas"]["ChatCompletionRequest"]["properties"]
     setting(page, "system")
     for name in set(seed) - elsewhere:
-        says = page.locator(f"#field-{name}-says").inner_text()
+        says = page.locator(f"#field-{name}-description").inner_text()
         assert says == documented[name]["description"].replace("`", ""), name
 
 
 def test_a_value_out_of_range_is_refused_where_it_is_typed(page: Page) -> None:
     asked = bodies(page)
     put(page, "temperature", "3")
-    assert page.evaluate("document.getElementById('field-temperature').validationMessage") == "from 0 to 2"
+    assert page.evaluate("document.getElementById('field-temperature').validationMessage") == "must be from 0 to 2"
     ask(page, "Hello")
     answered(page)
     assert "temperature" not in asked[0]
@@ -215,7 +215,7 @@ def test_several_choices_are_all_shown(page: Page) -> None:
     put(page, "n", "3")
     ask(page, "Who are you?")
     answered(page)
-    expect(page.locator("article.assistant .said")).to_have_count(3)
+    expect(page.locator("article.assistant .text")).to_have_count(3)
 
 
 def test_the_best_of_several_comes_whole(page: Page) -> None:

@@ -26,10 +26,12 @@ def test_it_speaks_chinese_and_english_when_it_is_told(browser: Browser, hearth:
         page.get_by_role("button", name="你是谁？").click()
         assert "Hearth" in answered(page)
         expect(page.locator("article.assistant .actions")).to_contain_text(
-            re.compile(r"输入 \d+ 个 token · 输出 \d+ 个 · [\d.]+ token/秒 · [\d.]+ 秒后出现首个文字")
+            re.compile(r"输入 \d+ token · 输出 \d+ token · [\d.]+ token/s · 首 token 延迟 [\d.]+ s")
         )
         page.locator("#show-fields").click()
-        expect(page.locator("#field-temperature-says")).to_have_text("0 总是取最可能的 token；越高，回答越多样。")
+        expect(page.locator("#field-temperature-description")).to_have_text(
+            "0 表示始终选取概率最高的 token；值越大，输出越多样。"
+        )
         expect(page.locator("#field-seed")).to_have_attribute("placeholder", "每次不同")
         page.locator("#ask-help").click()
         assert english_of(page) == []

@@ -24,7 +24,7 @@ def test_it_shows_both_tiers_and_keeps_up(browser: Browser, hearth: Hearth) -> N
             "points", re.compile(r",4\.0"), timeout=10_000
         )
         expect(page.locator("#histograms figure")).to_have_count(2)
-        expect(page.locator("#histograms figure b").first).to_have_text(re.compile(r"^half ≤ .+ m?s, 99% ≤ .+ m?s$"))
+        expect(page.locator("#histograms figure b").first).to_have_text(re.compile(r"^p50 ≤ .+ m?s, p99 ≤ .+ m?s$"))
         assert page.locator("#histograms rect").count() > 4
 
 
