@@ -1,4 +1,4 @@
-"""A small engine that speaks the wire and does what a test tells it: for faults that a real one cannot be asked for."""
+"""A fake engine that speaks the wire protocol and follows a test's script, for faults that a real one cannot show."""
 
 import threading
 from collections import deque
@@ -20,7 +20,7 @@ TICK_MS = 2
 
 
 def welcome(instance: str = "first", *, ready: bool = True) -> wire.Welcome:
-    """Who a healthy engine says it is. As on the real one, the model's fields are empty until it is ready."""
+    """Return the `Welcome` of a healthy engine. As with a real one, the model's fields are empty until it is ready."""
     message = wire.Welcome(
         major=wire.MAJOR, minor=wire.MINOR, instance=instance, pid=4242, started=1_700_000_000, load=LOADING
     )
@@ -35,31 +35,31 @@ def welcome(instance: str = "first", *, ready: bool = True) -> wire.Welcome:
 
 
 def complete(engine: "FakeEngine", generate: wire.Generate) -> None:
-    """Accept, and answer every choice with `one two` in two deltas (one where it is not streamed)."""
-    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+    """Accept the request, and answer each choice with `one two`: in two deltas, or in one if it is not streamed."""
+    engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
     for index in range(generate.choices):
         if generate.stream:
-            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "one ", [1])]))
-            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "two", [2], "stop")]))
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, index, "one ", [1])]))
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, index, "two", [2], "stop")]))
         else:
-            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, index, "one two", [1, 2], "stop")]))
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, index, "one two", [1, 2], "stop")]))
 
 
 class FakeEngine:
-    """A ROUTER in an operating-system thread, with a ZeroMQ context of its own."""
+    """A ROUTER socket in a thread of the operating system, with its own ZeroMQ context."""
 
     def __init__(self, directory: Path) -> None:
         self.endpoint = f"ipc://{directory}/engine.sock"
         self.on_hello: wire.Welcome | wire.Refused | None = welcome()
-        """The answer to a Hello; None: no answer."""
+        """The answer to a `Hello`. None: there is no answer."""
         self.on_generate: Script = complete
-        """Runs in the engine's thread, once for each request."""
+        """Called in the engine's thread, once per request."""
         self.pong: wire.Pong | None = None
-        """The answer to a Ping; None: one that agrees with `on_hello`."""
+        """The answer to a `Ping`. None: one with the state of `on_hello`."""
         self.stats = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
         self.metrics = ""
         self.silent = False
-        """Hear everything and answer nothing."""
+        """Whether the engine receives messages and answers none."""
         self.received: list[wire.ToEngine] = []
         self._client: bytes | None = None
         self._outbox: deque[bytes] = deque()
@@ -81,21 +81,21 @@ class FakeEngine:
         self.kill()
 
     def kill(self) -> None:
-        """Go without a word. May be called twice."""
+        """Stop without sending anything. May be called twice."""
         self._stop.set()
         self._thread.join()
 
-    def say(self, message: wire.Message | bytes) -> None:
-        """Send a message, or any bytes, to the client that was last heard. From any thread."""
+    def send(self, message: wire.Message | bytes) -> None:
+        """Send a message, or any bytes, to the client that sent the last message. May be called from any thread."""
         self._outbox.append(message if isinstance(message, bytes) else wire.encode(message))
 
     def restart(self, instance: str) -> None:
-        """Be another process from now on, and say so."""
+        """Send the `Welcome` of another instance, and be this instance from now on."""
         self.on_hello = message = welcome(instance)
-        self.say(message)
+        self.send(message)
 
-    def heard(self, kind: type[Received]) -> list[Received]:
-        """All messages of a kind so far."""
+    def messages(self, kind: type[Received]) -> list[Received]:
+        """Return all messages of type `kind` received so far."""
         return [message for message in self.received if isinstance(message, kind)]
 
     def _run(self) -> None:
@@ -114,14 +114,14 @@ class FakeEngine:
             return
         match message:
             case wire.Hello() if self.on_hello is not None:
-                self.say(self.on_hello)
+                self.send(self.on_hello)
             case wire.Ping() if self.pong is not None:
-                self.say(self.pong)
+                self.send(self.pong)
             case wire.Ping() if isinstance(self.on_hello, wire.Welcome):
-                self.say(wire.Pong(instance=self.on_hello.instance, load=self.on_hello.load))
+                self.send(wire.Pong(instance=self.on_hello.instance, load=self.on_hello.load))
             case wire.AskStats():
-                self.say(self.stats)
+                self.send(self.stats)
             case wire.AskMetrics():
-                self.say(wire.Metrics(text=self.metrics))
+                self.send(wire.Metrics(text=self.metrics))
             case wire.Generate():
                 self.on_generate(self, message)

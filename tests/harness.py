@@ -1,4 +1,4 @@
-"""A Hearth for tests, and what tests ask of it."""
+"""Start Hearth for a test, and send it requests: the real web tier, the real engine and the demo model."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,19 +18,20 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Hearth(Stack):
-    """One run directory, one port, and what runs on them, with the clients that tests use."""
+    """A Hearth with its own run directory and port, and the clients that tests use."""
 
     def pong(self) -> wire.Pong:
+        """Return the engine's answer to a ping."""
         (pong,) = self.ask(wire.Ping())
         assert isinstance(pong, wire.Pong)
         return pong
 
     def live(self) -> int:
-        """Requests that the engine works on."""
+        """Return how many requests are live in the engine."""
         return self.pong().live
 
     def identity(self) -> tuple[int, int]:
-        """Changes whenever the model is loaded again."""
+        """Return the model process's pid and load count, which change whenever the model is loaded again."""
         welcome = self.welcome()
         return welcome.pid, welcome.load_count
 
@@ -41,13 +42,13 @@ class Hearth(Stack):
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
 
     def post(self, path: str, body: Any) -> httpx.Response:
-        """POST `body`: bytes as they are, anything else as JSON."""
+        """POST `body`, bytes as they are and anything else as JSON, and return the response."""
         if isinstance(body, bytes):
             return httpx.post(self.url + path, content=body, headers=JSON, timeout=60)
         return httpx.post(self.url + path, json=body, timeout=60)
 
     def chat(self, text: str, **fields: Any) -> str:
-        """The greedy answer to `text`."""
+        """Return the greedy answer to `text`."""
         body = {"messages": [{"role": "user", "content": text}], "temperature": 0, **fields}
         response = self.post("/v1/chat/completions", body)
         assert response.status_code == 200, response.text
@@ -56,14 +57,14 @@ class Hearth(Stack):
 
     @contextlib.contextmanager
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[httpx.Response]:
-        """The response of a streamed POST; leaving the block closes the connection."""
+        """Yield the response of a streamed POST. The connection is closed at the end of the block."""
         with httpx.stream("POST", self.url + path, json={**body, "stream": True}, timeout=60) as response:
             yield response
 
 
 @contextlib.contextmanager
 def serving(run_dir: Path, *, ready: bool = True, **env: str) -> Iterator[Hearth]:
-    """A Hearth with `env`, ended afterwards whatever has become of it."""
+    """Start a Hearth with the environment variables `env`, and stop it at the end of the block."""
     stack = Hearth(run_dir, **env)
     try:
         stack.start_web()
@@ -79,12 +80,12 @@ def chat_body(text: str, **fields: Any) -> dict[str, Any]:
 
 
 def endless(**fields: Any) -> dict[str, Any]:
-    """A chat body whose answers take long enough that a test can act while they come."""
+    """Return a chat body whose answers take so long that a test can act while they are generated."""
     return chat_body("Count from 1 to 100.", **{"ignore_eos": True, "max_tokens": 1900, "n": 32, **fields})
 
 
 def processes_of(marker: str) -> list[psutil.Process]:
-    """All processes that have `marker` in their environment: vLLM's children change their names, not this."""
+    """Return all processes that have `marker` in their environment. vLLM's children change their names, not this."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

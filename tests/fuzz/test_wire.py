@@ -103,11 +103,11 @@ def test_no_bytes_end_the_web_workers_receiving(engine: FakeEngine, wire_client:
     @quick
     @given(payloads.filter(lambda payload: not _changes_the_engine(payload)))
     def check(payload: bytes) -> None:
-        engine.say(payload)
+        engine.send(payload)
         gevent.sleep(0)
 
     check()
-    engine.say(b"\x82\xa1t\xa6deltas\xa5batch" + b"\x91" * 100_000 + b"\xc0")
+    engine.send(b"\x82\xa1t\xa6deltas\xa5batch" + b"\x91" * 100_000 + b"\xc0")
     engine.restart(instance)
     assert answer(wire_client) == "one two"
 

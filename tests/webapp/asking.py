@@ -35,7 +35,7 @@ def accepted(reply: Reply) -> Reply:
 
 def hold(engine: FakeEngine, generate: wire.Generate) -> None:
     """Accept, and say nothing more."""
-    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+    engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
 
 
 def never_accept(engine: FakeEngine, generate: wire.Generate) -> None:

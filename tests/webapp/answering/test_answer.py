@@ -69,7 +69,7 @@ def test_a_streamed_answer(served: FlaskClient, url: str) -> None:
 @both_urls
 def test_the_engine_gets_what_was_asked(served: FlaskClient, engine: FakeEngine, url: str) -> None:
     response = served.post(url, json={**BODIES[url], "temperature": 0.5, "user": "somebody"})
-    (generate,) = engine.heard(wire.Generate)
+    (generate,) = engine.messages(wire.Generate)
 
     assert generate.name == response.get_json()["id"]
     assert (generate.messages, generate.prompts) == (BODIES[url].get("messages"), None if url == CHAT else ["Hello"])
@@ -79,7 +79,7 @@ def test_the_engine_gets_what_was_asked(served: FlaskClient, engine: FakeEngine,
 def test_a_forced_prompt_is_enforced(served: FlaskClient, engine: FakeEngine) -> None:
     served.post(CHAT, json={**BODIES[CHAT], "force_prompt": "Be brief."})
 
-    (generate,) = engine.heard(wire.Generate)
+    (generate,) = engine.messages(wire.Generate)
     assert generate.messages == [{"role": "system", "content": "Be brief."}, *BODIES[CHAT]["messages"]]
 
 
@@ -88,7 +88,7 @@ def test_a_forced_prompt_is_enforced(served: FlaskClient, engine: FakeEngine) ->
 def test_what_the_engine_refuses_has_its_own_status(
     served: FlaskClient, engine: FakeEngine, url: str, stream: bool
 ) -> None:
-    engine.on_generate = lambda engine, generate: engine.say(
+    engine.on_generate = lambda engine, generate: engine.send(
         wire.Failed(
             id=generate.id, status=429, message="Full.", type="rate_limit_error", code="queue_full", retry_after=1
         )
@@ -101,9 +101,9 @@ def test_what_the_engine_refuses_has_its_own_status(
 
 
 def fail_half_way(engine: FakeEngine, generate: wire.Generate) -> None:
-    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
-    engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "half", [1])]))
-    engine.say(wire.Failed(id=generate.id, status=500, message="Broken.", type="server_error"))
+    engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
+    engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "half", [1])]))
+    engine.send(wire.Failed(id=generate.id, status=500, message="Broken.", type="server_error"))
 
 
 @both_urls
@@ -131,16 +131,16 @@ def test_a_whole_answer_that_fails_half_way_is_the_error(served: FlaskClient, en
 def test_a_restart_is_a_pause(served: FlaskClient, engine: FakeEngine, url: str, stream: bool) -> None:
     def die(engine: FakeEngine, generate: wire.Generate) -> None:
         if stream:
-            engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
-            engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+            engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
         engine.on_generate = go_on
         engine.restart("second")
 
     def go_on(engine: FakeEngine, generate: wire.Generate) -> None:
         assert generate.sent == ({0: [1]} if stream else {})
-        engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
+        engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
         text, ids = ("two", [2]) if stream else ("one two", [1, 2])
-        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, text, ids, "stop")]))
+        engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, text, ids, "stop")]))
 
     engine.on_generate = die
     body = {**BODIES[url], "stream": stream, **({"stream_options": {"include_usage": True}} if stream else {})}
@@ -178,7 +178,7 @@ def test_a_request_that_takes_too_long_is_ended_and_aborted(
     error = events(response.text)[-1]["error"] if stream else response.get_json()["error"]
     assert (error["code"], "0.1 s" in error["message"]) == ("request_timeout", True)
     assert response.status_code == (200 if stream else 504)
-    wait_until(lambda: engine.heard(wire.Abort))
+    wait_until(lambda: engine.messages(wire.Abort))
 
 
 def test_the_server_sets_the_longest_time(make_app: MakeApp, engine: FakeEngine) -> None:
@@ -204,8 +204,8 @@ def test_a_stream_that_is_closed_is_aborted(
     response = served.post(CHAT, json={**BODIES[CHAT], "stream": True})
     response.close()
 
-    (generate,) = engine.heard(wire.Generate)
-    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[generate.id])])
+    (generate,) = engine.messages(wire.Generate)
+    wait_until(lambda: engine.messages(wire.Abort) == [wire.Abort(ids=[generate.id])])
     assert len(caplog.messages) == 1
 
 
@@ -228,7 +228,7 @@ def test_a_refusal_is_a_line_with_its_status(
     served: FlaskClient, engine: FakeEngine, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "hearth.access")
-    engine.on_generate = lambda engine, generate: engine.say(wire.Failed(id=generate.id, status=400, message="No."))
+    engine.on_generate = lambda engine, generate: engine.send(wire.Failed(id=generate.id, status=400, message="No."))
     served.post(CHAT, json=BODIES[CHAT])
 
     assert caplog.messages[0].startswith(f"POST {CHAT} 400 chatcmpl-")
@@ -264,7 +264,7 @@ def test_a_strict_server_serves_its_own_names_alone(
     if status == 404:
         error = response.get_json()["error"]
         assert (error["code"], error["param"]) == ("model_not_found", "model")
-        assert engine.heard(wire.Generate) == []
+        assert engine.messages(wire.Generate) == []
 
 
 @both_urls

@@ -137,8 +137,8 @@ def test_turns_at_once_are_all_answered_and_all_kept(served: FlaskClient, engine
 def test_a_turn_that_fails_leaves_nothing(served: FlaskClient, engine: FakeEngine) -> None:
     def fail(engine: FakeEngine, generate: wire.Generate) -> None:
         hold(engine, generate)
-        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
-        engine.say(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
+        engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+        engine.send(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
 
     engine.on_generate = fail
     assert say(served, "a").status_code == 500

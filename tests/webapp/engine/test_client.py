@@ -32,7 +32,7 @@ def test_the_first_question_waits_for_the_first_answer(wire_client: EngineClient
 def test_hello_says_which_protocol_is_spoken(engine: FakeEngine, wire_client: EngineClient) -> None:
     wire_client.state()
 
-    hello = engine.heard(wire.Hello)[0]
+    hello = engine.messages(wire.Hello)[0]
     assert (hello.major, hello.minor) == (wire.MAJOR, wire.MINOR)
 
 
@@ -82,10 +82,10 @@ def test_a_pulse_alone_makes_no_engine_ready(engine: FakeEngine, wire_client: En
     """The pulse of a loaded engine may come before the Welcome that says which model it is."""
     engine.on_hello = welcome(ready=False)
     assert wire_client.state() == "loading"
-    hellos = len(engine.heard(wire.Hello))
+    hellos = len(engine.messages(wire.Hello))
     engine.on_hello, engine.pong = None, wire.Pong(instance="first", load=READY)
 
-    wait_until(lambda: len(engine.heard(wire.Hello)) > hellos)
+    wait_until(lambda: len(engine.messages(wire.Hello)) > hellos)
     assert wire_client.state() == "loading"
     engine.on_hello = welcome()
     wait_until(lambda: wire_client.state() == "ready")
@@ -118,7 +118,7 @@ def test_a_restart_loses_nothing_and_serves_what_comes(engine: FakeEngine, wire_
     reply = ask_and_hold(engine, wire_client)
     engine.on_generate = never_accept
     unaccepted = ask(wire_client)
-    wait_until(lambda: len(engine.heard(wire.Generate)) == 2)
+    wait_until(lambda: len(engine.messages(wire.Generate)) == 2)
     engine.on_generate = complete
     engine.restart("second")
 
@@ -139,7 +139,7 @@ def test_a_pulse_of_another_instance_is_asked_who_it_is(engine: FakeEngine, wire
 def test_the_same_instance_saying_welcome_again_loses_nothing(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
     engine.restart("first")
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
+    engine.send(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
@@ -167,7 +167,7 @@ def test_a_silent_engine_is_given_up_and_found_again(
     engine.silent = False
     wait_until(lambda: wire_client.state() == "ready")
     assert rest(reply) == "one two"
-    assert old_id in engine.heard(wire.Abort)[0].ids, "it may have been at work all the while"
+    assert old_id in engine.messages(wire.Abort)[0].ids, "it may have been at work all the while"
 
 
 def test_an_engine_that_answers_pings_is_not_given_up(

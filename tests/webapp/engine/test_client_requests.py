@@ -24,7 +24,7 @@ def test_a_request_is_answered(engine: FakeEngine, wire_client: EngineClient) ->
     reply.close()
 
     assert wire_client.live == {}
-    assert engine.heard(wire.Abort) == []
+    assert engine.messages(wire.Abort) == []
 
 
 def test_requests_have_ids_of_their_own_and_get_their_own_deltas(engine: FakeEngine, wire_client: EngineClient) -> None:
@@ -32,7 +32,7 @@ def test_requests_have_ids_of_their_own_and_get_their_own_deltas(engine: FakeEng
     first, second = ask(wire_client), ask(wire_client)
     accepted(first), accepted(second)
     ids = [reply.id for reply in (first, second)]
-    engine.say(wire.Deltas(batch=[wire.Delta(id_, 0, f"for {id_}", [1], "stop") for id_ in reversed(ids)]))
+    engine.send(wire.Deltas(batch=[wire.Delta(id_, 0, f"for {id_}", [1], "stop") for id_ in reversed(ids)]))
 
     assert len(set(ids)) == 2
     assert [reply.deltas()[0].text for reply in (first, second)] == [f"for {id_}" for id_ in ids]
@@ -47,24 +47,24 @@ def test_garbage_is_ignored_and_the_next_message_is_read(
     engine: FakeEngine, wire_client: EngineClient, payload: bytes
 ) -> None:
     reply = ask_and_hold(engine, wire_client)
-    engine.say(payload)
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
+    engine.send(payload)
+    engine.send(wire.Deltas(batch=[wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
 
 def test_what_belongs_to_no_request_is_ignored(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
-    engine.say(wire.Accepted(id=99, prompt_tokens=1))
-    engine.say(wire.Failed(id=99, status=500, message="no"))
-    engine.say(wire.Deltas(batch=[wire.Delta(99, 0, "x", [1]), wire.Delta(reply.id, 0, "fine", [1], "stop")]))
+    engine.send(wire.Accepted(id=99, prompt_tokens=1))
+    engine.send(wire.Failed(id=99, status=500, message="no"))
+    engine.send(wire.Deltas(batch=[wire.Delta(99, 0, "x", [1]), wire.Delta(reply.id, 0, "fine", [1], "stop")]))
 
     assert rest(reply) == "fine"
 
 
 def test_a_refusal_is_raised_with_all_it_says(engine: FakeEngine, wire_client: EngineClient) -> None:
     def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
-        engine.say(
+        engine.send(
             wire.Failed(
                 id=generate.id,
                 status=429,
@@ -87,13 +87,13 @@ def test_a_refusal_is_raised_with_all_it_says(engine: FakeEngine, wire_client: E
     reply.close()
     assert wire_client.live == {}
     gevent.sleep(0.05)
-    assert engine.heard(wire.Abort) == []
+    assert engine.messages(wire.Abort) == []
 
 
 def test_a_failure_after_deltas_comes_after_them(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
-    engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "half", [1])]))
-    engine.say(wire.Failed(id=reply.id, status=500, message="Broken.", type="server_error"))
+    engine.send(wire.Deltas(batch=[wire.Delta(reply.id, 0, "half", [1])]))
+    engine.send(wire.Failed(id=reply.id, status=500, message="Broken.", type="server_error"))
 
     assert [delta.text for delta in reply.deltas()] == ["half"]
     with pytest.raises(ApiError, match="Broken"):
@@ -107,7 +107,7 @@ def test_a_hang_up_before_the_acceptance_aborts(engine: FakeEngine, wire_client:
 
     with pytest.raises(HungUp):
         reply.wait(5)
-    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.id])])
+    wait_until(lambda: engine.messages(wire.Abort) == [wire.Abort(ids=[reply.id])])
     assert wire_client.live == {}
 
 
@@ -116,9 +116,9 @@ def test_closing_twice_aborts_once(engine: FakeEngine, wire_client: EngineClient
     reply.close()
     reply.close()
 
-    wait_until(lambda: engine.heard(wire.Abort))
+    wait_until(lambda: engine.messages(wire.Abort))
     gevent.sleep(0.05)
-    assert len(engine.heard(wire.Abort)) == 1
+    assert len(engine.messages(wire.Abort)) == 1
 
 
 def test_a_flood_that_nobody_reads_is_aborted(
@@ -127,9 +127,9 @@ def test_a_flood_that_nobody_reads_is_aborted(
     monkeypatch.setattr("webapp.engine.reply.MAX_QUEUED", 100)
     reply = ask_and_hold(engine, wire_client)
     for _ in range(50):
-        engine.say(wire.Deltas(batch=[wire.Delta(reply.id, 0, "x", [1])] * 10))
+        engine.send(wire.Deltas(batch=[wire.Delta(reply.id, 0, "x", [1])] * 10))
 
-    wait_until(lambda: engine.heard(wire.Abort) == [wire.Abort(ids=[reply.id])])
+    wait_until(lambda: engine.messages(wire.Abort) == [wire.Abort(ids=[reply.id])])
     assert wire_client.live == {}
     assert len(reply.deltas()) == 100
     with pytest.raises(ApiError) as caught:

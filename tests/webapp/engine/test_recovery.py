@@ -25,7 +25,7 @@ def begun(engine: FakeEngine, client: EngineClient, *deltas: wire.Delta, n: int 
         hold(engine, generate)
         for delta in deltas:
             delta.id = generate.id
-        engine.say(wire.Deltas(batch=list(deltas)))
+        engine.send(wire.Deltas(batch=list(deltas)))
 
     engine.on_generate = begin
     reply = client.submit(wire.Generate(id=client.next_id(), name="", prompts=["Once"], n=n, stream=stream))
@@ -38,8 +38,8 @@ def begun(engine: FakeEngine, client: EngineClient, *deltas: wire.Delta, n: int 
 
 def taken_up(engine: FakeEngine, count: int = 2) -> wire.Generate:
     """The `count`-th `Generate`, once it has come."""
-    wait_until(lambda: len(engine.heard(wire.Generate)) >= count)
-    return engine.heard(wire.Generate)[count - 1]
+    wait_until(lambda: len(engine.messages(wire.Generate)) >= count)
+    return engine.messages(wire.Generate)[count - 1]
 
 
 def failure(reply: Reply) -> ApiError:
@@ -57,9 +57,9 @@ def test_a_stream_goes_on_after_what_has_come(engine: FakeEngine, wire_client: E
     generate = taken_up(engine)
     assert (generate.sent, generate.ended, generate.resumed) == ({0: [1, 5, 70_000]}, [], True)
     assert generate.id != old_id
-    engine.say(wire.Accepted(id=generate.id, prompt_tokens=7))
-    engine.say(wire.Deltas(batch=[wire.Delta(old_id, 0, "late words", [9])]))
-    engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
+    engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
+    engine.send(wire.Deltas(batch=[wire.Delta(old_id, 0, "late words", [9])]))
+    engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
     assert rest(reply) == "one and two"
 
 
@@ -70,7 +70,7 @@ def test_each_choice_goes_on_from_where_it_was(engine: FakeEngine, wire_client: 
     generate = taken_up(engine)
     assert (generate.sent, generate.ended) == ({0: [1]}, [1])
     two, three = wire.Delta(generate.id, 0, "two", [2], "stop"), wire.Delta(generate.id, 2, "three", [4], "stop")
-    engine.say(wire.Deltas(batch=[two, three]))
+    engine.send(wire.Deltas(batch=[two, three]))
     assert rest(reply) == "one alltwothree"
 
 
@@ -80,7 +80,7 @@ def test_whole_choices_that_have_come_are_not_asked_for_again(engine: FakeEngine
 
     generate = taken_up(engine)
     assert (generate.sent, generate.ended) == ({}, [1])
-    engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "a", [2], "stop")]))
+    engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "a", [2], "stop")]))
     assert rest(reply) == "ba"
 
 
@@ -89,7 +89,7 @@ def test_it_survives_one_engine_after_the_other(engine: FakeEngine, wire_client:
     for loss in range(1, MAX_LOSSES + 1):
         engine.restart(f"engine {loss}")
         generate = taken_up(engine, loss + 1)
-        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, f"{loss} ", [loss])]))
+        engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, f"{loss} ", [loss])]))
         while not reply.deltas():
             pass
     engine.restart("the last")
@@ -104,11 +104,11 @@ def test_another_model_does_not_go_on(engine: FakeEngine, wire_client: EngineCli
     reply = begun(engine, wire_client, wire.Delta(0, 0, "one ", [1]))
     engine.on_hello = other = welcome("second")
     other.fingerprint = "f2"
-    engine.say(other)
+    engine.send(other)
 
     error = failure(reply)
     assert (error.status, error.code) == (503, "model_changed")
-    assert len(engine.heard(wire.Generate)) == 1
+    assert len(engine.messages(wire.Generate)) == 1
 
 
 def test_an_engine_of_an_older_release_replays_but_does_not_go_on(
@@ -118,7 +118,7 @@ def test_an_engine_of_an_older_release_replays_but_does_not_go_on(
     engine.on_generate = complete
     engine.on_hello = older = welcome("second")
     older.features = []
-    engine.say(older)
+    engine.send(older)
 
     assert failure(reply).code == "engine_restarted"
     assert rest(fresh) == "one two"
@@ -130,7 +130,7 @@ def test_what_has_come_whole_needs_no_engine(engine: FakeEngine, wire_client: En
     wait_until(lambda: wire_client.require_ready().instance == "second")
 
     assert rest(reply) == "all"
-    assert len(engine.heard(wire.Generate)) == 1
+    assert len(engine.messages(wire.Generate)) == 1
 
 
 def test_while_it_loads_the_request_waits(engine: FakeEngine, wire_client: EngineClient) -> None:
@@ -167,24 +167,24 @@ def test_a_client_that_leaves_while_it_waits_is_forgotten(engine: FakeEngine, wi
     engine.restart("second")
     wait_until(lambda: wire_client.state() == "ready")
     gevent.sleep(0.05)
-    assert len(engine.heard(wire.Generate)) == 1
+    assert len(engine.messages(wire.Generate)) == 1
 
 
 def test_an_engine_that_gives_up_alone_gets_the_request_again(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = begun(engine, wire_client, wire.Delta(0, 0, "one ", [1]))
     for time in range(2 * MAX_LOSSES):  # it is not the request that ends an engine
-        engine.say(wire.Failed(id=reply.id, status=503, message="Lost contact.", resumable=True))
+        engine.send(wire.Failed(id=reply.id, status=503, message="Lost contact.", resumable=True))
         generate = taken_up(engine, time + 2)
-    engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
+    engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
     assert rest(reply) == "one two"
 
 
 def test_every_ping_says_what_is_waited_for(engine: FakeEngine, wire_client: EngineClient) -> None:
     reply = ask_and_hold(engine, wire_client)
-    wait_until(lambda: wire.Ping(ids=[reply.id]) in engine.heard(wire.Ping))
+    wait_until(lambda: wire.Ping(ids=[reply.id]) in engine.messages(wire.Ping))
 
     reply.close()
-    wait_until(lambda: engine.heard(wire.Ping)[-1] == wire.Ping())
+    wait_until(lambda: engine.messages(wire.Ping)[-1] == wire.Ping())
 
 
 def test_an_engine_that_takes_nothing_leaves_the_request_waiting(

@@ -19,7 +19,7 @@ def test_a_clients_own_is_returned_logged_and_passed_on(
     response = served.post("/v1/completions", json=BODY, headers={"X-Request-ID": "web-7/é".replace("é", "e")})
     response.close()
     assert response.headers["X-Request-ID"] == "web-7/e"
-    (generate,) = engine.heard(wire.Generate)
+    (generate,) = engine.messages(wire.Generate)
     assert generate.request_id == "web-7/e"
     assert generate.log_name == f"{response.get_json()['id']} (web-7/e)"
     assert " request_id=web-7/e " in caplog.messages[-1]
@@ -29,7 +29,7 @@ def test_a_clients_own_is_returned_logged_and_passed_on(
 def test_what_no_log_can_take_is_not_taken(served: FlaskClient, engine: FakeEngine, name: str) -> None:
     response = served.post("/v1/completions", json=BODY, headers={"X-Request-ID": name})
     assert response.headers["X-Request-ID"] == response.get_json()["id"]
-    (generate,) = engine.heard(wire.Generate)
+    (generate,) = engine.messages(wire.Generate)
     assert generate.request_id == ""
 
 

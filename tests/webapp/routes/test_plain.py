@@ -40,7 +40,7 @@ def test_what_the_engine_refuses_has_this_apis_names(
 ) -> None:
     def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
         error = context_length_exceeded(600, 512, "")
-        engine.say(wire.Failed(id=generate.id, status=400, message=error.message, code=error.code, param=engines))
+        engine.send(wire.Failed(id=generate.id, status=400, message=error.message, code=error.code, param=engines))
 
     engine.on_generate = refuse
     error = served.post("/", json={"prompt": "Hello"}).get_json()["error"]

@@ -41,7 +41,7 @@ def test_the_engine_hears_the_whole_conversation(served: FlaskClient, engine: Fa
     first = served.post(URL, json={"input": "a", "instructions": "Be brief."}).get_json()
     served.post(URL, json={"input": "b", "previous_response_id": first["id"]})
 
-    asked = [generate.messages for generate in engine.heard(wire.Generate)]
+    asked = [generate.messages for generate in engine.messages(wire.Generate)]
     assert asked[0] == [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "a"}]
     assert asked[1] == [
         {"role": "user", "content": "a"},
@@ -67,8 +67,8 @@ def test_what_is_not_to_be_kept_is_not(served: FlaskClient) -> None:
 def test_a_stream_that_fails_says_so_and_is_not_kept(served: FlaskClient, engine: FakeEngine) -> None:
     def fail(engine: FakeEngine, generate: wire.Generate) -> None:
         hold(engine, generate)
-        engine.say(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
-        engine.say(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
+        engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+        engine.send(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
 
     engine.on_generate = fail
     told = events(served.post(URL, json={"input": "a", "stream": True}).text)
@@ -87,7 +87,7 @@ def test_reasoning_text_and_calls_are_items(served: FlaskClient, engine: FakeEng
             wire.Delta(generate.id, 0, "", [3], tool_calls=[wire.ToolCall(0, "call_1", "f", "{")]),
             wire.Delta(generate.id, 0, "", [4], "tool_calls", tool_calls=[wire.ToolCall(0, arguments="}")]),
         ):
-            engine.say(wire.Deltas(batch=[delta]))
+            engine.send(wire.Deltas(batch=[delta]))
 
     engine.on_generate = call
     told = events(served.post(URL, json={"input": "a", "stream": True}).text)
@@ -119,6 +119,6 @@ def test_an_older_engine_is_not_asked_for_what_it_would_ignore(
     response = served.post(url, json=body)
 
     assert (response.status_code, response.get_json()["error"]["param"]) == (400, field)
-    assert engine.heard(wire.Generate) == []
+    assert engine.messages(wire.Generate) == []
     engine.on_generate = complete
     assert served.post("/v1/completions", json={"prompt": "a"}).status_code == 200
