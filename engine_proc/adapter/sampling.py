@@ -163,8 +163,12 @@ class SamplingRules:
         return list(allowed)
 
     def _variants(self, text: str) -> list[list[int]]:
-        """Return the token ids of `text` at the start of a text, and of `text` after a space."""
-        return [self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}")]
+        """Return the token ids of `text` at the start of a text, and of `text` after a space.
+
+        Only the former if the space is a token of its own there, as before most Chinese: it is no part of `text`.
+        """
+        ids, spaced = (self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}"))
+        return [ids] if ids and spaced[1:] == ids else [ids, spaced]
 
     def _in_vocabulary(self, token_id: int, field: str) -> int:
         if token_id >= self.vocab_size:

@@ -333,6 +333,16 @@ def test_a_white_list_by_text_allows_whole_tokens_or_else_all_of_them(
     assert set(params(rules, white_list_token=[text]).allowed_token_ids or ()) == allowed
 
 
+@pytest.mark.parametrize("text", ["小明", "🔥"])
+def test_a_space_before_a_text_is_none_of_its_tokens(
+    rules: SamplingRules, ids_of: Callable[[str], list[int]], text: str
+) -> None:
+    ids = ids_of(text)
+    assert ids_of(f" {text}") == [*ids_of(" "), *ids]
+    assert params(rules, logit_bias={text: 2.5}).logit_bias == {ids[0]: 2.5}
+    assert set(params(rules, white_list_token=[text]).allowed_token_ids or ()) == set(ids)
+
+
 def test_a_white_list_is_the_union_of_ids_and_texts(
     rules: SamplingRules, tokenizer: Any, word: Callable[[bool, bool], str], ids_of: Callable[[str], list[int]]
 ) -> None:
