@@ -1,1 +1,1 @@
-"""What a request's body is: a schema for each endpoint, and the parts that they share."""
+"""Request bodies: a marshmallow schema for each endpoint, and the parts that they share."""

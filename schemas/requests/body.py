@@ -1,4 +1,4 @@
-"""From the bytes of a body to a valid request, or to the `ApiError` that says what is wrong with it."""
+"""Turns the bytes of a body into a valid request, or raises the `ApiError` that says what is invalid."""
 
 import json
 import math
@@ -11,15 +11,19 @@ from schemas.errors import ApiError, invalid
 
 
 def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
-    """A JSON object, strictly. Raises `ApiError` (400) that names the field of a value that JSON has not."""
+    """Return the JSON object in `raw`, parsed strictly. `what` begins the error messages.
+
+    Raises `ApiError` (400), which names the field where a value is not valid JSON, such as NaN.
+    """
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:
         raise invalid(f"{what} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        where = _find_bad_value(raw)
-        if where is not None:
-            raise invalid(f"Invalid value for `{where[0]}`: {where[1]}", where[0]) from None
+        invalid_value = _find_invalid_value(raw)
+        if invalid_value is not None:
+            field, message = invalid_value
+            raise invalid(f"Invalid value for `{field}`: {message}", field) from None
         raise invalid(f"{what} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise invalid(f"{what} must be a JSON object.")
@@ -27,17 +31,17 @@ def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
 
 
 def load(schema: Schema, body: dict[str, Any]) -> Any:
-    """What `schema` makes of `body`. Raises `ApiError` (400)."""
+    """Return what `schema` loads from `body`. Raises `ApiError` (400)."""
     try:
         return schema.load(body)
     except ValidationError as error:
-        # marshmallow's frames hold the error, whose traceback holds them, and they hold the body: a ring that would
-        # wait for the garbage collection, with megabytes in it.
+        # The error's traceback refers to marshmallow's frames, which refer to the error and to the body: a cycle that
+        # would keep megabytes until the next garbage collection.
         raise from_validation(error.with_traceback(None)) from error
 
 
 def from_validation(error: ValidationError) -> ApiError:
-    """The first complaint of a schema: `param` is its path (`messages[1].content`)."""
+    """Return the first error of `error` as a 400, with its path (`messages[1].content`) as `param`."""
     path, message = _first(error.normalized_messages())  # type: ignore[no-untyped-call]
     return invalid(f"Invalid value for `{path}`: {message}" if path else message, path or None)
 
@@ -53,8 +57,11 @@ def _first(messages: Any, path: str = "") -> tuple[str, str]:
     return path, str(messages)
 
 
-def _find_bad_value(raw: bytes) -> tuple[str, str] | None:
-    """The path of a value that Python's lenient parser takes and JSON does not: NaN, Infinity, a lone surrogate."""
+def _find_invalid_value(raw: bytes) -> tuple[str, str] | None:
+    """Return the path of a value that Python's lenient parser accepts and JSON does not, and what is wrong with it.
+
+    Such values are NaN, Infinity and lone surrogates. None where there is no such value.
+    """
     try:
         value = json.loads(raw)
     except (ValueError, RecursionError):
@@ -65,7 +72,7 @@ def _find_bad_value(raw: bytes) -> tuple[str, str] | None:
         if isinstance(value, float) and not math.isfinite(value):
             return path, "Expected a finite number."
         if isinstance(value, str) and not _is_unicode(value):
-            return path, "The text has a lone surrogate, which is no Unicode character."
+            return path, "The text has a lone surrogate, which is not a Unicode character."
         if isinstance(value, dict):
             pending.extend(
                 (f"{path}.{key}" if path else key, inner) for key, inner in value.items() if _is_unicode(key)

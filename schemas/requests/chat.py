@@ -21,11 +21,11 @@ RESERVED = (
     "add_generation_prompt",
     "continue_final_message",
 )
-"""Arguments of the template's renderer that have a field of their own, or that no client may set."""
+"""Arguments of the chat template's renderer that are set by other fields, or that no client may set."""
 
 
 class ConversationId(fields.Field[str]):
-    """An integer or a string; 42 and "42" are the same conversation."""
+    """A conversation's id, an integer or a string, loaded as a string: 42 and "42" are the same conversation."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if type(value) not in (int, str):
@@ -37,7 +37,7 @@ class ConversationId(fields.Field[str]):
 
 
 class ChatCompletionSchema(GenerationSchema):
-    """A chat completion's body."""
+    """The body of a chat completion. Loads a `Request`."""
 
     default_max_tokens = None  # the rest of the context
 
@@ -47,13 +47,13 @@ class ChatCompletionSchema(GenerationSchema):
         validate=validate.Length(min=1, error="Expected at least one message."),
         error_messages={"invalid": "Expected an array of messages."},
         metadata={
-            "description": "The conversation so far: at least one message. With `conversation_id`, what is new in it."
+            "description": "The conversation so far: at least one message. With `conversation_id`: its new messages."
         },
     )
     max_completion_tokens = optional(
         Int,
         None,
-        "The newer name of `max_tokens`; where both are given, this one counts.",
+        "The newer name of `max_tokens`, which it overrides.",
         otherwise="`max_tokens`",
         validate=validate.Range(1, 2**31 - 1),
     )
@@ -61,103 +61,105 @@ class ChatCompletionSchema(GenerationSchema):
     top_logprobs = optional(
         Int,
         None,
-        "How many alternatives to return with each token. Allowed with `logprobs`: true only.",
+        "How many alternatives to return for each token. Requires `logprobs`: true.",
         otherwise="0",
         validate=validate.Range(0, 20),
     )
     tools = optional(
         Items,
         [],
-        "Functions that the model may ask the client to call. Not with `use_beam_search`.",
+        "Functions that the model may ask the client to call. Cannot be combined with `use_beam_search`.",
         fields.Nested(ToolSchema),
         validate=validate.Length(max=MAX_TOOLS),
     )
     tool_choice = optional(
         ToolChoice,
         None,
-        "Whether the model calls a tool: `none` (it is not told of them), `auto`, `required`, or one that is named: "
-        '`{"type": "function", "function": {"name": ...}}`.',
+        "Whether the model calls a tool: `none` (the prompt does not mention the tools), `auto`, `required`, or a "
+        'named one: `{"type": "function", "function": {"name": ...}}`.',
         otherwise="`auto` where there are `tools`",
     )
-    parallel_tool_calls = optional(Bool, True, "false: at most one call.")
+    parallel_tool_calls = optional(Bool, True, "false: the model makes at most one call.")
     reasoning_effort = optional(
         Text,
         None,
-        "How long a model that reasons may do so, for chat templates that use it; `none`: not at all.",
-        otherwise="the model's own",
+        "How much a reasoning model reasons, for chat templates that support it; `none`: not at all.",
+        otherwise="the model's default",
         validate=validate.OneOf(EFFORTS, error=f"Expected one of {', '.join(EFFORTS)}."),
     )
-    include_reasoning = optional(Bool, True, "Return what a model thought, as `reasoning` beside `content`.")
+    include_reasoning = optional(Bool, True, "Return the model's reasoning as `reasoning`, next to `content`.")
     chat_template_kwargs = optional(
         JsonObject,
         {},
-        "More values for the model's chat template, such as `enable_thinking`. Those that it does not use do nothing.",
+        "Further variables for the model's chat template, such as `enable_thinking`. Unused ones have no effect.",
     )
     add_generation_prompt = optional(
         Bool,
         None,
-        "Let the chat template open the assistant's turn.",
+        "Let the chat template begin the assistant's message.",
         otherwise="the opposite of `continue_final_message`",
     )
     continue_final_message = optional(
         Bool,
         False,
-        "Go on with the last message instead of answering it. Not together with `add_generation_prompt`: true (400).",
+        "Continue the last message instead of answering it. Cannot be combined with `add_generation_prompt`: true.",
     )
     force_prompt = optional(
         Text,
         None,
-        "An instruction that the server adds to the system message (or makes one of). It is never echoed, and never "
-        "stored with the conversation.",
+        "An instruction that the server appends to the system message, or sends as the system message. It is never "
+        "echoed, and never stored with the conversation.",
         otherwise="none",
     )
     conversation_id = optional(
         ConversationId,
         None,
-        'The conversation that this is a turn of; 42 and `"42"` are the same one. What was said under this id goes '
-        "before `messages`, and what is new, with the first choice, is stored when the reply is complete. A client "
-        "that sends the whole history itself is recognised: nothing is doubled. Each API key has its own.",
+        'The stored conversation that this request continues; 42 and `"42"` are the same one. Its messages are placed '
+        "before `messages`. The new messages and the first choice are stored when the reply is complete. A client may "
+        "also send the whole history: repeated messages are not stored twice. Each API key has its own conversations.",
         otherwise="none: nothing is stored",
     )
 
     @pre_load
     def _refuse_template(self, data: Any, **kwargs: Any) -> Any:
-        """A template is a program, and would run in the engine. Ignoring it would answer another question."""
+        """Refuse `chat_template`, a program that would run in the engine. If ignored, the prompt would be another."""
         if isinstance(data, dict) and data.get("chat_template") is not None:
-            raise ValidationError("The model's own template is used; a request cannot bring one.", "chat_template")
+            raise ValidationError("Not allowed: the server always uses the model's own chat template.", "chat_template")
         return data
 
     @validates_schema
     def _check_tools(self, data: dict[str, Any], **kwargs: Any) -> None:
         check_choice(data["tools"] or [], data["tool_choice"])
         if data["use_beam_search"] and data["tools"] and data["tool_choice"] != "none":
-            raise ValidationError("Not together with `use_beam_search`.", "tools")
+            raise ValidationError("Cannot be combined with `use_beam_search`.", "tools")
 
     @validates_schema
     def _check_template_kwargs(self, data: dict[str, Any], **kwargs: Any) -> None:
         for name in RESERVED:
             if name in (data["chat_template_kwargs"] or ()):
-                raise ValidationError({"chat_template_kwargs": {name: ["This one is not the client's to set."]}})
+                raise ValidationError({"chat_template_kwargs": {name: ["Not allowed: the server sets this variable."]}})
 
     @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["continue_final_message"] and data["add_generation_prompt"]:
-            raise ValidationError("Not together with `add_generation_prompt`: true.", "continue_final_message")
+            raise ValidationError("Cannot be combined with `add_generation_prompt`: true.", "continue_final_message")
 
     @validates_schema
     def _check_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["top_logprobs"] is not None and not data["logprobs"]:
-            raise ValidationError("Only allowed with `logprobs`: true.", "top_logprobs")
+            raise ValidationError("Requires `logprobs`: true.", "top_logprobs")
 
     def _max_tokens(self, data: dict[str, Any]) -> int | None:
-        newer: int | None = data["max_completion_tokens"]
-        return super()._max_tokens(data) if newer is None else newer
+        max_completion_tokens: int | None = data["max_completion_tokens"]
+        return super()._max_tokens(data) if max_completion_tokens is None else max_completion_tokens
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        opens = data["add_generation_prompt"]
+        add_generation_prompt = data["add_generation_prompt"]
+        if add_generation_prompt is None:
+            add_generation_prompt = not data["continue_final_message"]
         return {
             "messages": data["messages"],
             "tools": data["tools"],
@@ -165,14 +167,14 @@ class ChatCompletionSchema(GenerationSchema):
             "parallel_tool_calls": data["parallel_tool_calls"],
             "include_reasoning": data["include_reasoning"],
             "chat_template_kwargs": {**thinking(data["reasoning_effort"]), **data["chat_template_kwargs"]},
-            "add_generation_prompt": not data["continue_final_message"] if opens is None else opens,
+            "add_generation_prompt": add_generation_prompt,
             "continue_final_message": data["continue_final_message"],
         }
 
-    def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
+    def _web_tier_fields(self, data: dict[str, Any]) -> dict[str, Any]:
         return {"force_prompt": data["force_prompt"], "conversation_id": data["conversation_id"]}
 
 
 def thinking(effort: str | None) -> dict[str, Any]:
-    """What chat templates call it: some know the one name, some the other."""
+    """Return the template variables for `effort`: templates know `reasoning_effort` or `enable_thinking`."""
     return {} if effort is None else {"reasoning_effort": effort, "enable_thinking": effort != "none"}

@@ -12,7 +12,7 @@ MAX_PROMPTS = 2048
 
 
 class Prompt(fields.Field[list[str | list[int]]]):
-    """A string, a list of strings, a list of token ids, or a list of such lists; loaded as a list of prompts."""
+    """A string, a list of strings, a list of token ids, or a list of those; loaded as a list of prompts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str | list[int]]:
         if isinstance(value, str):
@@ -48,7 +48,7 @@ class Prompt(fields.Field[list[str | list[int]]]):
 
 
 class CompletionSchema(GenerationSchema):
-    """A text completion's body."""
+    """The body of a text completion. Loads a `Request`."""
 
     default_max_tokens = 16
 
@@ -56,20 +56,20 @@ class CompletionSchema(GenerationSchema):
         required=True,
         metadata={
             "description": "A text, token ids, or an array of either. Choices are numbered prompt by prompt: choice "
-            "`p * n + i` is the i-th of prompt p.",
+            "`p * n + i` is the i-th choice of prompt p.",
             "x-range": f"1 to {MAX_PROMPTS} prompts; token ids of the vocabulary",
         },
     )
     suffix = optional(
         Text,
         None,
-        "What follows the completion: a model that knows how fills the middle; else this is put after the text.",
+        "Text that follows the completion: a model that supports it fills the middle; otherwise this is appended.",
         otherwise="none",
     )
     logprobs = optional(
         Int,
         None,
-        "Return the log probability of each token, and of this many alternatives.",
+        "Return the log probability of each token and of this many alternatives.",
         otherwise="none are returned",
         validate=validate.Range(0, 20),
     )
@@ -77,8 +77,8 @@ class CompletionSchema(GenerationSchema):
     max_tokens = optional(
         Int,
         None,
-        "Most tokens of one choice. More than the model's whole context is a 400. 0, allowed only with `echo`, scores "
-        "the prompt.",
+        "Most tokens of one choice. More than the model's context length is a 400. 0 scores the prompt and requires "
+        "`echo`.",
         otherwise="16",
         validate=validate.Range(0, 2**31 - 1),
     )
@@ -86,9 +86,9 @@ class CompletionSchema(GenerationSchema):
     @validates_schema
     def _check_max_tokens(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["max_tokens"] == 0 and not data["echo"]:
-            raise ValidationError("0 is allowed only with `echo`: true.", "max_tokens")
+            raise ValidationError("0 requires `echo`: true.", "max_tokens")
         if data["max_tokens"] == 0 and data["use_beam_search"]:
-            raise ValidationError("0 leaves `use_beam_search` nothing to search.", "max_tokens")
+            raise ValidationError("Must be at least 1 with `use_beam_search`.", "max_tokens")
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         alternatives: int | None = data["logprobs"]

@@ -13,9 +13,9 @@ FORMATS = ("float", "base64")
 
 
 class EmbeddingSchema(Body):
-    """An embedding's body."""
+    """The body of a request for embeddings. Loads the `Request`, and whether vectors are sent in base64."""
 
-    model = optional(Text, "", "Any name is served, as in a chat completion.")
+    model = optional(Text, "", "Any name is accepted, as for a chat completion.")
     input = Prompt(
         required=True,
         metadata={
@@ -26,28 +26,28 @@ class EmbeddingSchema(Body):
     encoding_format = optional(
         Text,
         "float",
-        "`float`: an array of numbers; `base64`: the bytes of 32-bit floats, little-endian.",
+        "`float`: an array of numbers; `base64`: little-endian 32-bit floats in base64.",
         validate=validate.OneOf(FORMATS, error=f"Expected one of {', '.join(FORMATS)}."),
     )
     dimensions = optional(
         Int,
         None,
-        "Keep only so many, for models that were trained for that (400 for others).",
-        otherwise="all of them",
+        "Keep only the first dimensions of each vector, for models trained for it (400 for others).",
+        otherwise="all dimensions",
         validate=validate.Range(1, 2**31 - 1),
     )
     truncate_prompt_tokens = optional(
         Int,
         None,
-        "Keep only so many tokens of each text, the last ones; -1: as many as the context has room for.",
+        "Keep only this many tokens of each text, the last ones; -1: as many as the context has room for.",
         otherwise="a text that is too long is a 400",
         validate=validate.Range(-1, 2**31 - 1),
     )
-    user = optional(Text, "", "Who asks: goes to the server's log, cut after 64 characters.")
+    user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
 
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> tuple[Request, bool]:
-        """And whether base64 is wanted."""
+        """Return the request, and whether the vectors are sent in base64."""
         self.fill_defaults(data)
         params = wire.GenerateParams(
             prompts=data["input"],

@@ -1,6 +1,6 @@
 """The fields that chat and text completions share, each with its type, range, default and documentation.
 
-Meanings are OpenAI's, and where OpenAI has none, vLLM's.
+A field has OpenAI's meaning; a field that OpenAI's API does not have has vLLM's.
 """
 
 from dataclasses import dataclass, replace
@@ -18,15 +18,17 @@ from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
 INT64 = validate.Range(-(2**63), 2**63 - 1)
 MAX_CHOICES = 128
 MAX_STOPS = 64
-MAX_STOP_CHARS = 1000  # text is held back until it can no longer begin a stop string, so one must stay short
+MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
 
 
 class StreamOptionsSchema(Schema):
+    """OpenAI's `stream_options`, with vLLM's `continuous_usage_stats`."""
+
     class Meta:
         unknown = EXCLUDE
 
-    include_usage = optional(Bool, False, "Send one more chunk at the end, with the token counts and no choices.")
-    continuous_usage_stats = optional(Bool, False, "Send the token counts so far with every chunk.")
+    include_usage = optional(Bool, False, "Send one more chunk at the end, with `usage` and no choices.")
+    continuous_usage_stats = optional(Bool, False, "Send the `usage` so far with every chunk.")
 
 
 @dataclass(slots=True)
@@ -49,7 +51,7 @@ class Request:
         return replace(self, params=structs.replace(self.params, messages=enforce(messages, self.force_prompt)))
 
     def shape_options(self) -> dict[str, Any]:
-        """What a `replies.Shape` must know of it."""
+        """Return the arguments of `replies.Shape` that depend on the request."""
         return {
             "with_logprobs": self.logprobs,
             "include_usage": self.include_usage,
@@ -60,20 +62,20 @@ class Request:
 
 
 class SamplingSchema(Body):
-    """What every endpoint that generates takes."""
+    """The fields of every endpoint that generates text."""
 
     temperature = optional(
         Number,
         None,
-        "0 always takes the likeliest token; the higher, the more varied.",
-        otherwise="the model's own, or 1",
+        "0 always chooses the most likely token; higher values give more varied answers.",
+        otherwise="the model's default, or 1",
         validate=validate.Range(0, 2),
     )
     top_p = optional(
         Number,
         None,
-        "Only the likeliest tokens that together have this probability; 1 is off.",
-        otherwise="the model's own, or 1",
+        "Sample only from the most likely tokens that together have this probability; 1 is off.",
+        otherwise="the model's default, or 1",
         validate=validate.Range(0, 1, min_inclusive=False),
     )
 
@@ -86,74 +88,74 @@ class GenerationSchema(SamplingSchema, VllmFields):
     model = optional(
         Text,
         "",
-        "Any name is served, the empty one too, and the reply names the model that is really loaded. "
-        "With `HEARTH_STRICT_MODEL=1`, a name that is not served is a 404 `model_not_found`.",
+        "Any name is accepted, including the empty one; the reply names the model that is loaded. "
+        "With `HEARTH_STRICT_MODEL=1`, an unknown name is a 404 `model_not_found`.",
     )
     top_k = optional(
         Int,
         None,
-        "Only this many of the likeliest tokens; -1 or 0 is off.",
-        otherwise="the model's own, or off",
+        "Sample only from this many of the most likely tokens; -1 or 0 is off.",
+        otherwise="the model's default, or off",
         validate=validate.Range(-1, 2**31 - 1),
     )
     min_p = optional(
         Number,
         None,
-        "Only tokens that have at least this share of the likeliest token's probability; 0 is off.",
-        otherwise="the model's own, or 0",
+        "Sample only tokens with at least this share of the most likely token's probability; 0 is off.",
+        otherwise="the model's default, or 0",
         validate=validate.Range(0, 1),
     )
     seed = optional(
         Seed,
         None,
-        "The same request with the same seed gets the same answer.",
-        otherwise="another each time",
+        "The same request with the same seed has the same answer.",
+        otherwise="random",
         validate=INT64,
     )
     presence_penalty = optional(
         Number,
         0.0,
-        "Above 0 discourages tokens that the answer has already; below 0 encourages them.",
+        "Above 0 discourages tokens that are already in the answer; below 0 encourages them.",
         validate=validate.Range(-2, 2),
     )
     frequency_penalty = optional(
         Number,
         0.0,
-        "As `presence_penalty`, in proportion to how often the answer has the token.",
+        "Like `presence_penalty`, in proportion to the token's count in the answer.",
         validate=validate.Range(-2, 2),
     )
     repetition_penalty = optional(
         Number,
         None,
-        "Above 1 discourages tokens that the prompt or the answer has already; below 1 encourages them.",
-        otherwise="the model's own, or 1",
+        "Above 1 discourages tokens that are already in the prompt or the answer; below 1 encourages them.",
+        otherwise="the model's default, or 1",
         validate=validate.Range(0, 100, min_inclusive=False),
     )
     n = optional(
         Int,
         1,
-        "How many choices to return for each prompt. A server may be set to another limit (`HEARTH_MAX_CHOICES`).",
+        "How many choices to return for each prompt. A server may have another limit (`HEARTH_MAX_CHOICES`).",
         validate=validate.Range(1, MAX_CHOICES),
     )
     best_of = optional(
         Int,
         None,
-        "Generate this many and return the `n` with the highest mean log probability. Below `n` it is raised to `n`; "
-        "above `n` it cannot be streamed (400), but with `use_beam_search`.",
+        "Generate this many candidates and return the `n` with the highest mean log probability. Values below `n` are "
+        "raised to `n`; values above `n` cannot be streamed (400) without `use_beam_search`.",
         otherwise="`n`",
         validate=validate.Range(1, MAX_CHOICES),
     )
     max_tokens = optional(
         Int,
         None,
-        "Most tokens of one choice. More than the model's whole context is a 400.",
+        "Most tokens of one choice. More than the model's context length is a 400.",
         otherwise="the rest of the context",
         validate=validate.Range(1, 2**31 - 1),
     )
     stop = optional(
         Items,
         [],
-        "Text, or up to 64 texts, that end a choice, also where one comes in several tokens or stream chunks. Cut from "
+        "A text, or up to 64 texts, that end a choice, even when split across tokens or stream chunks. Removed from "
         "the output unless `include_stop_str_in_output`.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
         scalar=True,
@@ -166,78 +168,78 @@ class GenerationSchema(SamplingSchema, VllmFields):
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
-    stream = optional(Bool, False, "Send server-sent events as the text comes; the last is `data: [DONE]`.")
+    stream = optional(Bool, False, "Send the answer as server-sent events, the last of them `data: [DONE]`.")
     stream_options = fields.Nested(
         StreamOptionsSchema,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Allowed with `stream`: true only.", "x-default": "none"},
+        metadata={"description": "Options of a stream. Requires `stream`: true.", "x-default": "none"},
     )
     logit_bias = optional(
         LogitBias,
         {},
-        "From a token to what is added to its logit: -100 bans it, 100 all but forces it. A token is its id in digits "
-        "(outside the vocabulary: 400) or text. Text means itself and itself after a space, each that is one token; "
-        "where neither is, the first token of each.",
+        "From a token to the bias added to its logit: -100 bans the token, 100 practically forces it. A token is an "
+        "id in digits (outside the vocabulary: 400) or a text. A text stands for itself and for itself after a space, "
+        "where either is one token; where neither is, for the first token of each.",
         validate=validate.Length(max=1024),
     )
     white_list_token_ids = optional(
         Items,
         [],
-        "Only these tokens, and those of `white_list_token`, may be generated; the end-of-text token, too, only where "
-        "it is listed. Ids outside the vocabulary are a 400.",
+        "Only these tokens and those of `white_list_token` may be generated, the end-of-text token only if it is "
+        "listed. Ids outside the vocabulary are a 400.",
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
     white_list_token = optional(
         Items,
         [],
-        "As `white_list_token_ids`, given as text. Text means tokens as in `logit_bias`, but where neither form is one "
-        "token, all tokens of the text are allowed.",
+        "Like `white_list_token_ids`, as texts. A text stands for tokens as in `logit_bias`, but where neither form is "
+        "one token, all tokens of the text are allowed.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
         validate=validate.Length(max=1024),
     )
-    user = optional(Text, "", "Who asks: goes to the server's log, cut after 64 characters.")
+    user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
     ignore_eos = optional(
-        Bool, False, "Go on past the end-of-text token and the default stops, until another limit ends the choice."
+        Bool, False, "Ignore the end-of-text token and the default stops, until another limit ends the choice."
     )
     use_beam_search = optional(
         Bool,
         False,
         "Beam search of width max(`best_of`, `n`) instead of sampling: the `n` best by log probability / length ** "
-        "`length_penalty`, the same each time. `temperature`, `top_p`, `top_k`, `min_p` and `seed` do nothing then, "
-        "and with `stream` each choice comes in one piece.",
+        "`length_penalty`, always the same. `temperature`, `top_p`, `top_k`, `min_p` and `seed` have no effect, and "
+        "with `stream` each choice is sent in one piece.",
     )
     length_penalty = optional(
         Number,
         1.0,
-        "With `use_beam_search`: the higher, the longer the choices that win.",
+        "With `use_beam_search`: higher values favor longer choices.",
         validate=validate.Range(-100, 100),
     )
-    skip_special_tokens = optional(Bool, True, "Leave special tokens, such as `<|eot_id|>`, out of the text.")
+    skip_special_tokens = optional(Bool, True, "Omit special tokens, such as `<|eot_id|>`, from the text.")
     spaces_between_special_tokens = optional(
         Bool,
         None,
-        "Where special tokens are shown (`skip_special_tokens` false), put spaces between them, or none.",
-        otherwise="as the tokenizer has it",
+        "With `skip_special_tokens` false: whether to put spaces between special tokens.",
+        otherwise="the tokenizer's default",
     )
     include_stop_str_in_output = optional(Bool, False, "Keep the `stop` text that ended a choice in the output.")
     echo = optional(
         Bool,
         False,
-        "Begin each choice with the prompt, with `logprobs` its log probabilities too; in a chat, with the last "
-        "message where that is the assistant's.",
+        "Begin each choice with the prompt, with `logprobs` including its log probabilities; in a chat, with the last "
+        "message if it is the assistant's.",
     )
     enable_repeat_stopper = optional(
         Bool,
         False,
-        "End a choice that has fallen into a loop, with `finish_reason` `stop` and `stop_reason` `repetition`.",
+        "End a choice that repeats itself in a loop, with `finish_reason` `stop` and `stop_reason` `repetition`.",
     )
     add_default_stop = optional(
         Bool,
         True,
         "Add the server's stops to the request's own: the model's end tokens and those of `HEARTH_DEFAULT_STOPS`. "
-        "false: only the tokenizer's own end token and what the request names.",
+        "false: only the tokenizer's end token and the request's own stops.",
     )
 
     def __init__(self, *, max_choices: int = MAX_CHOICES, **kwargs: Any) -> None:
@@ -248,12 +250,12 @@ class GenerationSchema(SamplingSchema, VllmFields):
     @validates_schema
     def _check_best_of(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["stream"] and not data["use_beam_search"] and (data["best_of"] or 1) > (data["n"] or 1):
-            raise ValidationError("`best_of` above `n` cannot be streamed: who wins is known at the end.", "best_of")
+            raise ValidationError("`best_of` above `n` cannot be streamed: the best are known at the end.", "best_of")
 
     @validates_schema
     def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["stream_options"] is not None and not data["stream"]:
-            raise ValidationError("Only allowed with `stream`: true.", "stream_options")
+            raise ValidationError("Requires `stream`: true.", "stream_options")
 
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
@@ -278,7 +280,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
             continuous_usage=bool(options.get("continuous_usage_stats")),
             logprobs=self._logprobs(data) is not None,
             return_token_ids=data["return_token_ids"],
-            **self._kept_for_later(data),
+            **self._web_tier_fields(data),
         )
 
     def _sampling(self, data: dict[str, Any]) -> wire.Sampling:
@@ -296,13 +298,13 @@ class GenerationSchema(SamplingSchema, VllmFields):
         return self.default_max_tokens if given is None else given
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
-        """Alternatives asked for per token, or None."""
+        """Return the requested alternatives per token, or None for no log probabilities."""
         raise NotImplementedError
 
-    def _kept_for_later(self, data: dict[str, Any]) -> dict[str, Any]:
-        """What the web tier does itself before the request goes out."""
+    def _web_tier_fields(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of `Request` that the web tier itself uses before it sends the request."""
         return {}
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The prompt's fields of `wire.GenerateParams`."""
+        """Return the fields of `wire.GenerateParams` that hold the prompt."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Field types of JSON bodies, strict where marshmallow's own are not: those also take `"5"` and `true` for a number."""
+"""Field types of JSON bodies. They are strict: marshmallow's own also accept `"5"` and `true` as numbers."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
 
 
 class _Strict(fields.Field[Any]):
-    """A JSON value of exactly these Python types (`bool` is no number)."""
+    """A JSON value of exactly one of the Python types `types` (`bool` does not count as a number)."""
 
     types: tuple[type, ...]
     expected: str
@@ -39,11 +39,11 @@ class Text(_Strict):
 
 
 class Seed(Int):
-    """A 64-bit integer; -1 is like any other (vLLM itself takes it for "no seed")."""
+    """A 64-bit integer; -1 is a seed like any other, though vLLM itself takes it for "no seed"."""
 
 
 class Items(fields.List[Any]):
-    """A JSON array; a lone scalar too where `scalar` is set (`"stop": "\\n"`)."""
+    """A JSON array, loaded as a list. With `scalar`, a single value counts as an array of one (`"stop": "\\n"`)."""
 
     def __init__(self, inner: fields.Field[Any], *, scalar: bool = False, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
@@ -60,11 +60,11 @@ class Items(fields.List[Any]):
 
 
 class LogitBias(fields.Field[dict[str, float]]):
-    """An object of token id (digits) or token text to a bias in [-100, 100]."""
+    """An object from a token, an id in digits or a text, to a bias in [-100, 100]."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
-            raise ValidationError("Expected an object of token to bias.")
+            raise ValidationError("Expected an object from token to bias.")
         for token, bias in value.items():
             if type(bias) not in (int, float) or not -100 <= bias <= 100:
                 raise ValidationError({token: ["Expected a number in [-100, 100]."]})
@@ -81,19 +81,19 @@ def optional(
     otherwise: str | None = None,
     **kwargs: Any,
 ) -> Any:
-    """A field that may be left out or null; both mean `default`, or, in the words of the documentation, `otherwise`."""
+    """Return a field that may be absent or null; both mean `default`. `otherwise` documents what the default does."""
     metadata = {"description": description} | ({} if otherwise is None else {"x-default": otherwise})
     return field(*args, load_default=default, allow_none=True, metadata=metadata, **kwargs)
 
 
 class Body(Schema):
-    """A request's body. Unknown fields are ignored, as OpenAI's servers do, unless `strict_fields`."""
+    """The base class of request bodies. Unknown fields are ignored, as by OpenAI's servers, unless `strict_fields`."""
 
     def __init__(self, *, strict_fields: bool = False, **kwargs: Any) -> None:
         super().__init__(unknown=RAISE if strict_fields else EXCLUDE, **kwargs)
 
     def fill_defaults(self, data: dict[str, Any]) -> None:
-        """Null means the same as left out."""
+        """Replace each null in `data` by its field's default: null means the same as an absent field."""
         for name, field in self.fields.items():
             if data.get(name) is None:
                 data[name] = field.load_default

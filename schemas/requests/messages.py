@@ -1,4 +1,4 @@
-"""The messages of a chat: who may say what."""
+"""The messages of a chat."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
 class Content(fields.Field[Any]):
-    """A string, or a list of `{"type": "text", "text": ...}` parts."""
+    """A string, or a list of text parts: `{"type": "text", "text": ...}`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
@@ -26,30 +26,32 @@ class Content(fields.Field[Any]):
             raise ValidationError({index: ["Expected an object."]})
         kind = part.get("type")
         if kind != "text":
-            raise ValidationError({index: {"type": [f"This model reads text only, not {kind!r}."]}})
+            raise ValidationError({index: {"type": [f"This server accepts text only, not {kind!r}."]}})
         if not isinstance(part.get("text"), str):
             raise ValidationError({index: {"text": ["Expected a string."]}})
         return {"type": "text", "text": part["text"]}
 
 
 class MessageSchema(WithoutNulls):
+    """One message of a chat, as OpenAI defines it, with vLLM's `reasoning`."""
+
     role = Text(
         required=True,
         validate=validate.OneOf(ROLES, error="Expected one of system, developer, user, assistant, tool."),
-        metadata={"description": "Who speaks."},
+        metadata={"description": "The role of the message's author."},
     )
     content = Content(
         load_default=None,
         allow_none=True,
         metadata={
-            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null, or left out, '
-            "only by an assistant that calls tools.",
+            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null or absent '
+            "only in an assistant's message with `tool_calls`.",
         },
     )
-    reasoning = Text(metadata={"description": "What an assistant thought before it answered, as a reply gave it."})
-    name = Text(metadata={"description": "The speaker's name, for chat templates that use it."})
+    reasoning = Text(metadata={"description": "The assistant's reasoning before its answer, as returned in a reply."})
+    name = Text(metadata={"description": "The author's name, for chat templates that use it."})
     tool_calls = Items(fields.Nested(ToolCallSchema), metadata={"description": "The tools that an assistant called."})
-    tool_call_id = Text(metadata={"description": "The call that a message of role `tool` answers."})
+    tool_call_id = Text(metadata={"description": "In a message of role `tool`: the id of the call that it answers."})
 
     @validates_schema
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -58,7 +60,10 @@ class MessageSchema(WithoutNulls):
 
 
 def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:
-    """Add `instruction` to the system message, making one where there is none. The given list is not changed."""
+    """Return `messages` with `instruction` at the end of the system message, or as the system message if there is none.
+
+    The given list is not changed. An empty or absent instruction adds nothing.
+    """
     if not instruction:
         return messages
     first = messages[0]

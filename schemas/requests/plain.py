@@ -9,33 +9,33 @@ from schemas.requests.generation import Request, SamplingSchema
 from schemas.requests.json_types import Int, Items, Text, optional
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
-"""What the engine calls a field, and what this API calls it."""
+"""From the engine's name of a field to this API's, for error messages."""
 
 
 class Turn(fields.Field[list[str]]):
-    """`[what the user said, what was answered]`."""
+    """One turn: `[the user's text, the answer]`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[str]:
         if not isinstance(value, list) or len(value) != 2 or any(type(text) is not str for text in value):
-            raise ValidationError("Expected an array of two strings: what the user said, and the answer.")
+            raise ValidationError("Expected an array of two strings: the user's text and the answer.")
         return value
 
 
 class PlainSchema(SamplingSchema):
-    """A prompt and what was said before it."""
+    """The body of a request to the plain API. Loads a `Request`."""
 
-    prompt = Text(required=True, metadata={"description": "What the user says."})
+    prompt = Text(required=True, metadata={"description": "The user's text."})
     history = optional(
         Items,
         [],
-        "The turns so far, the oldest first: each `[what the user said, the answer]`. The reply's own `history` is "
-        "this one with the new turn; send it with the next prompt to go on.",
+        "The turns so far, the oldest first: each `[the user's text, the answer]`. The reply's `history` has the new "
+        "turn at its end: send it with the next prompt to continue.",
         Turn(),
     )
     max_length = optional(
         Int,
         None,
-        "Most tokens of the answer. More than the model's whole context is a 400.",
+        "Most tokens of the answer. More than the model's context length is a 400.",
         otherwise="the rest of the context",
         validate=validate.Range(1, 2**31 - 1),
     )
@@ -44,8 +44,8 @@ class PlainSchema(SamplingSchema):
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
         self.fill_defaults(data)
         messages = []
-        for said, answered in data["history"]:
-            messages += [{"role": "user", "content": said}, {"role": "assistant", "content": answered}]
+        for prompt, answer in data["history"]:
+            messages += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         messages.append({"role": "user", "content": data["prompt"]})
         sampling = wire.Sampling(max_tokens=data["max_length"], top_p=data["top_p"], temperature=data["temperature"])
         return Request(params=wire.GenerateParams(messages=messages, sampling=sampling), model=None)

@@ -1,4 +1,4 @@
-"""The items of the Responses API, and the messages of a chat that they stand for."""
+"""The input items of the Responses API, and their conversion to the messages of a chat."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ TEXT_PARTS = ("input_text", "output_text", "text")
 
 
 class Input(fields.Field[list[Item]]):
-    """A text, which is a user's message, or a list of items."""
+    """A string, which becomes one message of the user, or a list of items."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item]:
         if isinstance(value, str):
@@ -25,7 +25,10 @@ class Input(fields.Field[list[Item]]):
 
 
 def messages_of(items: list[Item]) -> list[Message]:
-    """Calls that follow each other are one message. What the model thought is left out, as templates do."""
+    """Return the messages of a chat for `items`.
+
+    Consecutive function calls become one message. Reasoning is left out, because chat templates leave it out too.
+    """
     messages: list[Message] = []
     for item in items:
         match item["type"]:
@@ -45,11 +48,12 @@ def messages_of(items: list[Item]) -> list[Message]:
     return messages
 
 
-def _at(place: Any, work: Any, value: Any) -> Any:
+def _at(key: Any, load: Any, value: Any) -> Any:
+    """Return `load(value)`. Adds `key`, where the value stands, to the path of a `ValidationError`."""
     try:
-        return work(value)
+        return load(value)
     except ValidationError as error:
-        raise ValidationError({place: error.messages}) from None
+        raise ValidationError({key: error.messages}) from None
 
 
 def _item(item: Any) -> Item:
@@ -73,7 +77,7 @@ def _item(item: Any) -> Item:
         case "reasoning":
             return {"type": "reasoning"}
         case other:
-            raise ValidationError({"type": [f"This server does not know items of type {other!r}."]})
+            raise ValidationError({"type": [f"Items of type {other!r} are not supported."]})
 
 
 def _string(value: Any) -> str:
@@ -83,7 +87,7 @@ def _string(value: Any) -> str:
 
 
 def _text(content: Any) -> str:
-    """A text, or the texts of its parts."""
+    """Return the text of `content`, a string or a list of text parts."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -94,7 +98,7 @@ def _text(content: Any) -> str:
 def _part(part: Any) -> str:
     if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
         kind = part.get("type") if isinstance(part, dict) else part
-        raise ValidationError({"type": [f"This model reads text only, not {kind!r}."]})
+        raise ValidationError({"type": [f"This server accepts text only, not {kind!r}."]})
     if not isinstance(part.get("text"), str):
         raise ValidationError({"text": ["Expected a string."]})
     text: str = part["text"]

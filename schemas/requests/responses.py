@@ -18,21 +18,23 @@ MAX_METADATA = 16
 
 @dataclass(slots=True)
 class ResponseRequest:
-    """A valid request."""
+    """A valid request of the Responses API."""
 
     request: Request
-    """Its messages are those of `items` alone."""
+    """Its messages are those of `items` alone, without history and `instructions`."""
     items: list[Item]
     store: bool
     previous: str | None
+    """`previous_response_id`."""
     conversation: str | None
+    """The id of a conversation."""
     instructions: str | None
     echoed: dict[str, Any] = field(default_factory=dict)
-    """What the reply repeats of the request."""
+    """The request's fields that the reply repeats."""
 
 
 class FunctionToolSchema(FunctionSchema, ToolKind):
-    """A tool, and its function, in one."""
+    """A tool in the format of the Responses API: its function's fields are its own."""
 
 
 class FlatToolChoice(fields.Field[str | dict[str, Any]]):
@@ -47,10 +49,12 @@ class FlatToolChoice(fields.Field[str | dict[str, Any]]):
 
 
 class TextFormatSchema(NamedSchema):
+    """What the text must match, in the format of the Responses API."""
+
     type = Text(
         required=True,
         validate=validate.OneOf(FORMATS, error=f"Expected one of {', '.join(FORMATS)}."),
-        metadata={"description": "`text` asks for nothing."},
+        metadata={"description": "`text`: any text."},
     )
 
     @validates_schema
@@ -64,7 +68,7 @@ class TextOptionsSchema(Schema):
         unknown = EXCLUDE
 
     format = fields.Nested(
-        TextFormatSchema, load_default=None, allow_none=True, metadata={"description": "What the text must be."}
+        TextFormatSchema, load_default=None, allow_none=True, metadata={"description": "What the text must match."}
     )
 
 
@@ -73,30 +77,30 @@ class ReasoningSchema(Schema):
         unknown = EXCLUDE
 
     effort = optional(
-        Text, None, "As `reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
+        Text, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
     )
 
 
 class ConversationOf(ConversationId):
-    """Its id, or an object with its `id`."""
+    """A conversation's id, or an object with its `id`; loaded as the id."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         return super()._deserialize(value.get("id") if isinstance(value, dict) else value, attr, data, **kwargs)
 
 
 class ResponseSchema(SamplingSchema):
-    """A response's body."""
+    """The body of a request to the Responses API. Loads a `ResponseRequest`."""
 
-    model = optional(Text, "", "Any name is served, as in a chat completion.")
+    model = optional(Text, "", "Any name is accepted, as for a chat completion.")
     input = Input(
         required=True,
         metadata={"description": "A text, or items: messages, function calls and their outputs, reasoning."},
     )
-    instructions = optional(Text, None, "A system message for this response alone.", otherwise="none")
+    instructions = optional(Text, None, "A system message for this response only.", otherwise="none")
     max_output_tokens = optional(
         Int,
         None,
-        "Most tokens of the answer, with what the model thinks.",
+        "Most tokens of the answer, including the model's reasoning.",
         otherwise="the rest of the context",
         validate=validate.Range(1, 2**31 - 1),
     )
@@ -113,41 +117,41 @@ class ResponseSchema(SamplingSchema):
         'Whether the model calls a tool: `none`, `auto`, `required`, or `{"type": "function", "name": ...}`.',
         otherwise="`auto` where there are `tools`",
     )
-    parallel_tool_calls = optional(Bool, True, "false: at most one call.")
+    parallel_tool_calls = optional(Bool, True, "false: the model makes at most one call.")
     text = fields.Nested(
         TextOptionsSchema,
         load_default=None,
         allow_none=True,
-        metadata={"description": "What the text must be.", "x-default": "any text"},
+        metadata={"description": "What the text must match.", "x-default": "any text"},
     )
     reasoning = fields.Nested(
         ReasoningSchema,
         load_default=None,
         allow_none=True,
-        metadata={"description": "How long the model thinks.", "x-default": "the model's own"},
+        metadata={"description": "How much the model reasons.", "x-default": "the model's default"},
     )
-    stream = optional(Bool, False, "Send the events of the Responses API as they come.")
-    store = optional(Bool, True, "Keep the response, so that it can be fetched, and gone on from.")
+    stream = optional(Bool, False, "Send the answer as events of the Responses API while it is generated.")
+    store = optional(Bool, True, "Store the response, so that it can be retrieved and continued.")
     previous_response_id = optional(
-        Text, None, "A stored response, whose conversation comes before `input`.", otherwise="none"
+        Text, None, "The id of a stored response, whose conversation is placed before `input`.", otherwise="none"
     )
     conversation = optional(
         ConversationOf,
         None,
-        "As `conversation_id` of a chat completion: its id, or an object with its `id`. Not with "
+        "`conversation_id` of a chat completion: the id, or an object with the `id`. Cannot be combined with "
         "`previous_response_id`.",
         otherwise="none",
     )
-    metadata = optional(JsonObject, {}, "Given back with the response.", validate=validate.Length(max=MAX_METADATA))
-    user = optional(Text, "", "Who asks: goes to the server's log, cut after 64 characters.")
-    background = optional(Bool, False, "Only false: stream instead, which outlives restarts of the engine.")
+    metadata = optional(JsonObject, {}, "Returned with the response.", validate=validate.Length(max=MAX_METADATA))
+    user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
+    background = optional(Bool, False, "Must be false. Use `stream` instead: a stream survives restarts of the engine.")
 
     @validates_schema
     def _check(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["previous_response_id"] is not None and data["conversation"] is not None:
-            raise ValidationError("Not together with `conversation`.", "previous_response_id")
+            raise ValidationError("Cannot be combined with `conversation`.", "previous_response_id")
         if data["background"]:
-            raise ValidationError("This server answers while the client waits.", "background")
+            raise ValidationError("Must be false: background responses are not supported.", "background")
         choice = data["tool_choice"]
         check_choice(
             [{"function": tool} for tool in data["tools"] or ()],
@@ -202,7 +206,7 @@ ECHOED = (
 
 
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """A tool, or the choice of one, as chat completions have it."""
+    """Return a tool, or the choice of one, in the format of chat completions."""
     return {"type": "function", "function": {name: value for name, value in flat.items() if name != "type"}}
 
 

@@ -1,4 +1,4 @@
-"""What the text of an answer must be: OpenAI's `response_format`, and vLLM's `structured_outputs`."""
+"""What the text of an answer must match: OpenAI's `response_format` and vLLM's `structured_outputs`."""
 
 from typing import Any
 
@@ -9,22 +9,22 @@ from schemas import wire
 from schemas.requests.json_types import Bool, Items, Text, optional
 
 MAX_BYTES = 128 * 1024
-"""Of a schema, a grammar, ...: the engine compiles it before the first token."""
+"""Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
 MAX_CHOICES = 1024
 FORMATS = ("text", "json_object", "json_schema")
 KINDS = ("json", "json_object", "regex", "choice", "grammar")
 
-_BRIEF = validate.Length(1, MAX_BYTES, error=f"Expected 1 to {MAX_BYTES} characters.")
+_LENGTH = validate.Length(1, MAX_BYTES, error=f"Expected 1 to {MAX_BYTES} characters.")
 
 
 class JsonSchema(fields.Field[dict[str, Any]]):
-    """A JSON Schema: an object, or one written as a string."""
+    """A JSON Schema: an object, or an object written as a string; loaded as the object."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         try:
             raw = value if isinstance(value, str) else msgspec.json.encode(value)
             if len(raw) > MAX_BYTES:
-                raise ValidationError(f"The schema has {len(raw)} bytes, and at most {MAX_BYTES} are taken.")
+                raise ValidationError(f"The schema has {len(raw)} bytes, but at most {MAX_BYTES} are allowed.")
             schema = msgspec.json.decode(raw)
         except (msgspec.DecodeError, RecursionError) as error:
             raise ValidationError(f"Expected a JSON Schema: {error}") from None
@@ -34,24 +34,28 @@ class JsonSchema(fields.Field[dict[str, Any]]):
 
 
 class NamedSchema(Schema):
+    """OpenAI's `json_schema`."""
+
     class Meta:
         unknown = EXCLUDE
 
-    name = Text(metadata={"description": "For OpenAI's clients; it does nothing."})
+    name = Text(metadata={"description": "Accepted for OpenAI's clients; no effect."})
     schema = JsonSchema(metadata={"description": "A JSON Schema."})
-    strict = Bool(allow_none=True, metadata={"description": "The schema is held to in any case."})
+    strict = Bool(allow_none=True, metadata={"description": "No effect: the answer always matches the schema."})
 
 
 class ResponseFormatSchema(Schema):
+    """OpenAI's `response_format`."""
+
     class Meta:
         unknown = EXCLUDE
 
     type = Text(
         required=True,
         validate=validate.OneOf(FORMATS, error=f"Expected one of {', '.join(FORMATS)}."),
-        metadata={"description": "`text` asks for nothing."},
+        metadata={"description": "`text`: any text."},
     )
-    json_schema = fields.Nested(NamedSchema, metadata={"description": "With `json_schema`: which."})
+    json_schema = fields.Nested(NamedSchema, metadata={"description": "With `json_schema`: the schema."})
 
     @validates_schema
     def _need_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -60,21 +64,23 @@ class ResponseFormatSchema(Schema):
 
 
 class StructuredOutputsSchema(Schema):
+    """vLLM's `structured_outputs`: exactly one of its fields is set."""
+
     class Meta:
         unknown = EXCLUDE
 
     json = optional(JsonSchema, None, "A JSON Schema.", otherwise="none")
     json_object = optional(Bool, False, "Any JSON object.")
-    regex = optional(Text, None, "A regular expression of the whole text.", otherwise="none", validate=_BRIEF)
+    regex = optional(Text, None, "A regular expression for the whole text.", otherwise="none", validate=_LENGTH)
     choice = optional(
         Items,
         None,
         "One of these texts.",
-        Text(validate=_BRIEF),
+        Text(validate=_LENGTH),
         otherwise="none",
         validate=validate.Length(1, MAX_CHOICES),
     )
-    grammar = optional(Text, None, "A grammar, in EBNF or in Lark's notation.", otherwise="none", validate=_BRIEF)
+    grammar = optional(Text, None, "A grammar, in EBNF or in Lark's notation.", otherwise="none", validate=_LENGTH)
 
     @validates_schema
     def _need_one(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -83,7 +89,10 @@ class StructuredOutputsSchema(Schema):
 
 
 def structure_of(outputs: dict[str, Any] | None, format_: dict[str, Any] | None) -> wire.Structure | None:
-    """Of a loaded `structured_outputs` and `response_format`: at most one of them asks for something."""
+    """Return the structure that a request requires, or None where any text is allowed.
+
+    `outputs` is a loaded `structured_outputs`, `format_` a loaded `response_format`; at most one requires a structure.
+    """
     if outputs is not None:
         (kind,) = _kinds(outputs)
         return wire.Structure(**{kind: outputs[kind]}, field=f"structured_outputs.{kind}")

@@ -1,4 +1,4 @@
-"""`POST /tokenize` and `/detokenize`, in vLLM's shapes: the request bodies."""
+"""`POST /tokenize` and `POST /detokenize`, as vLLM defines them: the request bodies."""
 
 from typing import Any
 
@@ -12,41 +12,47 @@ from schemas.requests.vllm_fields import TOKEN_ID
 
 
 class _ModelSchema(Body):
-    model = optional(Text, "", "Any name is served, as everywhere.")
+    model = optional(Text, "", "Any name is accepted, as for a chat completion.")
 
 
 class TokenizeSchema(_ModelSchema):
-    """A text, or a conversation as a chat completion has it."""
+    """The body of `POST /tokenize`: a text, or a conversation in the format of a chat completion."""
 
-    prompt = optional(Text, None, "The text. Either this or `messages` is given.", otherwise="none")
+    prompt = optional(Text, None, "The text. Exactly one of `prompt` and `messages` is required.", otherwise="none")
     messages = fields.List(
         fields.Nested(MessageSchema),
         load_default=None,
         allow_none=True,
         validate=validate.Length(min=1, error="Expected at least one message."),
         error_messages={"invalid": "Expected an array of messages."},
-        metadata={"description": "A conversation, put into the model's chat template.", "x-default": "none"},
+        metadata={"description": "A conversation, rendered with the model's chat template.", "x-default": "none"},
     )
-    tools = optional(Items, [], "With `messages`.", fields.Nested(ToolSchema), validate=validate.Length(max=MAX_TOOLS))
+    tools = optional(
+        Items,
+        [],
+        "With `messages`: the tools in the prompt.",
+        fields.Nested(ToolSchema),
+        validate=validate.Length(max=MAX_TOOLS),
+    )
     add_special_tokens = optional(
         Bool,
         None,
-        "Add what the tokenizer puts around a text, such as `<|begin_of_text|>`.",
-        otherwise="true for `prompt`; false for `messages`, whose template does it",
+        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`.",
+        otherwise="true for `prompt`; false for `messages`, where the template adds them",
     )
-    add_generation_prompt = optional(Bool, True, "With `messages`: let the template open the assistant's turn.")
+    add_generation_prompt = optional(Bool, True, "With `messages`: let the template begin the assistant's message.")
     continue_final_message = optional(
-        Bool, False, "With `messages`: leave the last one open. Needs `add_generation_prompt`: false."
+        Bool, False, "With `messages`: do not end the last message. Requires `add_generation_prompt`: false."
     )
-    chat_template_kwargs = optional(JsonObject, {}, "With `messages`: more values for the template.")
-    return_token_strs = optional(Bool, False, "Return each token as the vocabulary has it, too.")
+    chat_template_kwargs = optional(JsonObject, {}, "With `messages`: further variables for the template.")
+    return_token_strs = optional(Bool, False, "Also return each token's text as it stands in the vocabulary.")
 
     @validates_schema
     def _need_one(self, data: dict[str, Any], **kwargs: Any) -> None:
         if (data["prompt"] is None) == (data["messages"] is None):
-            raise ValidationError("Expected either `prompt` or `messages`.", "prompt")
+            raise ValidationError("Expected exactly one of `prompt` and `messages`.", "prompt")
         if data["add_generation_prompt"] and data["continue_final_message"]:
-            raise ValidationError("Not together with `add_generation_prompt`: true.", "continue_final_message")
+            raise ValidationError("Cannot be combined with `add_generation_prompt`: true.", "continue_final_message")
 
     @post_load
     def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:
@@ -65,7 +71,7 @@ class TokenizeSchema(_ModelSchema):
 
 
 class DetokenizeSchema(_ModelSchema):
-    """Token ids."""
+    """The body of `POST /detokenize`: token ids."""
 
     tokens = Items(
         Int(validate=TOKEN_ID),

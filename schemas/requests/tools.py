@@ -1,4 +1,4 @@
-"""Tools that a model may call: how a request offers them, and how its messages tell of calls and their results."""
+"""Tools that a model may call: their definitions in a request, and the calls and results in its messages."""
 
 from typing import Any
 
@@ -11,11 +11,13 @@ from schemas.requests.json_types import Bool, Text
 MAX_TOOLS = 128
 CHOICES = ("none", "auto", "required")
 NAME = validate.Regexp(
-    r"[a-zA-Z0-9_-]{1,64}\Z", error="Expected 1 to 64 letters (of a to z), digits, underscores and dashes."
+    r"[a-zA-Z0-9_-]{1,64}\Z", error="Expected 1 to 64 letters (a to z, A to Z), digits, underscores and dashes."
 )
 
 
 class JsonObject(fields.Field[dict[str, Any]]):
+    """Any JSON object."""
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Expected an object.")
@@ -23,34 +25,40 @@ class JsonObject(fields.Field[dict[str, Any]]):
 
 
 class WithoutNulls(Schema):
-    """As clients send back what the SDK's `model_dump()` gave them; a chat template would stumble over them."""
+    """Drops null fields: clients send them back from the SDK's `model_dump()`, and chat templates fail on them."""
 
     class Meta:
         unknown = EXCLUDE
 
     @pre_load
-    def _leave_out_nulls(self, data: Any, **kwargs: Any) -> Any:
+    def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
         return {name: value for name, value in data.items() if value is not None} if isinstance(data, dict) else data
 
 
 class FunctionSchema(WithoutNulls):
-    name = Text(required=True, validate=NAME, metadata={"description": "How the model calls it."})
-    description = Text(metadata={"description": "What it does, and when it is the right one: for the model."})
-    parameters = JsonObject(metadata={"description": "A JSON Schema of its arguments, an object."})
+    """A function that the model may call."""
+
+    name = Text(required=True, validate=NAME, metadata={"description": "The function's name."})
+    description = Text(metadata={"description": "What the function does and when to call it, for the model."})
+    parameters = JsonObject(metadata={"description": "A JSON Schema of the arguments, which are an object."})
     strict = Bool(
-        metadata={"description": "Hold the arguments to the schema, where the model's tool parser can have that done."}
+        metadata={"description": "Make the arguments match the schema, where the model's tool parser supports it."}
     )
 
 
 class ToolKind(WithoutNulls):
+    """The type of a tool."""
+
     type = Text(
         required=True,
-        validate=validate.OneOf(["function"], error="Expected function: this server runs no tools of its own."),
-        metadata={"description": "What kind of tool."},
+        validate=validate.OneOf(["function"], error="Expected function: this server has no built-in tools."),
+        metadata={"description": "The type of the tool."},
     )
 
 
 class ToolSchema(ToolKind):
+    """A tool in the format of chat completions."""
+
     function = fields.Nested(FunctionSchema, required=True, metadata={"description": "The function."})
 
 
@@ -67,7 +75,7 @@ class ToolChoice(fields.Field[str | dict[str, Any]]):
 
 
 class Arguments(Text):
-    """A JSON object, as text; or nothing at all, as some clients send for a call without arguments."""
+    """A JSON object written as a string. An empty string, which some clients send, counts as `{}`."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs) or "{}"
@@ -81,6 +89,8 @@ class Arguments(Text):
 
 
 class CalledFunctionSchema(WithoutNulls):
+    """The function of a call, and its arguments."""
+
     name = Text(required=True, validate=validate.Length(1, 256), metadata={"description": "The function's name."})
     arguments = Arguments(required=True, metadata={"description": "A JSON object, written as a string."})
 
@@ -88,32 +98,33 @@ class CalledFunctionSchema(WithoutNulls):
 class ToolCallSchema(WithoutNulls):
     """One call in an assistant's message."""
 
-    id = Text(required=True, metadata={"description": "What the result names in `tool_call_id`."})
+    id = Text(required=True, metadata={"description": "The id that the message with the result has as `tool_call_id`."})
     type = Text(
         load_default="function",
         validate=validate.OneOf(["function"], error="Expected function."),
-        metadata={"description": "What kind of tool."},
+        metadata={"description": "The type of the tool."},
     )
-    function = fields.Nested(CalledFunctionSchema, required=True, metadata={"description": "What was called."})
+    function = fields.Nested(CalledFunctionSchema, required=True, metadata={"description": "The called function."})
 
 
 def check_choice(tools: list[dict[str, Any]], choice: str | dict[str, Any] | None) -> None:
-    """Raises `ValidationError` for a name that two tools have, and for a choice of what is not there."""
+    """Raise `ValidationError` where two tools have the same name, or `choice` requires a tool that is missing."""
     names = [tool["function"]["name"] for tool in tools]
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise ValidationError({"tools": {index: {"function": {"name": [f"Another tool is named {name!r} too."]}}}})
+            raise ValidationError({"tools": {index: {"function": {"name": [f"Another tool has the name {name!r}."]}}}})
     if choice in (None, "none", "auto"):
         return
     if not tools:
-        raise ValidationError("Only allowed with `tools`.", "tool_choice")
+        raise ValidationError("Requires `tools`.", "tool_choice")
     if isinstance(choice, dict) and choice["function"]["name"] not in names:
         raise ValidationError(f"There is no tool named {choice['function']['name']!r} in `tools`.", "tool_choice")
 
 
 def check_results(messages: list[dict[str, Any]], given: int) -> None:
-    """Each message of role `tool` must answer a call of the assistant's message before it. The last `given` messages
-    are the request's own. Raises `ApiError` (400).
+    """Raise `ApiError` (400) where a message of role `tool` answers no call of the assistant's message before it.
+
+    The last `given` messages are the request's own, the others are stored ones: the error names the request's field.
     """
     calls: set[str] = set()
     for index, message in enumerate(messages):
@@ -122,9 +133,9 @@ def check_results(messages: list[dict[str, Any]], given: int) -> None:
         elif message.get("tool_call_id") not in calls:
             own = index - (len(messages) - given)
             field = f"messages[{own}].tool_call_id" if own >= 0 else "messages"
-            raise _answers_nothing(message.get("tool_call_id"), field)
+            raise _no_such_call(message.get("tool_call_id"), field)
 
 
-def _answers_nothing(call_id: str | None, field: str) -> ApiError:
+def _no_such_call(call_id: str | None, field: str) -> ApiError:
     what = "Expected the id of a call" if call_id is None else f"There is no call {call_id!r}"
     return invalid(f"Invalid value for `{field}`: {what} in the assistant's message before it.", field)

@@ -1,4 +1,4 @@
-"""Fields of both completions endpoints under vLLM's names and with its meanings: OpenAI has but `response_format`."""
+"""Fields that chat and text completions have from vLLM, with its names and meanings, and `response_format`."""
 
 from typing import Any
 
@@ -12,17 +12,19 @@ TEXT = {"type": "text"}
 
 
 class VllmFields(Body):
+    """vLLM's fields. Only `response_format` is OpenAI's too."""
+
     min_tokens = optional(
         Int,
         0,
-        "Neither the model's end tokens nor `stop` end a choice before it has so many tokens. Not with "
-        "`use_beam_search`.",
+        "A choice has at least this many tokens: until then neither end tokens nor `stop` end it. Cannot be combined "
+        "with `use_beam_search`.",
         validate=validate.Range(0, 2**31 - 1),
     )
     bad_words = optional(
         Items,
         [],
-        "Texts that are not generated: the last token of each is not taken where it would complete one. Not with "
+        "Texts that are not generated: a token that would complete one is never chosen. Cannot be combined with "
         "`use_beam_search`.",
         Text(validate=validate.Length(1, 1000)),
         validate=validate.Length(max=256),
@@ -30,15 +32,15 @@ class VllmFields(Body):
     allowed_token_ids = optional(
         Items,
         [],
-        "The same as `white_list_token_ids`: where both are given, the tokens of both are allowed.",
+        "vLLM's name for `white_list_token_ids`. With both, the tokens of both are allowed.",
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
     prompt_logprobs = optional(
         Int,
         None,
-        "Return the log probability of each token of the prompt, and of this many alternatives. Not with `stream`, "
-        "nor with `echo` and `logprobs`, which return them among the answer's.",
+        "Return the log probability of each token of the prompt and of this many alternatives. Cannot be combined with "
+        "`stream`, nor with `echo` and `logprobs`, which return them with the answer's.",
         otherwise="none are returned",
         validate=validate.Range(0, 20),
     )
@@ -48,21 +50,21 @@ class VllmFields(Body):
     truncate_prompt_tokens = optional(
         Int,
         None,
-        "Keep only so many tokens of the prompt, the last ones; -1: as many as leave room for `max_tokens`.",
+        "Keep only this many tokens of the prompt, the last ones; -1: as many as leave room for `max_tokens`.",
         otherwise="a prompt that is too long is a 400",
         validate=validate.Range(-1, 2**31 - 1),
     )
     priority = optional(
         Int,
         0,
-        "The lower, the earlier. Other than 0 only where the engine runs with `--scheduling-policy priority`.",
+        "Requests with a lower value run earlier. Values other than 0 require `--scheduling-policy priority`.",
         validate=validate.Range(-(2**31), 2**31 - 1),
     )
     cache_salt = optional(
         Text,
         None,
-        "Only requests of the same salt, and of the same key, share what vLLM has computed of their prompts.",
-        otherwise="as the server is set",
+        "Only requests with the same salt and of the same API key share prompts in vLLM's prefix cache.",
+        otherwise="the server's setting",
         validate=validate.Length(1, 256),
     )
     response_format = fields.Nested(
@@ -70,8 +72,8 @@ class VllmFields(Body):
         load_default=None,
         allow_none=True,
         metadata={
-            "description": "`json_object`: the text is a JSON object. `json_schema`: one of this schema, whether "
-            "`strict` or not. Not with `use_beam_search`.",
+            "description": "`json_object`: the text is a JSON object. `json_schema`: the text is JSON that matches the "
+            "schema, `strict` or not. Cannot be combined with `use_beam_search`.",
             "x-default": "any text",
         },
     )
@@ -80,25 +82,25 @@ class VllmFields(Body):
         load_default=None,
         allow_none=True,
         metadata={
-            "description": "What the text must be: exactly one of a JSON Schema, any JSON object, a regular "
-            "expression, one of some texts, a grammar. Not with `use_beam_search`.",
+            "description": "What the text must match: exactly one of a JSON Schema, any JSON object, a regular "
+            "expression, a list of texts, a grammar. Cannot be combined with `use_beam_search`.",
             "x-default": "any text",
         },
     )
 
     @validates_schema
     def _check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
-        """In one, for each of these is called for every request."""
+        """Check which fields exclude each other, in one method: every validator costs time in every request."""
         if data["prompt_logprobs"] is not None:
             if data["stream"]:
-                raise ValidationError("Not together with `stream`: true.", "prompt_logprobs")
+                raise ValidationError("Cannot be combined with `stream`: true.", "prompt_logprobs")
             if data["echo"] and data["logprobs"] not in (None, False):
-                raise ValidationError("Not together with `echo` and `logprobs`.", "prompt_logprobs")
+                raise ValidationError("Cannot be combined with `echo` and `logprobs`.", "prompt_logprobs")
         if data["structured_outputs"] is not None and (data["response_format"] or TEXT)["type"] != "text":
-            raise ValidationError("Not together with `response_format`.", "structured_outputs")
+            raise ValidationError("Cannot be combined with `response_format`.", "structured_outputs")
         if data["truncate_prompt_tokens"] == 0:
-            raise ValidationError("0 leaves no prompt.", "truncate_prompt_tokens")
+            raise ValidationError("Must not be 0: no prompt would be left.", "truncate_prompt_tokens")
         if data["use_beam_search"]:
             for name in ("min_tokens", "bad_words", "response_format", "structured_outputs"):
                 if data[name]:
-                    raise ValidationError("Not together with `use_beam_search`.", name)
+                    raise ValidationError("Cannot be combined with `use_beam_search`.", name)

@@ -143,7 +143,7 @@ def test_a_range_and_a_default_are_words() -> None:
     rows = {field.path: field for endpoint in endpoints(DOCUMENT) for field in endpoint.fields}
 
     assert rows["top_p"].range == "above 0 to 1"
-    assert rows["top_p"].default == "the model's own, or 1"
+    assert rows["top_p"].default == "the model's default, or 1"
     assert rows["messages[].role"].default == "required"
     assert rows["stop"].type == "string or array of strings"
     assert rows["stream_options.include_usage"].type == "boolean"

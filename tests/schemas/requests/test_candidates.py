@@ -24,7 +24,7 @@ def test_best_of_below_n_is_raised_to_n(load: Load, body: dict[str, int], candid
 def test_a_winner_who_is_known_at_the_end_is_not_streamed(load: Load, body: dict[str, Any]) -> None:
     errors = refusal(load, stream=True, **body)
 
-    assert errors == {"best_of": ["`best_of` above `n` cannot be streamed: who wins is known at the end."]}
+    assert errors == {"best_of": ["`best_of` above `n` cannot be streamed: the best are known at the end."]}
 
 
 @both_endpoints

@@ -59,8 +59,8 @@ def test_content_that_is_neither_is_refused(content: Any) -> None:
     ("part", "where"),
     [
         ("Hello", ["Expected an object."]),
-        ({"text": "Hello"}, {"type": ["This model reads text only, not None."]}),
-        ({"type": "image_url", "image_url": {}}, {"type": ["This model reads text only, not 'image_url'."]}),
+        ({"text": "Hello"}, {"type": ["This server accepts text only, not None."]}),
+        ({"type": "image_url", "image_url": {}}, {"type": ["This server accepts text only, not 'image_url'."]}),
         ({"type": "text"}, {"text": ["Expected a string."]}),
         ({"type": "text", "text": 5}, {"text": ["Expected a string."]}),
     ],
@@ -149,7 +149,7 @@ def test_logprobs_become_a_number_of_alternatives(body: dict[str, Any], alternat
 def test_alternatives_need_logprobs(logprobs: bool | None) -> None:
     errors = refusal(chat, logprobs=logprobs, top_logprobs=2)
 
-    assert errors == {"top_logprobs": ["Only allowed with `logprobs`: true."]}
+    assert errors == {"top_logprobs": ["Requires `logprobs`: true."]}
 
 
 def test_the_template_opens_the_answer_unless_told_otherwise() -> None:
@@ -173,7 +173,7 @@ def test_a_message_that_is_continued_opens_no_answer(flag: dict[str, None]) -> N
 def test_an_answer_is_not_both_opened_and_continued() -> None:
     errors = refusal(chat, continue_final_message=True, add_generation_prompt=True)
 
-    assert errors == {"continue_final_message": ["Not together with `add_generation_prompt`: true."]}
+    assert errors == {"continue_final_message": ["Cannot be combined with `add_generation_prompt`: true."]}
 
 
 @pytest.mark.parametrize("value", [1.5, True, [1], {}], ids=repr)

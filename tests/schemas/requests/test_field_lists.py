@@ -102,7 +102,7 @@ def test_a_bias_needs_a_token(load: Load) -> None:
 @both_endpoints
 @pytest.mark.parametrize("value", [[["a", 1]], "a", 5, True], ids=repr)
 def test_the_biases_are_an_object(load: Load, value: Any) -> None:
-    assert refusal(load, logit_bias=value) == {"logit_bias": ["Expected an object of token to bias."]}
+    assert refusal(load, logit_bias=value) == {"logit_bias": ["Expected an object from token to bias."]}
 
 
 @both_endpoints

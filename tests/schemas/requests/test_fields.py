@@ -140,7 +140,7 @@ def test_stream_options_ask_for_usage(load: Load) -> None:
 def test_stream_options_need_stream(load: Load, stream: dict[str, Any]) -> None:
     errors = refusal(load, stream_options={"include_usage": True}, **stream)
 
-    assert errors == {"stream_options": ["Only allowed with `stream`: true."]}
+    assert errors == {"stream_options": ["Requires `stream`: true."]}
 
 
 @both_endpoints

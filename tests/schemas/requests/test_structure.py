@@ -79,7 +79,9 @@ def test_a_schema_of_a_megabyte_is_too_large(load: Load) -> None:
 @both_endpoints
 @pytest.mark.parametrize(("field", "value"), [("min_tokens", 3), ("bad_words", ["a"])])
 def test_not_with_a_beam_search(load: Load, field: str, value: Any) -> None:
-    assert refusal(load, use_beam_search=True, **{field: value}) == {field: ["Not together with `use_beam_search`."]}
+    assert refusal(load, use_beam_search=True, **{field: value}) == {
+        field: ["Cannot be combined with `use_beam_search`."]
+    }
 
 
 @both_endpoints
@@ -93,7 +95,9 @@ def test_log_probabilities_of_the_prompt_come_whole_and_once(load: Load) -> None
 @both_endpoints
 def test_nothing_is_no_prompt(load: Load) -> None:
     assert load(truncate_prompt_tokens=-1).params.truncate_prompt_tokens == -1
-    assert refusal(load, truncate_prompt_tokens=0) == {"truncate_prompt_tokens": ["0 leaves no prompt."]}
+    assert refusal(load, truncate_prompt_tokens=0) == {
+        "truncate_prompt_tokens": ["Must not be 0: no prompt would be left."]
+    }
 
 
 @both_endpoints

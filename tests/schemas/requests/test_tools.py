@@ -92,7 +92,7 @@ def test_a_choice_is_one_of_these(choice: Any) -> None:
 
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "get_weather"}}], ids=repr)
 def test_a_call_cannot_be_forced_without_tools(choice: Any) -> None:
-    assert refusal(chat, tool_choice=choice) == {"tool_choice": ["Only allowed with `tools`."]}
+    assert refusal(chat, tool_choice=choice) == {"tool_choice": ["Requires `tools`."]}
 
 
 def test_an_unknown_tool_cannot_be_chosen() -> None:
