@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True, eq=False)
 class LiveRequest:
-    """A request, from the receipt of its `Generate` until it leaves the table."""
+    """A request, from the receipt of its `Generate` until it is removed from the table."""
 
     client: bytes
     id: int

@@ -1,4 +1,4 @@
-"""From a valid request to its HTTP response: send it to the engine, and shape what comes back."""
+"""Answer a valid request over HTTP: send it to the engine, and shape its deltas into the response."""
 
 import math
 from collections.abc import Callable
@@ -128,7 +128,10 @@ class Answer:
 
 
 def _allowed_seconds() -> float:
-    """Return HEARTH_REQUEST_TIMEOUT, or less if the client's X-Request-Timeout says so. Raises `ApiError` (400)."""
+    """Return the seconds that the request may take: HEARTH_REQUEST_TIMEOUT, or the client's X-Request-Timeout if less.
+
+    Raises `ApiError` (400).
+    """
     allowed = services().settings.request_seconds
     given = flask.request.headers.get("X-Request-Timeout")
     if given is None:

@@ -30,7 +30,7 @@ class Recovery:
         """Strand `reply`: its engine was lost, or no longer has the request. Do nothing if it has finished."""
         if not reply.finished:
             log.warning("%s is stranded: its engine was lost", reply.generate.log_name)
-            metrics.LOST.inc()
+            metrics.STRANDED.inc()
             self._stranded[reply] = time.monotonic()
 
     def discard(self, reply: Reply) -> None:
