@@ -26,7 +26,7 @@ function toggleShelf(open = !$("shelf").classList.contains("open")) {
 }
 
 // Attaches the event handlers. `fresh` starts a new conversation; `stop` aborts the answer in progress and returns whether
-// there was one; `onKey` is called after a new API key was saved.
+// there was one; `onKey` is called after a new API key is saved.
 export function frame({ fresh, stop, onKey }) {
   $("new").addEventListener("click", fresh);
   $("stop").addEventListener("click", stop);
@@ -49,7 +49,7 @@ export function frame({ fresh, stop, onKey }) {
   });
 }
 
-// Returns the action of a keyboard shortcut; null or undefined if the event is none.
+// Returns the action of a keyboard shortcut; null or undefined if the key is no shortcut.
 function shortcut(event, fresh, stop) {
   const typing = /INPUT|TEXTAREA|SELECT/.test(event.target.tagName);
   const chord = event.ctrlKey || event.metaKey;

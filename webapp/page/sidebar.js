@@ -17,7 +17,7 @@ export function drawList(entries, root, remove) {
   }));
 }
 
-// `id` is that of the open conversation, which is not in `all` before it has been stored.
+// `id` is that of the open conversation, which is not in `all` until it is stored.
 export function drawVersions(all, id) {
   const at = all.findIndex((entry) => entry.id === id);
   $("branches").hidden = all.length < 2 || at < 0;
