@@ -1,4 +1,4 @@
-"""`make bench`: Hearth beside its peers, on the same engine, machine and run. Writes bench/results/."""
+"""`make bench`: compare Hearth with its peers, on one engine, machine and run. Writes bench/results/."""
 
 import argparse
 import resource
@@ -15,7 +15,7 @@ from bench.targets import NAMES
 
 PARTS = ("loads", "web-tier", "offline")
 QUICK = 8
-"""A quick run's loads have so many times fewer requests."""
+"""Divisor of the number of requests in a quick run."""
 
 
 def main() -> int:
@@ -24,12 +24,12 @@ def main() -> int:
     if shutil.which("wrk") is None:
         sys.exit("bench: wrk is missing; `make bench` installs it, or: apt-get install wrk")
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # for a thousand connections; the servers inherit it
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))  # for 1,000 connections; the servers inherit this
     measured = results.Results(results.machine(rounds=args.rounds, quick=args.quick))
     try:
         with tempfile.TemporaryDirectory(prefix="bench-") as directory:
             _measure(args, Path(directory), measured)
-    finally:  # also what there is when a server fails, or after Ctrl-C
+    finally:  # the results so far, also after a failure or Ctrl-C
         written = report.write(measured, args.output)
         sys.stdout.write(f"{report.text(measured)}\nwritten: {', '.join(str(path) for path in written)}\n")
     return 0
@@ -48,29 +48,31 @@ def _measure(args: argparse.Namespace, directory: Path, measured: results.Result
 def _loads(args: argparse.Namespace, directory: Path, measured: results.Results) -> None:
     plan = Plan(args.contenders, args.loads, args.rounds)
     if "rust" in plan.contenders:
-        plan.rust, why_not = rust_binary.find_or_fetch()
+        plan.rust, reason = rust_binary.find_or_fetch()
         if plan.rust is None:
-            sys.stderr.write(f"bench: without vLLM's Rust front end: {why_not}\n")
-            measured.absent["rust"] = why_not
+            sys.stderr.write(f"bench: without vLLM's Rust front end: {reason}\n")
+            measured.absent["rust"] = reason
             plan.contenders.remove("rust")
     run(plan, directory, measured)
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="how often each contender has its turn (default 3; 1 with --quick)")
+    parser.add_argument("--rounds", type=int, help="how often each contender is measured (default 3; 1 with --quick)")
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} times fewer requests")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)} (default all)")
     parser.add_argument("--contenders", default=",".join(NAMES), help=f"some of {','.join(NAMES)} (default all)")
     loads = [load.name for load in LOADS]
     parser.add_argument("--loads", default=",".join(loads), help=f"some of {','.join(loads)} (default all)")
-    parser.add_argument("--prompts", type=int, default=offline.PROMPTS, help="how many the offline part has")
+    parser.add_argument(
+        "--prompts", type=int, default=offline.PROMPTS, help="prompts of the offline part (default %(default)s)"
+    )
     parser.add_argument("--output", type=Path, default=results.RESULTS, help="directory (default bench/results)")
     args = parser.parse_args(argv)
     for name, known in (("parts", list(PARTS)), ("contenders", list(NAMES)), ("loads", loads)):
         wanted = [word for word in getattr(args, name).split(",") if word]
         if unknown := set(wanted) - set(known):
-            parser.error(f"--{name}: there is no {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+            parser.error(f"--{name}: unknown: {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
         if not wanted:
             parser.error(f"--{name}: name at least one of {', '.join(known)}")
         setattr(args, name, [word for word in known if word in wanted])

@@ -1,4 +1,4 @@
-"""CPU seconds and memory of a server's processes, from the kernel's own accounts; vLLM's engine told from the rest."""
+"""CPU seconds and memory of a server's processes, as the kernel counts them, with vLLM's engine kept apart."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,12 +6,12 @@ from pathlib import Path
 import psutil
 
 ENGINE_TITLES = ("VLLM::EngineCore", "VLLM::Worker")
-"""vLLM's processes that compute name themselves so. All others of a server are its front end."""
+"""Titles of vLLM's computing processes. All other processes of a server are its front end."""
 
 
 @dataclass(frozen=True, slots=True)
 class CpuSeconds:
-    """User and system time: of the front end, by its parts, and of the engine."""
+    """User and system time of the front end, by its parts, and of the engine."""
 
     parts: dict[str, float]
     engine: float
@@ -22,6 +22,7 @@ class CpuSeconds:
 
     @property
     def front(self) -> float:
+        """The whole front end."""
         return sum(self.parts.values())
 
     @property
@@ -30,18 +31,22 @@ class CpuSeconds:
 
 
 def family(root: int) -> list[psutil.Process]:
-    """A process and all that it has started."""
+    """Return a process and all its descendants."""
     process = psutil.Process(root)
     return [process, *process.children(recursive=True)]
 
 
 def is_engine(process: psutil.Process) -> bool:
+    """Return whether a process is one of vLLM's computing processes."""
     command = process.cmdline()
     return bool(command) and command[0].startswith(ENGINE_TITLES)
 
 
 def cpu_seconds(roots: dict[str, int]) -> CpuSeconds:
-    """What the families of `roots` have used so far, less those members that have ended and were not waited for."""
+    """Return the CPU time so far of the processes in `roots`, by name, and of their descendants.
+
+    Descendants that have exited without being waited for are not counted.
+    """
     parts, engine = dict.fromkeys(roots, 0.0), 0.0
     for name, root in roots.items():
         for process in family(root):
@@ -54,7 +59,7 @@ def cpu_seconds(roots: dict[str, int]) -> CpuSeconds:
 
 
 def peak_mb(pid: int) -> float:
-    """The most memory (RSS) that a process has ever had, in MB."""
+    """Return the peak memory (RSS) of a process, in MB."""
     status = Path(f"/proc/{pid}/status").read_text()
     (kib,) = (line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:"))
     return int(kib) * 1024 / 1e6

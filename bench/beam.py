@@ -1,7 +1,7 @@
-"""What a beam search costs here and in `vllm serve`: the same model, flags and prompts, side by side in one run.
+"""Measure the cost of a beam search in Hearth and in `vllm serve`, with the same model, flags and prompts.
 
-Both servers are up all the while and take turns. Wall time is the client's; CPU seconds are those of all processes of
-the server that answers. End tokens are ignored, so that both search to the last step.
+Both servers run all the time and answer alternately. Wall time is measured by the client; CPU seconds are those of all
+processes of the answering server. End tokens are ignored, so that every search has the same number of steps.
 """
 
 import argparse
@@ -38,20 +38,21 @@ class Side:
     cpu: list[float] = field(default_factory=list)
 
     def search(self, body: dict[str, Any]) -> None:
-        """One beam search, measured."""
-        before, begun = cpu_seconds(self.server.roots), time.perf_counter()
+        """Send one request with a beam search, and add its wall and CPU time."""
+        before, began = cpu_seconds(self.server.roots), time.perf_counter()
         response = httpx.post(f"{self.server.url}/v1/completions", json=body, timeout=600)
-        self.wall.append(time.perf_counter() - begun)
+        self.wall.append(time.perf_counter() - began)
         response.raise_for_status()
-        assert len(response.json()["choices"]) == body["n"], "not as many beams as were asked for"
-        time.sleep(0.2)  # what the reply leaves to be done is part of the cost
+        assert len(response.json()["choices"]) == body["n"], "fewer beams than requested"
+        time.sleep(0.2)  # work after the reply is part of the cost
         self.cpu.append((cpu_seconds(self.server.roots) - before).total)
 
-    def forget(self) -> None:
-        """What was measured so far was a warm-up."""
+    def reset(self) -> None:
+        """Drop the measurements of the warm-up."""
         self.wall, self.cpu = [], []
 
     def summary(self) -> dict[str, Any]:
+        """Return the medians, and each measurement."""
         return {
             "wall_seconds": round(statistics.median(self.wall), 4),
             "cpu_seconds": round(statistics.median(self.cpu), 4),
@@ -76,20 +77,22 @@ def main() -> int:
 
 
 def measure(sides: dict[str, Side], args: argparse.Namespace) -> None:
+    """Warm up, then send each prompt to both servers."""
     body = {"model": "hearth-demo", "n": args.width, "max_tokens": args.tokens}
     body |= {"use_beam_search": True, "ignore_eos": True, "temperature": 0}
     for side in sides.values():
         side.search({**body, "prompt": "Once upon a time"})
-        side.forget()
+        side.reset()
     order = list(sides.values())
     for repeat in range(args.repeats):
         prompt = f"Tell me about {SUBJECTS[repeat % len(SUBJECTS)]}, part {repeat}:"
         for side in order:
             side.search({**body, "prompt": prompt})
-        order.reverse()  # neither is always the second
+        order.reverse()  # neither is always second
 
 
 def report(sides: dict[str, Side], args: argparse.Namespace) -> None:
+    """Print the results, and write them as JSON."""
     summaries = {name: side.summary() for name, side in sides.items()}
     ours, theirs = sides["hearth"], sides["vllm"]
     ratios = {
@@ -100,7 +103,7 @@ def report(sides: dict[str, Side], args: argparse.Namespace) -> None:
         f"{name:8} {s['wall_seconds']:7.3f} s wall  {s['cpu_seconds']:7.3f} s CPU" for name, s in summaries.items()
     ]
     lines.append(
-        f"ratio    {ratios['wall']:7.3f}         {ratios['cpu']:7.3f}        (hearth / vllm; at most 1 is the aim)"
+        f"ratio    {ratios['wall']:7.3f}         {ratios['cpu']:7.3f}        (hearth / vllm; target: at most 1)"
     )
     sys.stdout.write("\n".join(lines) + "\n")
     result = {

@@ -1,4 +1,4 @@
-"""The servers that are compared: each is started on the same weights and engine flags, and ended for certain."""
+"""The servers to compare. Each is started with the same weights and engine flags, and always stopped."""
 
 import contextlib
 import json
@@ -27,18 +27,19 @@ VLLM_ENVIRONMENT = {
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "TORCHDYNAMO_DISABLE": "1",
 }
-"""What Hearth sets for its engine, beside --enforce-eager on a CPU."""
+"""The variables that Hearth sets for its own engine on a CPU."""
 
 
 @dataclass(slots=True)
 class Server:
-    """A contender that answers HTTP."""
+    """A running contender with an HTTP API."""
 
     name: str
     port: int
     roots: dict[str, int]
-    """The processes that have started all others of the server, by what they are."""
+    """Pids of the processes that have started all others of the server, by part."""
     hearth: Stack | None = None
+    """None: the server is not Hearth."""
 
     @property
     def url(self) -> str:
@@ -47,7 +48,7 @@ class Server:
 
 @contextlib.contextmanager
 def hearth(run_dir: Path, flags: list[str]) -> Iterator[Server]:
-    """Hearth as an operator starts it, with as many web workers as it takes by itself."""
+    """Hearth as an operator starts it, with its default number of web workers."""
     stack = Stack(run_dir, HEARTH_ENGINE_ARGS=" ".join(flags))
     if "WEB_CONCURRENCY" not in os.environ:
         del stack.env["WEB_CONCURRENCY"]
@@ -69,7 +70,7 @@ def vllm(run_dir: Path, flags: list[str]) -> Iterator[Server]:
 
 @contextlib.contextmanager
 def rust(run_dir: Path, flags: list[str], binary: Path) -> Iterator[Server]:
-    """The same with vLLM's Rust front end before the engine."""
+    """vLLM's own server, with its Rust front end."""
     environment = {"VLLM_USE_RUST_FRONTEND": "1", "VLLM_RUST_FRONTEND_PATH": str(binary)}
     with _vllm("rust", "bench.vllm_serve", run_dir, flags, environment) as server:
         yield server
@@ -103,7 +104,7 @@ def _answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Callabl
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """End a server and whatever it leaves running: a TERM does not always reach vLLM's workers."""
+    """Stop a server, and kill its remaining processes: vLLM's workers do not always receive TERM."""
     if process.poll() is not None:
         return
     children = family(process.pid)[1:]
@@ -120,8 +121,9 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 
 def events_before_text(server: Server, load: Load) -> int:
-    """How many events a stream has before its first text (a role, say). Checks on the way that answers are as long
-    as was asked.
+    """Return the number of events in a stream before its first text (one with the role, for example).
+
+    Also checks that the server's answers have the requested length.
     """
     body = {**json.loads(load.bodies()[0]), "n": 1}
     whole = httpx.post(f"{server.url}/v1/chat/completions", json={**body, "stream": False}, timeout=60)

@@ -1,6 +1,6 @@
-"""Puts a run's tables into docs/performance.md: `python -m bench.document`, after `make bench`.
+"""Insert the tables of a run into docs/performance.md, so that no figure is typed by hand.
 
-A table stands between `<!-- bench: NAME -->` and `<!-- end -->`. So no figure is typed by hand.
+Run `python -m bench.document` after `make bench`. A table is between `<!-- bench: NAME -->` and `<!-- end -->`.
 """
 
 import re
@@ -16,7 +16,7 @@ BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def filled(text: str, measured: Results) -> str:
-    """`text` with every block made anew. Raises `KeyError` for a block that is not known."""
+    """Return `text` with new content in every block. Raises `KeyError` for an unknown block."""
     chapters = {"machine": report.machine, "plot": lambda _: PLOT, **report.CHAPTERS}
     return BLOCK.sub(lambda block: f"{block[1]}{chapters[block[2]](measured)}\n{block[3]}", text)
 
@@ -24,7 +24,7 @@ def filled(text: str, measured: Results) -> str:
 def main() -> int:
     path = RESULTS / FILE
     if not path.exists():
-        sys.exit(f"bench: there is no {path}; `make bench` writes it")
+        sys.exit(f"bench: {path} does not exist; `make bench` creates it")
     DOCUMENT.write_text(filled(DOCUMENT.read_text(), results.load(path)))
     return 0
 

@@ -1,7 +1,7 @@
-"""The engine without any server: the limit of what a front end can reach.
+"""The engine without a server: the upper limit for any front end.
 
-`python -m bench.engine_alone FLAGS` loads the model, says `ready`, and then answers each line on standard input, the
-name of a load, with the seconds that the load took. Token ids come out and nothing is done with them.
+`python -m bench.engine_alone FLAGS` loads the model and prints `ready`. Then each line on standard input is a load, as
+JSON, and is answered by the seconds that the load took. The generated token ids are not detokenised.
 """
 
 import asyncio
@@ -16,10 +16,11 @@ from engine_proc.adapter.loading.children import die_with_parent
 from engine_proc.adapter.loading.environment import set_vllm_environment
 
 if __name__ in {"__main__", "__mp_main__"}:
-    die_with_parent()  # vLLM's processes run this module again, and so they end with it
+    die_with_parent()  # vLLM's processes run this module again, and die with their parent
 
 
 async def main(flags: list[str], results: Any) -> None:
+    """Load the model, and run the loads of standard input. `results` is a file for the answers."""
     from engine_proc.adapter.loading import model
     from engine_proc.adapter.rendering import Rendering
     from engine_proc.settings import DEMO_MODEL
@@ -36,7 +37,7 @@ async def main(flags: list[str], results: Any) -> None:
 
 
 async def drive(engine: Any, rendering: Any, load: Load) -> float:
-    """Keep as many sequences going as the load has connections, times n, and return the seconds that it took."""
+    """Run a load, with as many sequences at once as it has connections, times n. Returns the seconds it took."""
     from vllm import SamplingParams
 
     from schemas.wire import Generate
@@ -47,21 +48,21 @@ async def drive(engine: Any, rendering: Any, load: Load) -> float:
     prompts = []
     for number in range(len(load.bodies())):
         prompts += rendering.render(Generate(id=0, name="", messages=load.messages(number)))
-    wanted, started, ended = load.requests * load.n, 0, 0
+    total, started, finished = load.requests * load.n, 0, 0
     began = time.perf_counter()
-    while ended < wanted:
-        while started < wanted and started - ended < load.connections * load.n:
+    while finished < total:
+        while started < total and started - finished < load.connections * load.n:
             prompt = prompts[started // load.n % len(prompts)]
             await engine.submit(None, engine.prepare(prompt.input, params), raw=True)
             started += 1
-        ended += sum(output.finish_reason is not None for output in await engine.step())
+        finished += sum(output.finish_reason is not None for output in await engine.step())
     return time.perf_counter() - began
 
 
 if __name__ == "__main__":
     set_vllm_environment()
     standard_output = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what vLLM prints must not come between the results
+    os.dup2(2, 1)  # standard output carries only the results, not what vLLM prints
     asyncio.run(main(sys.argv[1:], standard_output))
     sys.stderr.flush()
     os._exit(0)  # vLLM's processes die with this one

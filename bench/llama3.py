@@ -1,8 +1,8 @@
 """Llama 3 without Meta's weights: the real tokenizer, for tests and for the simulated GPU.
 
-`python -m bench.llama3 tiny` makes a model of two small layers with random weights, `python -m bench.llama3 8b` makes
-Llama-3-8B-Instruct's configuration with no weights at all (bench/simulated_gpu.py needs none). Each prints the model's
-directory, which lies in the user's cache and is made once.
+`python -m bench.llama3 tiny` creates a model of two small layers with random weights. `python -m bench.llama3 8b`
+creates the configuration of Llama-3-8B-Instruct without weights (bench/simulated_gpu.py needs none). Each prints the
+model's directory, which is in the user's cache and is created once.
 """
 
 import argparse
@@ -37,7 +37,7 @@ CHAT_TEMPLATE = (
     "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
 )
-"""Llama-3-8B-Instruct's own."""
+"""Llama-3-8B-Instruct's own template."""
 CONTEXT = 8192
 SHAPE_8B = {
     "hidden_size": 4096,
@@ -52,27 +52,27 @@ SHAPE_TINY = {
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
     "num_key_value_heads": 2,
-    "initializer_range": 0.3,  # far apart enough that the likeliest token is the same after any rounding
+    "initializer_range": 0.3,  # large enough that rounding never changes which token is the likeliest
 }
 
 
 def tiny(cache: Path | None = None) -> Path:
     """Return the directory of the model with random weights."""
-    return _made("tiny", _make_tiny, cache)
+    return _cached("tiny", _make_tiny, cache)
 
 
 def configuration_8b(cache: Path | None = None) -> Path:
     """Return the directory of Llama-3-8B-Instruct's configuration and tokenizer, without weights."""
-    return _made("8b", _make_8b, cache)
+    return _cached("8b", _make_8b, cache)
 
 
 def tokenizer_file() -> Path:
-    """Meta's own file of byte pairs, in tiktoken's format."""
+    """Return the path of Meta's own file of byte pairs, in tiktoken's format."""
     return Path(str(distribution("llama-models").locate_file("llama_models/llama3/tokenizer.model")))
 
 
-def _made(name: str, make: Callable[[Path], None], cache: Path | None) -> Path:
-    """Make the model `name` unless it is there. Two processes may do so at the same time."""
+def _cached(name: str, make: Callable[[Path], None], cache: Path | None) -> Path:
+    """Create the model `name` unless it exists, and return its directory. Several processes may do this at once."""
     recipe = hashlib.sha256(Path(__file__).read_bytes())
     for package in ("llama-models", "transformers", "tokenizers", "torch"):
         recipe.update(version(package).encode())
@@ -150,7 +150,7 @@ def _write_tokenizer(directory: Path) -> None:
         chat_template=CHAT_TEMPLATE,
         model_input_names=["input_ids", "attention_mask"],
         model_max_length=CONTEXT,
-        clean_up_tokenization_spaces=True,  # as Meta has it
+        clean_up_tokenization_spaces=True,  # Meta's own setting
     ).save_pretrained(directory)
 
 
@@ -170,6 +170,6 @@ if __name__ == "__main__":
     models = {"tiny": tiny, "8b": configuration_8b}
     parser = argparse.ArgumentParser(prog="python -m bench.llama3", description=__doc__)
     parser.add_argument("model", choices=models)
-    parser.add_argument("cache", nargs="?", type=Path, help="where to make it; the user's cache otherwise")
+    parser.add_argument("cache", nargs="?", type=Path, help="directory for the model (default: the user's cache)")
     arguments = parser.parse_args()
     sys.stdout.write(f"{models[arguments.model](arguments.cache)}\n")

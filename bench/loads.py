@@ -1,4 +1,4 @@
-"""What is asked of each contender: the loads, and the requests they are made of."""
+"""The loads that each contender is measured with, and their requests."""
 
 import json
 from dataclasses import dataclass, replace
@@ -6,21 +6,21 @@ from typing import Any
 
 SUBJECTS = ["the weather", "a bird", "the old bridge", "Hearth", "a sorted list", "the king", "a river", "seven days"]
 TOKENS = 128
-"""An answer's length, unless the load says otherwise; end tokens are ignored."""
+"""Default length of an answer, in tokens. End tokens are ignored."""
 CONNECTIONS = (1, 16, 64, 256, 1000)
 REQUESTS = {1: 8, 16: 64, 64: 512, 256: 768, 1000: 1000}
-"""In all, by connections: enough for some seconds, and the same for every contender."""
+"""Total requests by number of connections: enough for some seconds, and the same for every contender."""
 LONG_PROMPT_TOKENS = 1500
 LONG_PROMPT_SENTENCE = "Hearth and the rest of the day, "
 LONG_PROMPT_REPEATS = 185
-"""The demo model's tokenizer makes about so many tokens of them."""
+"""With so many repeats the prompt has about `LONG_PROMPT_TOKENS` tokens of the demo model."""
 ENGINE_TOKENS_PER_SECOND = 7000
-"""A guess, for the progress line alone."""
+"""An estimate, for the progress bar and time limits."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`connections` clients that send `requests` in all, each its next one when it has the last answer whole."""
+    """`connections` clients that send `requests` in total, each one request after the other."""
 
     name: str
     connections: int
@@ -30,7 +30,7 @@ class Load:
     n: int = 1
     long_prompt: bool = False
     tools: tuple[str, ...] = ("wrk",)
-    """`wrk` tells throughput and CPU; `client` times every event of a stream."""
+    """`wrk` measures throughput and CPU; `client` measures the time of every event of a stream."""
 
     @property
     def tokens(self) -> int:
@@ -39,23 +39,25 @@ class Load:
 
     @property
     def tokens_each(self) -> int:
+        """Generated tokens of one request."""
         return self.max_tokens * self.n
 
     @property
-    def guessed_seconds(self) -> float:
+    def expected_seconds(self) -> float:
+        """An estimate of how long the load takes."""
         prompts = self.requests * (LONG_PROMPT_TOKENS if self.long_prompt else 20)
         waves = self.requests / self.connections
         return 0.2 * waves + (self.tokens + prompts / 4) / ENGINE_TOKENS_PER_SECOND
 
     def bodies(self) -> list[bytes]:
-        """The requests' JSON, in the order in which they are sent, over and over."""
+        """Return the bodies of the requests, which are sent in this order, repeatedly."""
         count = 64 if self.long_prompt else len(SUBJECTS)
         return [json.dumps(self._body(number)).encode() for number in range(count)]
 
     def messages(self, number: int) -> list[dict[str, Any]]:
         subject = SUBJECTS[number % len(SUBJECTS)]
         text = f"Tell me about {subject}."
-        if self.long_prompt:  # the number comes first, so that no prompt begins as another does and is found cached
+        if self.long_prompt:  # the number is first, so that no two prompts share a cached prefix
             text = f"Story {number}. " + LONG_PROMPT_SENTENCE * LONG_PROMPT_REPEATS
         return [{"role": "user", "content": text}]
 
@@ -67,7 +69,7 @@ class Load:
         return body
 
     def smaller(self, divisor: int) -> "Load":
-        """For a quick run: fewer requests, but at least one for each connection."""
+        """Return the load with fewer requests, for a quick run, but at least one per connection."""
         return replace(self, requests=max(self.connections, self.requests // divisor))
 
 

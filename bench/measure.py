@@ -1,4 +1,4 @@
-"""One load on one contender with one tool: what comes of it is a sample."""
+"""Measure one load on one contender with one tool. The result is a `Sample`."""
 
 import contextlib
 import json
@@ -37,7 +37,7 @@ def with_wrk(round_number: int, server: Server, load: Load) -> Sample:
 
 
 def with_client(round_number: int, server: Server, load: Load, opening: int) -> Sample:
-    """`opening`: what `contenders.events_before_text` has found."""
+    """`opening` is the number of events before the first text, from `contenders.events_before_text`."""
     before, own = cpu_seconds(server.roots), time.process_time()
     timings = Client(server.port, load, opening=opening).run()
     own = time.process_time() - own
@@ -60,18 +60,18 @@ def with_client(round_number: int, server: Server, load: Load, opening: int) -> 
 
 
 def latencies(timings: Timings) -> dict[str, float]:
-    """In milliseconds; none where no stream has brought two texts."""
-    found = {}
+    """Return percentiles of TTFT and ITL in milliseconds. Without data (no text, no second text) they are missing."""
+    percentiles = {}
     for name, values in (("ttft", timings.ttft), ("itl", timings.gaps)):
         if values:
-            found[f"{name}_p50"] = 1000 * percentile(values, 0.50)
-            found[f"{name}_p99"] = 1000 * percentile(values, 0.99)
-    return found
+            percentiles[f"{name}_p50"] = 1000 * percentile(values, 0.50)
+            percentiles[f"{name}_p99"] = 1000 * percentile(values, 0.99)
+    return percentiles
 
 
 @dataclass(slots=True)
 class EngineAlone:
-    """`bench.engine_alone` in its own process."""
+    """A process of `bench.engine_alone`."""
 
     process: "subprocess.Popen[str]"
 
@@ -81,7 +81,7 @@ class EngineAlone:
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the engine alone has ended with {self.process.wait()}")
+            raise RuntimeError(f"bench.engine_alone exited with status {self.process.wait()}")
         return Sample(round_number, "engine", load.name, load.tools[0], float(answer), load.requests, load.tokens)
 
 
@@ -99,10 +99,10 @@ def engine_alone(flags: list[str]) -> Iterator[EngineAlone]:
     try:
         assert process.stdout is not None and process.stderr is not None
         if process.stdout.readline() != "ready\n":
-            raise RuntimeError(f"the engine alone did not load:\n{process.stderr.read()[-4000:]}")
+            raise RuntimeError(f"bench.engine_alone could not load the model:\n{process.stderr.read()[-4000:]}")
         yield EngineAlone(process)
     finally:
         with contextlib.suppress(subprocess.TimeoutExpired, ValueError):
-            process.communicate(timeout=STOP_SECONDS)  # the end of its input is the end
+            process.communicate(timeout=STOP_SECONDS)  # it exits at the end of its input
         process.kill()
         process.wait()

@@ -1,7 +1,6 @@
-"""An engine that only talks: it speaks the wire and has the next token of every request ready at each step.
+"""An engine without a model, to measure the web tier: at each step it sends a token for every stream.
 
-It tells what the web tier can do by itself. `python -m bench.mock_engine ENDPOINT STEPS_PER_SECOND`; 0 steps a second
-is as many as it can make.
+`python -m bench.mock_engine ENDPOINT STEPS_PER_SECOND`; 0 means as many steps per second as possible.
 """
 
 import argparse
@@ -23,10 +22,11 @@ DEFAULT_TOKENS = 16
 
 
 class MockEngine:
-    """Requests by web worker, and how many tokens each of their choices still gets."""
+    """Answers web workers by the wire protocol."""
 
     def __init__(self, endpoint: str) -> None:
         self._left: dict[bytes, dict[int, list[int]]] = defaultdict(dict)
+        """Tokens left to send of each choice, by web worker and request id."""
         self._router = Router(endpoint, self._on_message, self._on_gone)
         self._work = asyncio.Event()
         self._words = itertools.cycle(WORDS)
@@ -44,7 +44,7 @@ class MockEngine:
         )
 
     async def run(self, steps_per_second: float) -> None:
-        """Make steps for ever, at that pace while there are requests."""
+        """Make steps at this rate while there are requests, endlessly."""
         due = 0.0
         while True:
             await self._work.wait()
@@ -103,7 +103,7 @@ class MockEngine:
             if batch:
                 self._router.send(client, wire.encode(wire.Deltas(batch=batch)))
             else:
-                del self._left[client]  # it has nothing to do
+                del self._left[client]  # it has no request left
         if not self._left:
             self._work.clear()
 
@@ -127,7 +127,7 @@ async def main(endpoint: str, steps_per_second: float) -> None:
 if __name__ == "__main__":
     die_with_parent()
     parser = argparse.ArgumentParser(prog="python -m bench.mock_engine", description=__doc__)
-    parser.add_argument("endpoint", help="where to listen, ipc:///path or tcp://127.0.0.1:port")
-    parser.add_argument("steps_per_second", type=float, help="0: as many as can be made")
+    parser.add_argument("endpoint", help="address to listen at, ipc:///path or tcp://127.0.0.1:port")
+    parser.add_argument("steps_per_second", type=float, help="0: as many as possible")
     args = parser.parse_args()
     asyncio.run(main(args.endpoint, args.steps_per_second))

@@ -1,4 +1,4 @@
-"""`make bench-offline`: the batch command beside plain Transformers, on the same prompts and weights, both greedy."""
+"""`make bench-offline`: compare the batch command with plain Transformers, both greedy, with the same prompts."""
 
 import argparse
 import json
@@ -25,7 +25,7 @@ ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.sta
 
 
 def measure(prompts: int, directory: Path) -> dict[str, Any]:
-    """Both sides, one after the other. `ratio` leaves the loading of the model out, `ratio_with_loading` has it in."""
+    """Measure the batch command, then Transformers. `ratio` is without the load of the model."""
     requests = directory / "requests.jsonl"
     lines = [_line(number) for number in range(prompts)]
     requests.write_text("".join(json.dumps(line) + "\n" for line in lines))
@@ -52,7 +52,7 @@ def _line(number: int) -> dict[str, Any]:
 
 
 def _batch(requests: Path, results: Path) -> dict[str, float]:
-    """Wall seconds: of the answers, from the command's own tokens per second, and of all else (`loading`)."""
+    """Return the seconds of the generation, from the command's own tokens per second, and all others (`loading`)."""
     command = [sys.executable, "-m", "engine_proc", "batch", str(requests), "-o", str(results), *ENGINE_FLAGS]
     began = time.perf_counter()
     done = subprocess.run(
@@ -66,11 +66,11 @@ def _batch(requests: Path, results: Path) -> dict[str, float]:
     )
     total = time.perf_counter() - began
     if done.returncode:
-        raise RuntimeError(f"the batch command ended with {done.returncode}:\n{done.stderr[-4000:]}")
-    paces = RATE.findall(done.stderr)
-    assert paces, f"the batch command does not tell its pace: {done.stderr[-400:]}"
+        raise RuntimeError(f"the batch command exited with status {done.returncode}:\n{done.stderr[-4000:]}")
+    rates = RATE.findall(done.stderr)
+    assert rates, f"the batch command printed no tokens per second: {done.stderr[-400:]}"
     lines = len(requests.read_text().splitlines())
-    seconds = lines * TOKENS / float(paces[-1])
+    seconds = lines * TOKENS / float(rates[-1])
     return {"seconds": seconds, "loading": total - seconds}
 
 
@@ -81,13 +81,13 @@ def _transformers(requests: Path) -> dict[str, Any]:
         command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, text=True, timeout=LIMIT_SECONDS, check=True
     )
     total = time.perf_counter() - began
-    said: dict[str, Any] = json.loads(done.stdout)
-    said["loading"] = total - said["seconds"] - said["batched_seconds"]
-    return said
+    result: dict[str, Any] = json.loads(done.stdout)
+    result["loading"] = total - result["seconds"] - result["batched_seconds"]
+    return result
 
 
 def _same(results: Path, texts: list[str]) -> float:
-    """The share of answers of one text. Rounding differs between the two, so it need not be 1."""
+    """Return the share (0 to 1) of identical answers. Rounding differs between the two, so it may be less than 1."""
     ours: dict[int, str] = {}
     for line in results.read_text().splitlines():
         result = json.loads(line)
@@ -97,7 +97,7 @@ def _same(results: Path, texts: list[str]) -> float:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.offline", description=__doc__)
-    parser.add_argument("--prompts", type=int, default=PROMPTS, help=f"how many (default {PROMPTS})")
+    parser.add_argument("--prompts", type=int, default=PROMPTS, help=f"number of prompts (default {PROMPTS})")
     parser.add_argument("--output", type=Path, default=RESULTS, help="directory (default bench/results)")
     args = parser.parse_args()
     end_on_term()

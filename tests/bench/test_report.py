@@ -42,7 +42,7 @@ def row(measured: Results, what: str) -> Row:
 
 
 def test_ratios_are_taken_within_a_round(measured: Results) -> None:
-    streamed = row(measured, "streamed throughput at 64 connections, to `vllm serve`")
+    streamed = row(measured, "streamed throughput at 64 connections, relative to `vllm serve`")
     assert streamed.values == pytest.approx([2.0, 1.1, 1.3])
     assert streamed.value == pytest.approx(1.3)
     assert streamed.met is True
