@@ -67,8 +67,10 @@ class Comparison:
         calls = self._calls(old.name)
         if "__init__" in self._uses.overrides.get(old.name, {}):
             calls = calls | self._calls("__init__")  # by `super()`
+        if not calls and "__init__" not in members(self._old, old):
+            return  # its fields need not be a constructor's parameters
         found = self._shapes(old.place, constructor(self._old, old), constructor(self._new, new), calls)
-        return (finding for finding in found if finding.broke)
+        yield from (finding for finding in found if finding.broke)
 
     def _class(self, old: Definition, new: Definition) -> Iterator[Finding]:
         """Compare the members of a class that Hearth's words name, and the classes that these lead to."""

@@ -17,7 +17,7 @@ from vllm.parsers import Parser
 
 class OurParser(Parser):
     def parse(self, text):
-        return super().parse(text)
+        return super().parse(text) + self.suffix
 
 async def use(config):
     client: Client = make(config, log=True)
@@ -47,6 +47,7 @@ class Params(Struct):
 """,
     "parsers": """
 class Parser:
+    suffix: str = ""
     def parse(self, text: str) -> str: ...
 """,
     "engine/__init__": """
@@ -140,6 +141,7 @@ def test_a_module_that_became_a_package_and_exports_its_names_again_is_clean(tmp
         ("engine/client", "async def outputs", "def outputs", "outputs: was async function; is function"),
         ("engine/client", "cached: int", "num_cached: int", "Prefill.cached: was value; is gone"),
         ("params", "top_p: float = 1.0", "", "Params: was top_p: float = 1.0; is no such parameter"),
+        ("parsers", "suffix: str", "ending: str", "Parser.suffix: was value; is gone"),
         ("parsers", "text: str)", "text: str, final: bool = True)", "(overridden in hearth.py)"),
         ("__init__", '"Params": ".params:Params"', "", "vllm:Params (hearth.py)"),
         ("envs", '"LIMIT": lambda: 1', "", "vllm.envs:LIMIT (hearth.py)"),

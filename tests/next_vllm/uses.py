@@ -49,7 +49,9 @@ class Uses:
     calls: dict[str, set[Call]] = field(default_factory=lambda: defaultdict(set))
     """By the called name: a function's, a method's, or a class's own."""
     words: set[str] = field(default_factory=set)
-    """Attributes (but of `self`), keyword arguments and string keys: whatever may name a member of vLLM's."""
+    """Attributes (of `self` only in subclasses of vLLM's classes), keyword arguments and string keys: whatever may name
+    a member of vLLM's.
+    """
     overrides: dict[str, dict[str, Override]] = field(default_factory=lambda: defaultdict(dict))
     """By the name of a class of vLLM's, then of the method."""
 
@@ -115,6 +117,7 @@ class _Reader(ast.NodeVisitor):
         for base in node.bases:
             if isinstance(base, ast.Name) and base.id in self._imports:
                 self._uses.overrides[self._original(base.id)] |= defined
+                self._uses.words |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
         self.generic_visit(node)
 
     def _original(self, local: str) -> str:
