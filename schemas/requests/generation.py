@@ -14,9 +14,9 @@ from schemas.requests.json_types import Body, Bool, Int, Items, LogitBias, Numbe
 from schemas.requests.messages import enforce
 from schemas.requests.structure import structure_of
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
+from schemas.shared.limits import MAX_CHOICES
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
-MAX_CHOICES = 128
 MAX_STOPS = 64
 MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
 

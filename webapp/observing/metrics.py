@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from schemas import wire
-from webapp.observing.metrics_files import DIRECTORY, locked
+from webapp.observing.metrics_files import DIRECTORY, locked, sound_files
 
 values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master may have imported it without a directory
 
@@ -52,9 +52,20 @@ def text(engine: Collector) -> bytes:
     directory = os.environ.get(DIRECTORY)
     if directory is None:
         return generate_latest(_WebMetrics()) + generate_latest(registry)
-    MultiProcessCollector(registry, path=directory)  # type: ignore[no-untyped-call]
     with locked(Path(directory)):
+        registry.register(_WorkerFiles(Path(directory)))
         return generate_latest(registry)
+
+
+class _WorkerFiles(Collector):
+    """The metrics of all workers, from the files that can be read."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        metrics: Iterable[Metric] = MultiProcessCollector.merge(sound_files(self._directory))  # type: ignore[no-untyped-call]
+        return metrics
 
 
 class _WebMetrics(Collector):

@@ -10,10 +10,21 @@ own sends it once, and then waits for the whole `graceful_timeout`.
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from gunicorn import arbiter
+
+
+class _UnusableConfiguration(Exception):
+    """The configuration cannot be loaded."""
+
+
+def _load_or_raise(load: Callable[[], None]) -> None:
+    try:
+        load()
+    except SystemExit as error:
+        raise _UnusableConfiguration(str(error)) from None
 
 
 class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
@@ -24,6 +35,21 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
         self.retired: dict[int, Any] = {}
         """By pid: workers that finish their requests and then exit. They do not count towards `num_workers`."""
         self.stopping = False
+
+    def reload(self) -> None:
+        """Reload, unless the configuration cannot be used: then keep the workers that there are.
+
+        gunicorn ends its master where the configuration fails to load, and all streams with it.
+        """
+        before, load = self.app.cfg, self.app.reload
+        self.app.reload = lambda: _load_or_raise(load)  # a worker's own SystemExit must stay one
+        try:
+            super().reload()
+        except _UnusableConfiguration as error:
+            self.app.cfg = before
+            self.log.error("the reload failed, and the old workers stay: %s", error)
+        finally:
+            self.app.reload = load
 
     def manage_workers(self) -> None:
         too_many = max(0, len(self.WORKERS) - self.num_workers)

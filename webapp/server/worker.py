@@ -9,12 +9,12 @@ from types import TracebackType
 from typing import Any
 
 import gevent
+import msgspec
 from gunicorn import util
 from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
-from schemas.replies.shape import encode_json
 from webapp.server.response import HearthResponse
 
 IDLE_BEFORE_CLOSE = 6.0
@@ -60,6 +60,16 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self.idle_since: dict[gevent.Greenlet, float] = {}
         """For each connection that waits for a request: since when, as `time.monotonic()`."""
 
+    def init_process(self) -> None:
+        """Change gunicorn in this worker alone.
+
+        The master imports this module anew at each reload. If it were changed there, each reload's `HearthResponse`
+        would derive from that of the reload before.
+        """
+        util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
+        wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
+        super().init_process()
+
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         greenlet = gevent.getcurrent()
         self.connections[greenlet] = client
@@ -96,13 +106,9 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
 def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None:
     """Write an error as JSON for a request that never reaches the application, such as malformed HTTP."""
     error = ApiError(status, message or reason, type="invalid_request_error" if status < 500 else "server_error")
-    body = encode_json(error.body())
+    body = msgspec.json.encode(error.body())
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     util.write_nonblock(sock, head.encode("latin-1", "replace") + body)
-
-
-util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
-wsgi.Response = HearthResponse  # gunicorn has no setting for the response class

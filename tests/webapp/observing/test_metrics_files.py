@@ -1,6 +1,9 @@
 """The counts of workers that have ended stay, and their files do not."""
 
 import os
+import random
+import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -79,3 +82,49 @@ def test_a_new_web_tier_begins_anew(directory: Path) -> None:
     python(directory, COUNT.format(1))
     metrics_files.clear(directory)
     assert not list(directory.glob("*.db"))
+
+
+# ---- files that cannot be read ------------------------------------------------------------------------------------
+
+ENTRY = struct.Struct("<i4xi")
+SPOILT = {
+    "empty": b"",
+    "one byte": b"\x01",
+    "longer than it is": struct.pack("<i", 10**6),
+    "negative": struct.pack("<i", -5) + bytes(60),
+    "a key that goes backwards": ENTRY.pack(64, -8) + bytes(52),
+    "a key of no length": ENTRY.pack(64, 0) + bytes(52),
+    "a key beyond the end": ENTRY.pack(64, 60) + bytes(52),
+    "a key that is no JSON": ENTRY.pack(64, 4) + b"abcd" + bytes(48),
+    "a key that names nothing": ENTRY.pack(64, 4) + b"null" + bytes(48),
+    "noise": random.Random(7).randbytes(4096),
+    "small noise": struct.pack("<i", 64) + random.Random(8).randbytes(124),
+}
+
+
+@pytest.mark.parametrize("content", SPOILT.values(), ids=SPOILT)
+def test_a_spoilt_file_of_a_killed_worker_costs_its_own_counts_alone(directory: Path, content: bytes) -> None:
+    _, pid = python(directory, COUNT.format(2))
+    (directory / "counter_4194305.db").write_bytes(content)
+    (directory / "gauge_livesum_4194305.db").write_bytes(content)
+    series = 'hearth_http_requests_total{path="/x",status="200"}'
+    assert value(directory, series) == 2
+
+    metrics_files.retire(directory, 4194305)
+    metrics_files.retire(directory, pid)
+    assert value(directory, series) == 2
+    assert not list(directory.glob("*4194305*"))
+
+
+def test_spoilt_sums_begin_anew(directory: Path) -> None:
+    _, pid = python(directory, COUNT.format(2))
+    (directory / "counter_0.db").write_bytes(SPOILT["noise"])
+    metrics_files.retire(directory, pid)
+    assert value(directory, 'hearth_http_requests_total{path="/x",status="200"}') == 2
+
+
+def test_a_directory_that_was_removed_comes_back(directory: Path) -> None:
+    shutil.rmtree(directory)
+    metrics_files.retire(directory, 4194305)
+    python(directory, COUNT.format(1))
+    assert value(directory, 'hearth_http_requests_total{path="/x",status="200"}') == 1
