@@ -105,10 +105,10 @@ class SimulatedGpu(Executor):  # type: ignore[misc]
         sampled: dict[str, list[int]] = {}
         prompt_tokens = 0
         cached = scheduled.scheduled_cached_reqs
-        begun = [(new.req_id, new.num_computed_tokens, 0) for new in scheduled.scheduled_new_reqs]
+        started = [(new.req_id, new.num_computed_tokens, 0) for new in scheduled.scheduled_new_reqs]
         self._prompt_lengths.update({new.req_id: new.prompt_len for new in scheduled.scheduled_new_reqs})
         continued = zip(cached.req_ids, cached.num_computed_tokens, cached.num_output_tokens, strict=True)
-        for request_id, computed, output_tokens in (*begun, *continued):
+        for request_id, computed, output_tokens in (*started, *continued):
             tokens = scheduled.num_scheduled_tokens[request_id]
             known = self._prompt_lengths[request_id] + output_tokens
             sampled[request_id] = [TOKEN_ID] if computed + tokens >= known else []

@@ -149,9 +149,9 @@ class Engine:
             raise invalid(str(error)) from error
 
     def candidate(self, prepared: EngineCoreRequest, number: int) -> EngineCoreRequest:
-        """Return the sequence of candidate `number` of a checked prompt: each draws with a seed of its own.
+        """Return a copy of a prepared sequence for candidate `number` of its prompt, with its own seed.
 
-        vLLM's checks cost as much as all else, and what they find is the same for each candidate.
+        vLLM's checks would find the same for each candidate, and cost as much as all other work on it.
         """
         assert prepared.sampling_params is not None
         params = of_candidate(prepared.sampling_params, number)

@@ -8,8 +8,8 @@ from schemas.wire import TokenLogprob
 class TokenTexts:
     """Finds the text of each token of one sequence. The texts, joined, are the text of the sequence.
 
-    vLLM decodes each token alone. It repairs tokens that are part of a character, but not where the prompt begins with
-    such a part, nor where the parts never make up a character.
+    vLLM decodes each token alone. It repairs tokens that are part of a character, except where the prompt begins with
+    part of a character, or the parts never make up a character.
     """
 
     def __init__(self, detokenizer: Any) -> None:

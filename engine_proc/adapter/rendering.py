@@ -46,7 +46,7 @@ class Rendered:
 
 
 class Rendering:
-    """Renders the prompts of `Generate` messages. A long one takes its time: for a thread."""
+    """Renders the prompts of `Generate` messages. For long ones `render` takes long: call it in a thread."""
 
     def __init__(
         self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None

@@ -198,7 +198,7 @@ def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], tex
 
 
 def of_candidate(params: SamplingParams, number: int) -> SamplingParams:
-    """Return the parameters of candidate `number` of a prompt: with a seed of its own, if there is a seed."""
+    """Return the parameters of candidate `number` of a prompt. If there is a seed, each candidate gets its own."""
     if number == 0 or params.seed is None:
         return params
     params = copy.copy(params)

@@ -1,4 +1,4 @@
-"""The model process's heartbeat, on a pipe to its supervisor, which so detects a process that is stopped or hangs."""
+"""The model process's heartbeat, on a pipe by which the supervisor detects a process that is stopped or hangs."""
 
 import contextlib
 import os
