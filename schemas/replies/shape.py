@@ -111,16 +111,17 @@ class Shape:
         self._fingerprint = b',"system_fingerprint":' + encode_json(fingerprint) if fingerprint else b""
 
     def accept(self, accepted: Accepted | None) -> None:
-        """Keep what the engine says of the prompts. None: it has said nothing."""
+        """Set the prompts' tokens from the engine's `accepted`; None: the engine has accepted nothing."""
         self._accepted = accepted
 
     @property
     def prompt_tokens(self) -> int:
+        """Tokens of all prompts; 0 before the engine has accepted the request."""
         return 0 if self._accepted is None else self._accepted.prompt_tokens
 
     @property
     def prompt_token_ids(self) -> list[list[int]]:
-        """`ids[prompt][token]`, if the client asked for them; else empty."""
+        """`prompt_token_ids[p]` are the ids of prompt p; empty where the request does not ask for them."""
         return [] if self._accepted is None else self._accepted.prompt_token_ids
 
     @property

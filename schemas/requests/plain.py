@@ -9,7 +9,7 @@ from schemas.requests.generation import Request, SamplingSchema
 from schemas.requests.json_types import Int, Items, Text, optional
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
-"""From the engine's name of a field to this API's, for error messages."""
+"""The engine's name of a field to this API's name, for error messages."""
 
 
 class Turn(fields.Field[list[str]]):

@@ -39,7 +39,7 @@ WAIT_SECONDS = 5
 SWEPT_AT_ONCE = 200
 """Most conversations deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
 TRIES = 5
-"""How often a worker tries to create the table."""
+"""Attempts of one worker to create the table."""
 
 _metadata = MetaData()
 _turns = Table(

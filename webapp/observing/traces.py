@@ -21,14 +21,14 @@ _tracer: "Tracer | None" = None
 _making = threading.Lock()
 
 
-def wanted() -> bool:
+def enabled() -> bool:
     """Return whether one of `VARIABLES` is set."""
     return any(os.environ.get(name) for name in VARIABLES)
 
 
 def begin() -> "Span | None":
     """Start the span of the current request, a child of the client's if there is one. None: nothing is traced."""
-    if not wanted():
+    if not enabled():
         return None
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
