@@ -41,7 +41,7 @@ class Driver:
         self._sequences = 0
         self._finished = asyncio.Event()
         """Set when a job has its result."""
-        server.send = self._receive
+        server.clients.send = self._receive
 
     async def submit(self, job: Job) -> None:
         """Start a job, as soon as the limit allows."""

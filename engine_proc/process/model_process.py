@@ -22,11 +22,11 @@ from engine_proc.model_files import missing_model
 from engine_proc.process.assembly import load_and_attach
 from engine_proc.process.watchdog import Heartbeat
 from engine_proc.serving.admission import Admission
+from engine_proc.serving.failures import CRASHED, STOPPING
 from engine_proc.serving.load_clock import LoadClock
 from engine_proc.serving.router import Router
-from engine_proc.serving.server import STOPPING, Server
+from engine_proc.serving.server import Server
 from engine_proc.settings import Settings, read_settings_or_exit
-from schemas.errors import unavailable
 from schemas.shared.endpoint import EndpointError
 from schemas.shared.log_lines import log_to_stderr
 
@@ -82,7 +82,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
     router = Router(settings.endpoint, server.on_message, server.on_unreachable, settings.server_keys())
-    server.send = router.send
+    server.clients.send = router.send
     housekeeping = asyncio.create_task(_housekeeping(server, router, settings.stall_seconds))
     # The thread must outlive the processes that it starts (see `die_with_parent`): keep its executor until the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
@@ -136,7 +136,7 @@ async def _pump(server: Server) -> int:
         return 0
     stopping.cancel()
     log.error("vLLM has died", exc_info=pump.exception())
-    server.strand_all(unavailable("The engine has crashed and is being restarted.", "engine_restarting"))
+    server.strand_all(CRASHED)
     return EXIT_ENGINE_GONE
 
 

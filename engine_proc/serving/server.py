@@ -6,7 +6,6 @@ import os
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,10 +13,12 @@ import msgspec
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.live import LiveRequest, LiveTable
 from engine_proc.serving.admission import Admission
+from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
+from engine_proc.serving.failures import CONTACT_LOST, ENGINE_ERROR, LOADING, STOPPING, VLLM_ERROR, no_token_left
 from engine_proc.serving.load_clock import LoadClock
 from schemas import wire
-from schemas.errors import ApiError, invalid, unavailable
+from schemas.errors import ApiError
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.adapter.engine import Engine
@@ -27,28 +28,11 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 log = logging.getLogger("hearth.server")
 
 
-def _internal_error(component: str) -> ApiError:
-    message = f"{component} failed on this request; the engine's log says why."
-    return ApiError(500, message, type="server_error", code="internal_error")
-
-
-STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
-LOADING = unavailable("The model is being loaded.", "engine_loading")
-CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
-VLLM_ERROR = _internal_error("vLLM")
-ENGINE_ERROR = _internal_error("The engine")
-Send = Callable[[bytes, bytes], None]
-
-
-def _no_token_left(field: str) -> ApiError:
-    return invalid(f"No token is allowed by both `{field}` and the request's white lists.", field)
-
-
 class Server:
     """Answers web workers as soon as it is created, and accepts requests once `attach` has given it a loaded engine."""
 
     def __init__(self, clock: LoadClock, load_count: int, admission: Admission) -> None:
-        self.send: Send = lambda identity, payload: None
+        self.clients = Clients()
         self.clock = clock
         self.live = LiveTable()
         self.admission = admission
@@ -67,9 +51,6 @@ class Server:
             max_queue=admission.max_queue,
             features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS],
         )
-        self.last_message_at: dict[bytes, float] = {}
-        """By web worker, in `time.monotonic()` seconds."""
-        self._checked_at = time.monotonic()
         self._stepped_at = time.monotonic()
         self._aborts: set[asyncio.Task[None]] = set()
 
@@ -80,8 +61,8 @@ class Server:
     def announce(self) -> None:
         """Send every web worker the engine's state now, rather than with the answer to its next ping."""
         self.welcome.load = self._load()
-        for client in list(self.last_message_at):
-            self._reply(client, self.welcome)
+        for client in self.clients:
+            self.clients.reply(client, self.welcome)
 
     # ---- receiving ---------------------------------------------------------------------------------------------
 
@@ -92,7 +73,7 @@ class Server:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             log.warning("ignored a message that is not of the wire protocol: %s", error)
             return
-        self.last_message_at[client] = time.monotonic()
+        self.clients.record_message(client)
         match message:
             case wire.Generate():
                 self._on_generate(client, message, len(payload))
@@ -101,18 +82,18 @@ class Server:
                     self._abort(self.live.remove(client, request_id))
             case wire.Ping():
                 self._strand_unknown(client, message.ids)
-                self._reply(client, self._pong())
+                self.clients.reply(client, self._pong())
             case wire.AskStats():
-                self._reply(client, self._pong() if self.engine is None else self.engine.figures)
+                self.clients.reply(client, self._pong() if self.engine is None else self.engine.figures)
             case wire.AskMetrics():
-                self._reply(client, wire.Metrics(text="" if self.engine is None else self.engine.metrics()))
+                self.clients.reply(client, wire.Metrics(text="" if self.engine is None else self.engine.metrics()))
             case wire.Drain():
                 self.begin_drain(message.seconds)
-                self._reply(client, self._pong())
+                self.clients.reply(client, self._pong())
             case wire.Hello():
                 conflict = wire.version_conflict(message)
                 self.welcome.load = self._load()
-                self._reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
+                self.clients.reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
 
     def _on_generate(self, client: bytes, generate: wire.Generate, size: int) -> None:
         open_choices = generate.choices - len(set(generate.ended))
@@ -120,12 +101,12 @@ class Server:
             client, generate.id, generate.log_name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
         if self.drain.begun or self.engine is None:
-            self._fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
+            self.clients.fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
             return
         try:
             request.sequences = self.admission.check(generate, self.live)
         except ApiError as error:
-            self._fail(request, error)
+            self.clients.fail(request, error)
             return
         if not self.live.add(request):
             log.warning("ignored request %s: its id is already live", generate.log_name)
@@ -136,7 +117,7 @@ class Server:
         """Strand each request of `ids` that is not live here: its `Generate` or its answer was lost on the way."""
         for request_id in ids:
             if not self.live.has(client, request_id):
-                self._fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
+                self.clients.fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
 
     async def _start(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
         """Plan the request, send `Accepted`, and start every choice. No choice is started before all are checked."""
@@ -150,7 +131,7 @@ class Server:
             accepted = wire.Accepted(
                 id=request.id, prompt_tokens=plan.prompt_tokens, prompt_token_ids=plan.prompt_token_ids
             )
-            self._reply(request.client, accepted)
+            self.clients.reply(request.client, accepted)
             if plan.deltas:
                 self._send_deltas({request.client: self._account(request, plan.deltas)})
             for tag, sequence, sent in plan.sequences:
@@ -186,7 +167,7 @@ class Server:
         if not isinstance(error, ApiError):
             log.exception("%s failed", request.name, exc_info=error)
             error = ENGINE_ERROR
-        self._fail(request, error)
+        self.clients.fail(request, error)
 
     # ---- sending -----------------------------------------------------------------------------------------------
 
@@ -206,7 +187,7 @@ class Server:
                     self._abort(request)
                     continue
                 if deltas is None:
-                    self._fail_live(request, _no_token_left(request.structure) if request.structure else VLLM_ERROR)
+                    self._fail_live(request, no_token_left(request.structure) if request.structure else VLLM_ERROR)
                     self._abort(request)
                 else:
                     batches[request.client] += self._account(request, deltas)
@@ -215,7 +196,7 @@ class Server:
     def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:
         for client, batch in batches.items():
             if batch:
-                self.send(client, wire.encode(wire.Deltas(batch=batch)))
+                self.clients.send(client, wire.encode(wire.Deltas(batch=batch)))
 
     def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
         """Count the choices that end with `deltas`, remove the request if it has finished, and return `deltas`."""
@@ -237,35 +218,11 @@ class Server:
             pong.running, pong.waiting, pong.kv_cache_usage = stats.running, stats.waiting, stats.kv_cache_usage
         return pong
 
-    def _fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
-        """Send `Failed`. With `resumable`, the request is stranded: the web worker resumes it when it can."""
-        self._reply(
-            request.client,
-            wire.Failed(
-                id=request.id,
-                status=error.status,
-                message=error.message,
-                type=error.type,
-                code=error.code,
-                param=error.param,
-                retry_after=error.retry_after,
-                resumable=resumable,
-            ),
-        )
-
-    def _reply(self, client: bytes, message: wire.Message) -> None:
-        self.send(client, wire.encode(message))
-
     # ---- ending requests ---------------------------------------------------------------------------------------
 
     def abort_silent_clients(self) -> None:
         """Abort the requests of web workers that have sent no message for `CLIENT_SILENCE_LIMIT` seconds."""
-        now, checked_at = time.monotonic(), self._checked_at
-        self._checked_at = now
-        if now - checked_at > wire.CLIENT_SILENCE_LIMIT / 2:
-            return  # this process was suspended: messages sent meanwhile are still unread
-        limit = now - wire.CLIENT_SILENCE_LIMIT
-        for client in [client for client, at in self.last_message_at.items() if at < limit]:
+        for client in self.clients.silent():
             self.abort_client(client, "it has sent nothing for too long")
 
     def on_unreachable(self, client: bytes) -> None:
@@ -274,14 +231,14 @@ class Server:
 
     def abort_client(self, client: bytes, why: str) -> None:
         """Abort all requests of a web worker. `why` is logged."""
-        self.last_message_at.pop(client, None)
+        self.clients.forget(client)
         requests = self.live.of_client(client)
         if requests:
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
             self._abort(self.live.remove(client, request.id))
             # Strand it: the worker may still exist (its host was suspended, say), and its client must not wait forever.
-            self._fail(request, CONTACT_LOST, resumable=True)
+            self.clients.fail(request, CONTACT_LOST, resumable=True)
 
     def strand_all(self, error: ApiError) -> None:
         """Strand all live requests, because this engine ends. `error` is for web workers that cannot resume them."""
@@ -289,7 +246,7 @@ class Server:
         self.announce()
         for request in self.live:
             self.live.remove(request.client, request.id)
-            self._fail(request, error, resumable=True)
+            self.clients.fail(request, error, resumable=True)
 
     def begin_drain(self, seconds: float) -> None:
         """Accept no new requests, and give the live ones `seconds` seconds to finish."""

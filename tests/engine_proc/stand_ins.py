@@ -133,7 +133,7 @@ class Room:
         self.engine, self.starter = Engine(), Starter()
         self.clock = LoadClock(tmp_path / "load_seconds")
         self.server = Server(self.clock, 2, Admission(max_queue, max_per_key))
-        self.server.send = self._send
+        self.server.clients.send = self._send
         self.sent: list[tuple[bytes, Any]] = []
         self.unreachable: set[bytes] = set()
         if attached:

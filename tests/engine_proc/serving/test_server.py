@@ -10,6 +10,7 @@ import pytest
 
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.choices import Contest
+from engine_proc.serving import clients as clients_module
 from engine_proc.serving import server as server_module
 from schemas import wire
 from schemas.errors import ApiError, unavailable
@@ -460,7 +461,7 @@ async def test_a_web_worker_that_falls_silent_loses_its_requests(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room, now = Room(tmp_path), 1000.0
-    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(clients_module, "time", SimpleNamespace(monotonic=lambda: now))
     silent = await room.start(1, ANN)
     await room.start(1, BOB)
     now += wire.CLIENT_SILENCE_LIMIT - 0.1
@@ -497,7 +498,7 @@ async def test_an_engine_that_has_slept_itself_judges_nobody_yet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr(server_module, "time", SimpleNamespace(monotonic=lambda: now, time=lambda: now))
+    monkeypatch.setattr(clients_module, "time", SimpleNamespace(monotonic=lambda: now))
     room = Room(tmp_path)
     await room.start(1, ANN)
     now += 10 * wire.CLIENT_SILENCE_LIMIT

@@ -1,0 +1,64 @@
+"""The web workers that the engine serves: what is sent to them, and which of them have fallen silent."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from engine_proc.answering.live import LiveRequest
+from schemas import wire
+from schemas.errors import ApiError
+
+Send = Callable[[bytes, bytes], None]
+
+
+class Clients:
+    """The web workers, each an identity of the ROUTER."""
+
+    def __init__(self) -> None:
+        self.send: Send = lambda identity, payload: None
+        """Sends a payload to an identity."""
+        self._last_message_at: dict[bytes, float] = {}
+        """By web worker, in `time.monotonic()` seconds."""
+        self._checked_at = time.monotonic()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(list(self._last_message_at))
+
+    def record_message(self, client: bytes) -> None:
+        """Record that `client` has sent a message now."""
+        self._last_message_at[client] = time.monotonic()
+
+    def forget(self, client: bytes) -> None:
+        """Send `client` no announcement until it sends a message again."""
+        self._last_message_at.pop(client, None)
+
+    def silent(self) -> list[bytes]:
+        """Return the web workers that have sent no message for `CLIENT_SILENCE_LIMIT` seconds.
+
+        Must be called about every second. After a longer time between two calls it returns none.
+        """
+        now, checked_at = time.monotonic(), self._checked_at
+        self._checked_at = now
+        if now - checked_at > wire.CLIENT_SILENCE_LIMIT / 2:
+            return []  # this process was suspended: messages sent meanwhile are still unread
+        limit = now - wire.CLIENT_SILENCE_LIMIT
+        return [client for client, at in self._last_message_at.items() if at < limit]
+
+    def reply(self, client: bytes, message: wire.Message) -> None:
+        """Send `message` to `client`."""
+        self.send(client, wire.encode(message))
+
+    def fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
+        """Send `Failed`. With `resumable`, the request is stranded: the web worker resumes it when it can."""
+        self.reply(
+            request.client,
+            wire.Failed(
+                id=request.id,
+                status=error.status,
+                message=error.message,
+                type=error.type,
+                code=error.code,
+                param=error.param,
+                retry_after=error.retry_after,
+                resumable=resumable,
+            ),
+        )

@@ -1,0 +1,21 @@
+"""The errors with which the engine fails requests."""
+
+from schemas.errors import ApiError, invalid, unavailable
+
+
+def _internal_error(component: str) -> ApiError:
+    message = f"{component} failed on this request; the engine's log says why."
+    return ApiError(500, message, type="server_error", code="internal_error")
+
+
+STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
+LOADING = unavailable("The model is being loaded.", "engine_loading")
+CRASHED = unavailable("The engine has crashed and is being restarted.", "engine_restarting")
+CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
+VLLM_ERROR = _internal_error("vLLM")
+ENGINE_ERROR = _internal_error("The engine")
+
+
+def no_token_left(field: str) -> ApiError:
+    """Return the error of a sequence whose structure and white lists, together, allow no token."""
+    return invalid(f"No token is allowed by both `{field}` and the request's white lists.", field)
