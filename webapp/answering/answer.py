@@ -103,12 +103,12 @@ class Answer:
             self._exits.callback(hangups.remove, fd)
 
     def _stream(self, reply: Reply) -> Response:
-        self._record.status = 200
         events = sse.events(
             reply,
             self._shape,
             include_usage=self._request.include_usage,
             on_text=self._record.on_text,
+            on_end=self._record.on_end,
             writer=ChunkWriter(
                 chunked_connection(flask.request.environ) if self._on_complete is None else None, self._shape
             ),

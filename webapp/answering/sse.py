@@ -9,6 +9,9 @@ from webapp.engine.reply import HungUp, Reply
 
 OnComplete = Callable[[Shape], str | None]
 
+SENT, CLIENT_DISCONNECTED, FAILED = 200, 499, 500
+"""The statuses of a stream: sent to its end, cut off by the client (nginx's number), and broken by an exception."""
+
 PING_SECONDS = 15.0
 """After so many seconds without an event a comment is sent, so that no proxy closes the connection."""
 PING = b": ping\n\n"
@@ -21,6 +24,7 @@ def events(
     *,
     include_usage: bool,
     on_text: Callable[[], None],
+    on_end: Callable[[int], None],
     writer: ChunkWriter,
     on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
@@ -29,6 +33,9 @@ def events(
     Before the last write, `on_complete` gets `shape` with the content of its first choice, and may return a warning for
     the client. An error becomes an event that ends the stream, without `[DONE]`. After the first
     item, `writer` may write deltas between two items.
+
+    `on_end` gets the status that the request would have had if its headers had not been sent yet: 200 once the last
+    item has been written, an error's own, or 499. It is not called where the iterator is closed early: 499 too.
     """
     opening = shape.opening_chunks()
     timeout = PING_SECONDS
@@ -56,8 +63,16 @@ def events(
             yield opening + chunks
             opening = b""
             reply.writer = writer
+        on_end(SENT)
     except ApiError as error:
+        on_end(error.status)
         writer.flush()
         yield shape.error_chunk(error)
     except HungUp:
-        pass
+        on_end(CLIENT_DISCONNECTED)
+    except OSError:  # from `flush`: the client is gone
+        on_end(CLIENT_DISCONNECTED)
+        raise
+    except Exception:
+        on_end(FAILED)
+        raise

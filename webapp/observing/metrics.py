@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -21,7 +21,7 @@ values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  #
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
-REQUESTS = Counter("hearth_http_requests", "HTTP responses, by route and status.", ["path", "status"])
+REQUESTS = Counter("hearth_http_requests", "HTTP responses, by route and final status.", ["path", "status"])
 LIVE = Gauge("hearth_requests_live", "Generations in progress in web workers.", multiprocess_mode="livesum")
 DURATION = Histogram("hearth_request_duration_seconds", "Duration of whole generations.", ["path"], buckets=SECONDS)
 TTFT = Histogram(
@@ -36,13 +36,18 @@ STRANDED = Counter("hearth_requests_stranded", "Requests that lost their engine 
 
 
 def register(app: Flask) -> None:
-    """Count every response of `app`."""
+    """Count the responses of `app`, except those of generations: a `RequestLog` counts these when they have ended."""
 
     @app.after_request
     def count(response: Response) -> Response:
-        rule = request.url_rule.rule if request.url_rule is not None else "unknown"
-        REQUESTS.labels(rule, str(response.status_code)).inc()
+        if "logged" not in g:
+            REQUESTS.labels(rule(), str(response.status_code)).inc()
         return response
+
+
+def rule() -> str:
+    """Return the route of the current request; "unknown" where there is none."""
+    return request.url_rule.rule if request.url_rule is not None else "unknown"
 
 
 def text(engine: Collector) -> bytes:

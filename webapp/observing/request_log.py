@@ -38,6 +38,7 @@ class RequestLog:
 
     def __init__(self, *, stream: bool, user: str, shape: Shape) -> None:
         self._path = request.path
+        self._rule = metrics.rule()
         self._stream = stream
         self._user = user
         self._request_id = request_id.given()
@@ -45,7 +46,8 @@ class RequestLog:
         self._began = time.monotonic()
         self._first_text: float | None = None
         self._written = False
-        self.status = CLIENT_DISCONNECTED  # replaced by the status of the response that is sent
+        self.status = CLIENT_DISCONNECTED
+        """What became of the request: 499 until the whole response has been sent, or an error has ended it."""
         self._shape = shape
         self._span = traces.begin()
         self.trace_parent = traces.parent(self._span)
@@ -57,6 +59,10 @@ class RequestLog:
         """Note that text was received from the engine: the first time is the TTFT."""
         if self._first_text is None:
             self._first_text = time.monotonic() - self._began
+
+    def on_end(self, status: int) -> None:
+        """Set the final status, which for a stream may differ from the status in its headers."""
+        self.status = status
 
     def write(self) -> None:
         """Write the log line, the metrics and the trace. Does nothing after the first call."""
@@ -89,6 +95,7 @@ class RequestLog:
 
     def _count(self, seconds: float) -> None:
         metrics.LIVE.dec()
+        metrics.REQUESTS.labels(self._rule, str(self.status)).inc()
         metrics.DURATION.labels(self._path).observe(seconds)
         if self._stream and self._first_text is not None:
             metrics.TTFT.labels(self._path).observe(self._first_text)

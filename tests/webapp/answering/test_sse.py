@@ -28,7 +28,9 @@ def reply() -> Reply:
 
 def stream(reply: Reply, kind: type[Shape] = CompletionShape, *, usage: bool = False) -> Iterator[bytes]:
     shape = kind("fake", reply.generate.choices, with_logprobs=False, include_usage=usage)
-    return sse.events(reply, shape, include_usage=usage, on_text=lambda: None, writer=ChunkWriter(None, shape))
+    return sse.events(
+        reply, shape, include_usage=usage, on_text=lambda: None, on_end=lambda _: None, writer=ChunkWriter(None, shape)
+    )
 
 
 def parse(writes: list[bytes]) -> list[Any]:
@@ -142,7 +144,15 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
     told: list[Shape] = []
     shape = ChatShape("fake", 2, with_logprobs=False, include_usage=False)
     writer = ChunkWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, writer=writer, on_complete=told.append)
+    events = sse.events(
+        reply,
+        shape,
+        include_usage=False,
+        on_text=lambda: None,
+        on_end=lambda _: None,
+        writer=writer,
+        on_complete=told.append,
+    )
     for item in (delta("one "), delta("x", "stop", index=1)):
         reply.put(item)
     if writes == 2:
@@ -158,7 +168,15 @@ def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
     told: list[Shape] = []
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
     writer = ChunkWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: None, writer=writer, on_complete=told.append)
+    events = sse.events(
+        reply,
+        shape,
+        include_usage=False,
+        on_text=lambda: None,
+        on_end=lambda _: None,
+        writer=writer,
+        on_complete=told.append,
+    )
     reply.put(delta("one "))
     reply.fail(ApiError(503, "Gone."))
 
@@ -170,7 +188,9 @@ def test_each_text_is_told_to_the_log(reply: Reply) -> None:
     told: list[None] = []
     shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
     writer = ChunkWriter(None, shape)
-    events = sse.events(reply, shape, include_usage=False, on_text=lambda: told.append(None), writer=writer)
+    events = sse.events(
+        reply, shape, include_usage=False, on_text=lambda: told.append(None), on_end=lambda _: None, writer=writer
+    )
     reply.put(delta("one "))
     next(events)
     assert len(told) == 1
