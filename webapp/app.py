@@ -6,7 +6,7 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
-from webapp.middleware import auth, errors, request_id
+from webapp.middleware import auth, errors, hosts, media_type, origins, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
     chat,
@@ -39,7 +39,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     request_log.register(app)
     request_id.register(app)
+    hosts.register(app, settings.allowed_hosts)
+    origins.register(app, settings.cors_origins)
     auth.register(app, settings.api_keys)
+    media_type.register(app, required=settings.require_json_type)
     if settings.api_keys_file is not None and read_by_others(settings.api_keys_file):
         log.warning(
             "every user of this host can read the API keys in %s: run chmod o-rwx on it", settings.api_keys_file

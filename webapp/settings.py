@@ -1,8 +1,10 @@
 """The web tier's settings, read from environment variables here and nowhere else. See docs/configuration.md."""
 
+import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError, validate
 
@@ -13,6 +15,8 @@ from schemas.shared.log_lines import FORMATS
 from webapp.api_keys import ApiKey, parse_keys, read_file
 
 MIB = 1024 * 1024
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
+"""A scheme, a host and perhaps a port: what a browser sends as `Origin`, without a slash at its end."""
 ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
 
@@ -25,6 +29,9 @@ class Settings:
     endpoint: str
     curve_keys: ClientKeys | None
     engine_spawn: bool
+    allowed_hosts: tuple[str, ...]
+    cors_origins: tuple[str, ...]
+    require_json_type: bool
     api_keys: tuple[ApiKey, ...]
     api_keys_file: Path | None
     share_prefix_cache: bool
@@ -55,6 +62,9 @@ def read_settings() -> Settings:
         endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
         curve_keys=read_client_keys(curve_keys) if curve_keys else None,
         engine_spawn=env.bool("ENGINE_SPAWN", True),
+        allowed_hosts=_allowed_hosts(env),
+        cors_origins=_cors_origins(env),
+        require_json_type=env.bool("REQUIRE_JSON_TYPE", True),
         api_keys=parse_keys(env.list("API_KEYS", []) + (read_file(keys_file) if keys_file else [])),
         api_keys_file=keys_file,
         share_prefix_cache=env.bool("SHARE_PREFIX_CACHE", False),
@@ -72,6 +82,32 @@ def read_settings() -> Settings:
         conversation_each_mb=env.float("CONVERSATION_EACH_MB", 4.0, validate=ABOVE_ZERO),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
+
+
+def host_name(host: str) -> str | None:
+    """Return the name or address in `host` (`name`, `name:port`, `[::1]:port`) in lower case; None if malformed."""
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+    return name.rstrip(".") if name else None
+
+
+def _allowed_hosts(env: Env) -> tuple[str, ...]:
+    """Return the host names in lower case, without ports."""
+    given = [host.strip() for host in env.list("ALLOWED_HOSTS", [])]
+    names = [host if host == "*" else host_name(host) for host in given if host]
+    if None in names or any("/" in host for host in given):
+        raise EnvError("HEARTH_ALLOWED_HOSTS: expected host names separated by commas, such as hearth.example.com")
+    return tuple(name for name in names if name)
+
+
+def _cors_origins(env: Env) -> tuple[str, ...]:
+    origins = tuple(origin.strip().lower() for origin in env.list("CORS_ORIGINS", []) if origin.strip())
+    for origin in origins:
+        if origin not in ("*", "null") and not ORIGIN.fullmatch(origin):
+            raise EnvError(f"HEARTH_CORS_ORIGINS: expected * or origins such as https://chat.example.com, not {origin}")
+    return origins
 
 
 def _database_url(env: Env, run_dir: Path) -> str:

@@ -191,9 +191,9 @@ def raw(hearth: Hearth, payload: bytes) -> bytes:
 @pytest.mark.parametrize(
     "head",
     [
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n{}",
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n{}",
-        b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: nonsense\r\n\r\n{}",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n{}",
+        b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
         b"nonsense\r\n\r\n",
     ],
     ids=["content-length-word", "content-length-negative", "content-length-twice", "no-http"],
@@ -207,7 +207,7 @@ def test_malformed_http_is_answered_in_json(hearth: Hearth, head: bytes) -> None
 @pytest.mark.parametrize("length", [1, 10_000], ids=["too-short", "too-long"])
 def test_content_length_that_does_not_fit(hearth: Hearth, length: int) -> None:
     body = b'{"messages":[{"role":"user","content":"Hi"}]}'
-    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     answer = raw(hearth, head + b"Content-Length: %d\r\n\r\n" % length + body)
     assert answer == b"" or answer.split(b" ")[1] == b"400"
 

@@ -18,7 +18,7 @@ def send(hearth: Hearth, body: dict[str, Any], path: str = CHAT) -> socket.socke
     payload = json.dumps(body).encode()
     connection = socket.create_connection(("127.0.0.1", hearth.port), timeout=30)
     connection.sendall(
-        b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        b"POST %b HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
         % (path.encode(), len(payload))
         + payload
     )
@@ -67,7 +67,8 @@ def test_in_the_queue(hearth: Hearth) -> None:
 @pytest.mark.parametrize("path", [CHAT])
 def test_half_a_request(hearth: Hearth, path: str) -> None:
     connection = socket.create_connection(("127.0.0.1", hearth.port), timeout=30)
-    connection.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{{".encode())
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    connection.sendall(f"{head}Content-Length: 1000\r\n\r\n{{".encode())
     time.sleep(0.2)
     connection.close()
     assert "Hearth" in hearth.chat("Who are you?")

@@ -23,8 +23,8 @@ def ask_without_reading(hearth: Hearth) -> socket.socket:
     connection.settimeout(200)
     connection.connect(("127.0.0.1", hearth.port))
     body = json.dumps(LARGE).encode()
-    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    connection.sendall(head.encode() + body)
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    connection.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
     assert connection.recv(15) == b"HTTP/1.1 200 OK"
     return connection
 

@@ -63,7 +63,7 @@ def make(seed: int, number: int) -> Attempt:
 
 
 def _http(method: str, path: str, headers: bytes = b"", body: bytes = b"") -> bytes:
-    return f"{method} {path} HTTP/1.1\r\nHost: hearth\r\n".encode() + headers + b"\r\n" + body
+    return f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n".encode() + headers + b"\r\n" + body
 
 
 def _post(path: str, body: bytes, media_type: str = "application/json") -> bytes:

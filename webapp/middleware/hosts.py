@@ -1,0 +1,64 @@
+"""Checks the `Host` of requests to a loopback address, against DNS rebinding.
+
+A page at `evil.example` can have its name resolve to 127.0.0.1. The browser then takes a Hearth on the reader's
+machine for the page's own server, and lets the page read conversations. But the browser still sends the page's own name
+as `Host`, which no script can change. Nor can a script set `Via`, which browsers reserve for proxies.
+"""
+
+from collections.abc import Collection
+from functools import lru_cache
+from ipaddress import ip_address
+
+from flask import Flask, request
+
+from schemas.errors import ApiError
+from webapp.settings import host_name
+
+ANY = "*"
+PROXY = "hearth"
+"""The name by which a reverse proxy in front of Hearth calls itself in `Via` (deploy/nginx/hearth.conf)."""
+
+
+def register(app: Flask, allowed: Collection[str]) -> None:
+    """Refuse (403) a request that reached `app` on a loopback address under a host name that is not in `allowed`.
+
+    IP addresses and `localhost` are always allowed, with any port: no DNS server decides what they mean.
+    """
+    if ANY in allowed:
+        return
+
+    @app.before_request
+    def check_host() -> None:
+        host = request.environ.get("HTTP_HOST", "")  # browsers always send one
+        if not host or not _is_loopback(request.environ["SERVER_NAME"]) or _from_proxy():
+            return
+        name = host_name(host)
+        if name is None or (name not in allowed and name != "localhost" and not _is_address(name)):
+            raise ApiError(
+                403,
+                f"The host {host[:200]!r} is not allowed: add its name to HEARTH_ALLOWED_HOSTS if it is yours.",
+                code="host_not_allowed",
+            )
+
+
+def _from_proxy() -> bool:
+    """Return whether a reverse proxy that is set up for Hearth has sent the request: it decides about hosts itself."""
+    hops = request.headers.get("Via", "").split(",")
+    return any(hop.split()[1:2] == [PROXY] for hop in hops)
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(address: str) -> bool:
+    """Return whether `address`, on which the connection was accepted, is one of this machine alone.
+
+    On a Unix socket gunicorn gives the `Host` here: then a name that is not a loopback address is not checked.
+    """
+    return address == "localhost" or (_is_address(address) and ip_address(address).is_loopback)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,28 @@
+"""Insists that a body is announced as JSON.
+
+A browser sends a page's request to another origin at once where the body has no media type, or a form's. With
+`application/json` it asks by a preflight first (webapp/middleware/origins.py).
+"""
+
+from flask import Flask, request
+
+from schemas.errors import ApiError
+
+
+def register(app: Flask, *, required: bool) -> None:
+    """Refuse (415) a body that is not announced as JSON. Unless `required`, accept one that is not announced at all."""
+
+    @app.before_request
+    def check_media_type() -> None:
+        if not _has_body() or request.routing_exception is not None:  # an unknown path is a 404, not a 415
+            return
+        given = request.mimetype
+        if given == "application/json" or (given.startswith("application/") and given.endswith("+json")):
+            return
+        if given or required:
+            what = f"not {given}" if given else "and say so in Content-Type"
+            raise ApiError(415, f"Send the body as application/json, {what}.", code="unsupported_media_type")
+
+
+def _has_body() -> bool:
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
