@@ -5,6 +5,7 @@ engine step for ALL live sequences, and everything downstream keeps them togethe
 """
 
 import itertools
+import logging
 import time
 from collections.abc import Collection, Iterable
 from typing import Any
@@ -17,21 +18,23 @@ from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import SamplingParams
-from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
+from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.executor import Executor
 from vllm.v1.metrics.stats import SchedulerStats
 
-from engine_proc.adapter.observing.metrics import Metrics
-from engine_proc.adapter.observing.traces import PARENT, Traces
+from engine_proc.adapter.observing.records import Records
+from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
 from engine_proc.adapter.sequences import Sequence, Sequences
 from schemas import wire
 from schemas.errors import invalid
+
+log = logging.getLogger("hearth.engine")
 
 Prepared = EngineCoreRequest
 """A sequence that vLLM has checked and that can be submitted."""
@@ -70,8 +73,7 @@ class Engine:
         """Keys of restarted sequences, by vLLM's current id of each."""
         self._keys = itertools.count()
         self._stats = Stats()
-        self._metrics = Metrics(config)
-        self._traces = Traces(config.observability_config.otlp_traces_endpoint)
+        self._records = Records(config)
 
     @property
     def max_model_len(self) -> int:
@@ -113,13 +115,13 @@ class Engine:
     @property
     def figures(self) -> wire.Stats:
         """Totals and latencies since the model was loaded."""
-        return self._metrics.figures()
+        return self._records.metrics.figures()
 
     def metrics(self) -> str:
         """Return vLLM's own metrics in Prometheus's text format."""
         if not self._live:
-            self._metrics.idle()
-        return self._metrics.text()
+            self._records.metrics.idle()
+        return self._records.metrics.text()
 
     def prepare(
         self, prompt: EngineInput, params: SamplingParams, priority: int = 0, adapter: str = "", trace: str = ""
@@ -132,7 +134,7 @@ class Engine:
         if priority and self.config.scheduler_config.policy != "priority":
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
         lora = self._adapter(adapter)
-        trace_headers = {PARENT: trace} if trace and self._traces.enabled else None
+        trace_headers = {PARENT: trace} if trace and self._records.traces.enabled else None
         try:
             return self._inputs.process_inputs(
                 str(next(self._keys)),
@@ -227,18 +229,21 @@ class Engine:
         known = [(key, self._live.pop(key)) for key in keys if key in self._live]
         request_ids = [self._release(key, sequence) for key, sequence in known]
         for request_id, (_, sequence) in zip(request_ids, known, strict=True):
-            self._metrics.aborted(request_id, sequence.adapter)
+            self._records.metrics.aborted(request_id, sequence.adapter)
         await self._core.abort_requests_async(request_ids)
 
     async def step(self) -> list[Output]:
-        """Wait for the next engine step, and return an output for each sequence that has one. Raises `EngineGone`."""
+        """Wait for the next engine step, and return an output for each sequence that has one.
+
+        A sequence that raises an exception ends alone: its output is `failed`. Raises `EngineGone`.
+        """
         try:
             step = await self._core.get_output_async()
         except EngineDeadError as error:
             raise EngineGone from error
         if step.scheduler_stats is not None:
             self._update_stats(step.scheduler_stats)
-        self._metrics.begin(step.timestamp, step.engine_index)
+        self._records.metrics.begin(step.timestamp, step.engine_index)
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
@@ -246,40 +251,50 @@ class Engine:
             sequence = self._live.get(key)
             if sequence is None:
                 continue  # aborted during the step
-            resumed = sequence.resumed
-            if resumed is not None and resumed.request_id != raw.request_id:
+            if sequence.resumed is not None and sequence.resumed.request_id != raw.request_id:
                 continue  # restarted during the step
-            if raw.prefill_stats is not None and sequence.sent == 0:
-                sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
-            self._metrics.output(sequence.stats, raw, sequence.adapter)
-            output, ended_here = self.sequences.advance(sequence, raw)
+            try:
+                output = await self._advance(key, sequence, raw, stopped)
+            except EngineDeadError as error:
+                raise EngineGone from error
+            except Exception:
+                log.exception("sequence %s fails on vLLM's output", key)
+                output = self._fail(key, sequence, stopped)
             if output is not None:
                 outputs.append(output)
-                if output.finish_reason is not None:
-                    del self._live[key]
-                    self._release(key, sequence)
-                    self._record_end(sequence, raw)
-                    if ended_here and not raw.finished:
-                        stopped.append(raw.request_id)
-                    continue
-            if resumed is not None and resumed.stale:
-                await self._restart(key, sequence, resumed)
-        self._metrics.end(step.scheduler_stats)
+        self._records.end(step.scheduler_stats)
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs
 
+    async def _advance(self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str]) -> Output | None:
+        """Return the sequence's output of this step. None: there is nothing to send yet.
+
+        vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`.
+        """
+        if raw.prefill_stats is not None and sequence.sent == 0:
+            sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
+        self._records.output(sequence, raw)
+        output, ended_here = self.sequences.advance(sequence, raw)
+        if output is not None and output.finish_reason is not None:
+            del self._live[key]
+            self._release(key, sequence)
+            self._records.ended(sequence, raw)
+            if ended_here and not raw.finished:
+                stopped.append(raw.request_id)
+        elif sequence.resumed is not None and sequence.resumed.stale:
+            await self._restart(key, sequence, sequence.resumed)
+        return output
+
+    def _fail(self, key: str, sequence: Sequence, stopped: list[str]) -> Output:
+        """Forget a sequence that an exception has ended, and return its last output. `stopped` is as in `_advance`."""
+        self._live.pop(key, None)
+        stopped.append(self._release(key, sequence))
+        self._records.failed(sequence, stopped[-1])
+        return Output(sequence.tag, "", [], None, None, failed=True)
+
     def _update_stats(self, scheduler: SchedulerStats) -> None:
         self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
-
-    def _record_end(self, sequence: Sequence, raw: EngineCoreOutput) -> None:
-        reason = FinishReason.STOP if raw.finish_reason is None else raw.finish_reason  # None: a stop string
-        prompt = len(sequence.prompt_token_ids)
-        self._metrics.ended(
-            sequence.stats, raw, reason, prompt, sequence.cached_tokens, sequence.max_tokens, sequence.adapter
-        )
-        if sequence.trace:
-            self._traces.ended(sequence.trace, sequence.stats, prompt, sequence.max_tokens)
 
     def _release(self, key: str, sequence: Sequence) -> str:
         """Forget vLLM's id of the sequence `key`, and return this id."""

@@ -48,6 +48,8 @@ class Output:
     """vLLM's tensors of the prompt's log probabilities, an argument of `Sequences.report`. Take the place of
     `prompt_logprobs` for a sequence submitted with `raw`.
     """
+    failed: bool = False
+    """Whether an exception in the adapter has ended the sequence. The output has nothing else."""
 
 
 @dataclass(slots=True)

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 
-from engine_proc.answering.live import LiveRequest
 from schemas import wire
 from schemas.errors import ApiError
 
@@ -47,12 +46,12 @@ class Clients:
         """Send `message` to `client`."""
         self.send(client, wire.encode(message))
 
-    def fail(self, request: LiveRequest, error: ApiError, *, resumable: bool = False) -> None:
+    def fail(self, client: bytes, request_id: int, error: ApiError, *, resumable: bool = False) -> None:
         """Send `Failed`. With `resumable`, the request is stranded: the web worker resumes it when it can."""
         self.reply(
-            request.client,
+            client,
             wire.Failed(
-                id=request.id,
+                id=request_id,
                 status=error.status,
                 message=error.message,
                 type=error.type,

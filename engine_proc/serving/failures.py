@@ -2,18 +2,16 @@
 
 from schemas.errors import ApiError, invalid, unavailable
 
-
-def _internal_error(component: str) -> ApiError:
-    message = f"{component} failed on this request; the engine's log says why."
-    return ApiError(500, message, type="server_error", code="internal_error")
-
-
 STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
 LOADING = unavailable("The model is being loaded.", "engine_loading")
 CRASHED = unavailable("The engine has crashed and is being restarted.", "engine_restarting")
 CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
-VLLM_ERROR = _internal_error("vLLM")
-ENGINE_ERROR = _internal_error("The engine")
+
+
+def internal_error(component: str) -> ApiError:
+    """Return the error of a request on which `component` has failed."""
+    message = f"{component} failed on this request; the engine's log says why."
+    return ApiError(500, message, type="server_error", code="internal_error")
 
 
 def no_token_left(field: str) -> ApiError:

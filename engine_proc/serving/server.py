@@ -15,13 +15,14 @@ from engine_proc.answering.live import LiveRequest, LiveTable
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
-from engine_proc.serving.failures import CONTACT_LOST, ENGINE_ERROR, LOADING, STOPPING, VLLM_ERROR, no_token_left
+from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, internal_error, no_token_left
 from engine_proc.serving.load_clock import LoadClock
 from schemas import wire
 from schemas.errors import ApiError
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.adapter.engine import Engine
+    from engine_proc.adapter.outputs import Output
     from engine_proc.answering.beam_search import BeamSearch
     from engine_proc.answering.starting import Starter
 
@@ -101,12 +102,12 @@ class Server:
             client, generate.id, generate.log_name, generate.user, 0, tenant=generate.tenant, open=open_choices
         )
         if self.drain.begun or self.engine is None:
-            self.clients.fail(request, STOPPING if self.drain.begun else LOADING, resumable=True)
+            self.clients.fail(request.client, request.id, STOPPING if self.drain.begun else LOADING, resumable=True)
             return
         try:
             request.sequences = self.admission.check(generate, self.live)
         except ApiError as error:
-            self.clients.fail(request, error)
+            self.clients.fail(request.client, request.id, error)
             return
         if not self.live.add(request):
             log.warning("ignored request %s: its id is already live", generate.log_name)
@@ -117,7 +118,7 @@ class Server:
         """Strand each request of `ids` that is not live here: its `Generate` or its answer was lost on the way."""
         for request_id in ids:
             if not self.live.has(client, request_id):
-                self.clients.fail(LiveRequest(client, request_id, "", "", 0), CONTACT_LOST, resumable=True)
+                self.clients.fail(client, request_id, CONTACT_LOST, resumable=True)
 
     async def _start(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
         """Plan the request, send `Accepted`, and start every choice. No choice is started before all are checked."""
@@ -166,8 +167,8 @@ class Server:
             return
         if not isinstance(error, ApiError):
             log.exception("%s failed", request.name, exc_info=error)
-            error = ENGINE_ERROR
-        self.clients.fail(request, error)
+            error = internal_error("The engine")
+        self.clients.fail(request.client, request.id, error)
 
     # ---- sending -----------------------------------------------------------------------------------------------
 
@@ -181,22 +182,41 @@ class Server:
             for output in outputs:
                 request = output.tag.request
                 try:
-                    deltas = None if output.finish_reason == "error" else output.tag.receive(output)
-                except Exception as error:  # raised by the model's parser for the text that the model wrote
+                    batches[request.client] += self._account(request, self._receive(output))
+                except Exception as error:
                     self._fail_live(request, error)
                     self._abort(request)
-                    continue
-                if deltas is None:
-                    self._fail_live(request, no_token_left(request.structure) if request.structure else VLLM_ERROR)
-                    self._abort(request)
-                else:
-                    batches[request.client] += self._account(request, deltas)
             self._send_deltas(batches)
+
+    def _receive(self, output: "Output") -> list[wire.Delta]:
+        """Return the deltas to send for `output`. Raises what ends its request alone."""
+        request = output.tag.request
+        if output.failed:
+            log.error("%s failed in the adapter, as the traceback above says", request.name)
+            raise internal_error("The engine")
+        if output.finish_reason == "error":
+            raise no_token_left(request.structure) if request.structure else internal_error("vLLM")
+        deltas: list[wire.Delta] = output.tag.receive(output)  # the model's parser may raise, for what the model wrote
+        return deltas
 
     def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:
         for client, batch in batches.items():
-            if batch:
-                self.clients.send(client, wire.encode(wire.Deltas(batch=batch)))
+            if not batch:
+                continue
+            try:
+                self.clients.reply(client, wire.Deltas(batch=batch))
+            except (UnicodeEncodeError, OverflowError):  # one of them cannot be encoded
+                for delta in batch:
+                    self._send_alone(client, delta)
+
+    def _send_alone(self, client: bytes, delta: wire.Delta) -> None:
+        """Send one delta, or fail its request if it cannot be encoded."""
+        try:
+            self.clients.reply(client, wire.Deltas(batch=[delta]))
+        except (UnicodeEncodeError, OverflowError):
+            log.exception("request %d of web worker %s has a delta that cannot be encoded", delta.id, client.hex())
+            self._abort(self.live.remove(client, delta.id))
+            self.clients.fail(client, delta.id, internal_error("The engine"))
 
     def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
         """Count the choices that end with `deltas`, remove the request if it has finished, and return `deltas`."""
@@ -238,7 +258,7 @@ class Server:
         for request in requests:
             self._abort(self.live.remove(client, request.id))
             # Strand it: the worker may still exist (its host was suspended, say), and its client must not wait forever.
-            self.clients.fail(request, CONTACT_LOST, resumable=True)
+            self.clients.fail(request.client, request.id, CONTACT_LOST, resumable=True)
 
     def strand_all(self, error: ApiError) -> None:
         """Strand all live requests, because this engine ends. `error` is for web workers that cannot resume them."""
@@ -246,7 +266,7 @@ class Server:
         self.announce()
         for request in self.live:
             self.live.remove(request.client, request.id)
-            self.clients.fail(request, error, resumable=True)
+            self.clients.fail(request.client, request.id, error, resumable=True)
 
     def begin_drain(self, seconds: float) -> None:
         """Accept no new requests, and give the live ones `seconds` seconds to finish."""

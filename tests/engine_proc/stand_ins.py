@@ -30,6 +30,7 @@ class Output:
     prompt_logprobs: list[wire.TokenLogprob] | None = None
     cached_tokens: int = 0
     vector: bytes = b""
+    failed: bool = False
 
 
 @dataclass

@@ -73,7 +73,7 @@ class Loaded:
     async def outputs(self, *tags: str) -> dict[str, list[Output]]:
         """Step until these sequences have ended."""
         seen: dict[str, list[Output]] = {tag: [] for tag in tags}
-        while not all(outputs and outputs[-1].finish_reason for outputs in seen.values()):
+        while not all(outputs and (outputs[-1].finish_reason or outputs[-1].failed) for outputs in seen.values()):
             for output in await self.engine.step():
                 if output.tag in seen:
                     seen[output.tag].append(output)
@@ -600,6 +600,59 @@ def test_what_is_resumed_can_be_aborted_and_leaves_nothing(loaded: Loaded) -> No
     loaded.run(work())
     assert not loaded.engine.busy
     assert loaded.engine._restarted == {}
+
+
+# ---- a sequence that raises an exception ------------------------------------------------------------------------
+
+
+class Raises:
+    """Whatever is done with it is an error."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise KeyError("a defect")
+
+
+@pytest.mark.parametrize("part", ["detokenizer", "logprobs", "token_texts", "stats"])
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+def test_a_sequence_that_raises_ends_alone(loaded: Loaded, part: str, stream: bool) -> None:
+    async def work() -> dict[str, list[Output]]:
+        keys = [await loaded.submit(tag, text=TEXT, logprobs=1, stream=stream) for tag in ("good", "bad", "other")]
+        setattr(loaded.engine._live[keys[1]], part, Raises())
+        seen: dict[str, list[Output]] = {"good": [], "bad": [], "other": []}
+        while loaded.engine.busy:
+            for output in await loaded.engine.step():
+                seen[output.tag].append(output)
+        return seen
+
+    outputs = loaded.run(work())
+    assert text_of(outputs["good"]) == text_of(outputs["other"]) == TEXT
+    (failed,) = outputs["bad"]
+    assert (failed.failed, failed.text, failed.finish_reason) == (True, "", None)
+    assert text_of(loaded.say()) == TEXT
+
+
+def test_it_ends_in_vllm_too(loaded: Loaded) -> None:
+    async def work() -> int:
+        key = await loaded.submit("bad", text="x" + " and go on" * 30)
+        await loaded.submit("good", text=TEXT)
+        loaded.engine._live[key].detokenizer = Raises()  # type: ignore[assignment]
+        least = 2
+        while loaded.engine.busy:
+            await loaded.engine.step()
+            least = min(least, loaded.engine.stats.running or 2)
+        return least
+
+    assert loaded.run(work()) == 1
+
+
+@pytest.mark.parametrize("place", ["ended", "end"], ids=["of a sequence", "of a step"])
+def test_metrics_and_traces_that_raise_stop_no_other_output(loaded: Loaded, place: str) -> None:
+    records = loaded.engine._records
+    with mock.patch.object(records.metrics, place, side_effect=KeyError("a defect")):
+        outputs = loaded.say()
+    assert outputs[-1].failed == (place == "ended")
+    assert outputs[-1].failed or text_of(outputs) == TEXT
+    assert text_of(loaded.say()) == TEXT
 
 
 # ---- the end: this kills the engine, so it comes last -----------------------------------------------------------

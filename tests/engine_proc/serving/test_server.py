@@ -332,29 +332,39 @@ async def test_what_vllm_refuses_fails_before_anything_is_generated(tmp_path: Pa
     assert room.server.live.sequences == 0
 
 
+class Unreadable:
+    """A tag that raises an exception, as where a parser of vLLM's fails on what its model has written."""
+
+    def __init__(self, tag: Any) -> None:
+        self.request = tag.request
+
+    def receive(self, output: Any) -> list[wire.Delta]:
+        raise KeyError("a defect")
+
+
+@pytest.mark.parametrize("place", ["tag", "adapter", "encoder"])
 @on_a_loop
-async def test_an_answer_that_cannot_be_read_ends_its_request_alone(tmp_path: Path) -> None:
-    """As where a parser of vLLM's fails on what its model has written."""
-    room = Room(tmp_path)
-    (bad,) = await room.start(1)
+async def test_an_output_that_raises_ends_its_request_alone(tmp_path: Path, place: str) -> None:
+    room = Room(tmp_path, max_queue=8)
+    first, other = await room.start(1, n=2)
     (good,) = await room.start(2)
-
-    class Unreadable:
-        request = room.engine.tags[bad].request
-
-        def receive(self, output: Any) -> list[wire.Delta]:
-            raise KeyError("a defect")
-
-    room.engine.tags[bad] = Unreadable()
+    tag = room.engine.tags[first]
+    bad = {
+        "tag": Output(Unreadable(tag), "x", [1]),
+        "adapter": Output(tag, failed=True),
+        "encoder": Output(tag, "half of a pair: \ud800", [1]),
+    }
     pump = asyncio.create_task(room.server.pump())
-    outputs = [Output(room.engine.tags[key], "x", [1]) for key in (bad, good)]
-    await room.engine.steps.put(outputs)
+    await room.engine.steps.put([bad[place], Output(room.engine.tags[good], "x", [1])])
     await room.settle()
+    assert not pump.done()
     pump.cancel()
-    failed, brought = (message for _, message in room.take())
-    assert (failed.id, failed.status) == (1, 500)
-    assert [delta.id for delta in brought.batch] == [2]
-    assert room.engine.aborted == [bad]
+    messages = {type(message): message for _, message in room.take()}
+    failed = messages[wire.Failed]
+    assert (failed.id, failed.status, failed.code, failed.resumable) == (1, 500, "internal_error", False)
+    assert [delta.id for delta in messages[wire.Deltas].batch] == [2]
+    assert room.engine.aborted == [first, other]
+    assert [request.id for request in room.server.live] == [2]
 
 
 @on_a_loop
