@@ -24,6 +24,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
+from engine_proc.settings import engine_environment  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.shared.log_lines import formatter  # noqa: E402
 from webapp.observing import metrics_files  # noqa: E402
@@ -70,10 +71,12 @@ logconfig_dict = {
 
 def _find_or_start_engine() -> "subprocess.Popen[bytes]":
     """Start `python -m engine_proc start`, which starts an engine where none runs; the engine outlives this process."""
-    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT)
+    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT, env=engine_environment())
 
 
 METRICS = settings.run_dir / "metrics"
+HUB_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Variables for the engine, which the master may start. The web workers need no model."""
 
 
 def _logged(hook: Callable[..., None]) -> Callable[..., None]:
@@ -104,8 +107,13 @@ def on_reload(server: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:
-    """Set the metrics directory in workers alone: the master may start an engine, and vLLM reads the variable too."""
+    """Set the metrics directory in workers alone: the master may start an engine, and vLLM reads the variable too.
+
+    Nor do the workers keep the hub's token.
+    """
     os.environ[metrics_files.DIRECTORY] = str(METRICS)
+    for name in HUB_TOKENS:
+        os.environ.pop(name, None)
 
 
 @_logged

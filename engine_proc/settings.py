@@ -1,5 +1,6 @@
 """The engine's settings, from environment variables, which no other module reads. See docs/configuration.md."""
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,10 @@ from schemas.shared.log_lines import FORMATS
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling the demo model takes longer than it ever saves
+
+
+WEB_TIER_SECRETS = ("HEARTH_API_KEYS", "HEARTH_API_KEYS_FILE", "HEARTH_DATABASE_URL")
+"""Variables of the web tier that the engine must not have: vLLM, and code of the model's, could read them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,11 @@ def read_settings() -> Settings:
         repeat_min_count=env.int("REPEAT_MIN_COUNT", 4, validate=validate.Range(min=2)),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
+
+
+def engine_environment() -> dict[str, str]:
+    """Return the environment for the engine's processes: this process's, without the web tier's secrets."""
+    return {name: value for name, value in os.environ.items() if name not in WEB_TIER_SECRETS}
 
 
 def read_settings_or_exit() -> Settings:

@@ -12,7 +12,8 @@ from engine_proc.commands.asking import ANSWER_SECONDS, ask
 from engine_proc.commands.vllm_installed import WEB_TIER_ALONE, vllm_installed
 from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.lock import lock_holder
-from engine_proc.settings import Settings
+from engine_proc.log_file import trim_log
+from engine_proc.settings import Settings, engine_environment
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 
@@ -20,8 +21,6 @@ STOP_SECONDS = 15.0
 """Time limit for an engine without live requests to stop."""
 REPORT_SECONDS = 2.0
 """Interval at which `stop` and `drain` print the number of live requests."""
-MAX_LOG_BYTES = 16 * 1024 * 1024
-"""Size from which `start` empties the log."""
 
 
 def start(settings: Settings, extra: list[str]) -> int:
@@ -36,12 +35,12 @@ def start(settings: Settings, extra: list[str]) -> int:
     if not vllm_installed():
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
         return EXIT_USAGE
+    trim_log(settings.log_file)
     with settings.log_file.open("ab") as log:
-        if log.tell() > MAX_LOG_BYTES:
-            log.truncate(0)
         process = subprocess.Popen(
             [sys.executable, "-m", "engine_proc", "serve", *extra],
             cwd=PROJECT_ROOT,
+            env=engine_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

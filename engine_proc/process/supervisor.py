@@ -11,8 +11,9 @@ from types import FrameType
 
 from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.lock import lock_holder, take_lock
+from engine_proc.log_file import trim_own_log
 from engine_proc.process.watchdog import HEARTBEAT_FD, Watchdog
-from engine_proc.settings import Settings
+from engine_proc.settings import Settings, engine_environment
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 
 log = logging.getLogger("hearth.supervisor")
@@ -76,7 +77,7 @@ class Supervisor:
         self.load_count += 1
         watchdog = Watchdog()
         environment = {
-            **os.environ,
+            **engine_environment(),
             "HEARTH_LOAD_COUNT": str(self.load_count),
             HEARTBEAT_FD: str(watchdog.child_fd),
         }
@@ -88,6 +89,8 @@ class Supervisor:
             process_group=0,  # one group with all that vLLM starts, and without the terminal's Ctrl-C
         )
         watchdog.close_child_end()
+        if self.stop_requested_at is not None:  # the signal arrived before `self.child` was set
+            self.child.terminate()
         try:
             return self._wait(self.child, watchdog)
         finally:
@@ -96,12 +99,16 @@ class Supervisor:
             self.child.wait()
 
     def _wait(self, child: subprocess.Popen[bytes], watchdog: Watchdog) -> int:
-        """Wait for the child to exit, and kill it if it hangs or does not stop in time. Returns its exit status."""
+        """Wait for the child to exit, and kill it if it hangs or does not stop in time. Returns its exit status.
+
+        Meanwhile the log is kept within its bounds.
+        """
         grace = self.settings.drain_seconds + STOP_GRACE
         while True:
             try:
                 return child.wait(timeout=0.2)
             except subprocess.TimeoutExpired:
+                trim_own_log(self.settings.log_file)
                 silence = watchdog.silence()
                 if self.stop_requested_at is not None and time.monotonic() - self.stop_requested_at > grace:
                     log.error("the model process did not stop within %.0f s: killing it", grace)

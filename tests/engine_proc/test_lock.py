@@ -1,10 +1,12 @@
 """The lock of real processes."""
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -74,6 +76,19 @@ def test_asking_who_holds_it_does_not_take_it(lock_file: Path) -> None:
         lock = take_lock(lock_file)
         assert lock is not None
         stack.enter_context(lock)
+
+
+def test_one_that_only_looks_does_not_keep_an_engine_from_starting(lock_file: Path) -> None:
+    lock_file.touch()
+    with lock_file.open() as looking, ThreadPoolExecutor(1) as pool:
+        fcntl.flock(looking, fcntl.LOCK_SH)  # as `lock_holder` in another process does for a moment
+        taking = pool.submit(take_lock, lock_file)
+        assert not wait([taking], timeout=0.1).done
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        lock = taking.result(10)
+    assert lock is not None
+    with lock:
+        assert lock_holder(lock_file) == os.getpid()
 
 
 def test_kill_releases_it(lock_file: Path, holder: subprocess.Popen[str]) -> None:

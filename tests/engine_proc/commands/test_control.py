@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
+from engine_proc import log_file
 from engine_proc.commands import control
 from engine_proc.lock import lock_holder
 from engine_proc.settings import Settings
@@ -124,12 +126,21 @@ def test_stop_says_so_where_the_engine_does_not_end(stand_in: Settings, capsys: 
     assert lock_holder(stand_in.lock_file) == pid
 
 
-def test_a_log_that_has_grown_too_big_begins_anew(stand_in: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "MAX_LOG_BYTES", 100)
+def test_a_log_that_has_grown_too_big_is_cut_down(stand_in: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_file, "MAX_LOG_BYTES", 100)
+    monkeypatch.setattr(log_file, "KEPT_LOG_BYTES", 20)
     stand_in.run_dir.mkdir()
-    stand_in.log_file.write_text("x" * 101)
+    stand_in.log_file.write_text("x" * 100 + "\nthe reason\n")
     started(stand_in)
-    assert stand_in.log_file.read_text() == "arguments: serve\n"
+    assert stand_in.log_file.read_text() == "the reason\narguments: serve\n"
+
+
+def test_the_engine_gets_no_secrets_of_the_web_tier(stand_in: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HEARTH_API_KEYS", "sk-secret")
+    monkeypatch.setenv("HEARTH_DATABASE_URL", "postgresql://u:p@h/d")
+    environment = psutil.Process(started(stand_in)).environ()
+    assert not {"HEARTH_API_KEYS", "HEARTH_DATABASE_URL"} & set(environment)
+    assert "PATH" in environment
 
 
 def test_the_log_is_kept_from_one_engine_to_the_next(stand_in: Settings) -> None:

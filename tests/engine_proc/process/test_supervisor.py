@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,9 @@ import pytest
 
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.lock import lock_holder
-from engine_proc.process.supervisor import MAX_FAILED_LOADS
+from engine_proc.process.supervisor import MAX_FAILED_LOADS, Supervisor
 from schemas.shared.endpoint import PROJECT_ROOT
-from tests.engine_proc.helpers import gone
+from tests.engine_proc.helpers import gone, settings_in
 from tests.harness import until
 
 MODEL_PROCESS = """
@@ -30,7 +32,11 @@ act = acts[min(life, len(acts)) - 1]
 pids = [os.getpid()]
 if act == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if act == "stay":
+if act == "chatty":
+    for number in range(100_000):
+        print(f"line {number}", file=sys.stderr, flush=True)
+    Path("chatted").touch()
+if act in ("stay", "chatty"):
     signal.signal(signal.SIGTERM, lambda *_: (Path("farewell").touch(), os._exit(0)))
 if act in ("brood", "brood-crash"):
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
@@ -38,7 +44,8 @@ if act in ("brood", "brood-crash"):
     child.stdout.readline()
     pids.append(child.pid)
 with Path("lives").open("a") as lives:
-    lives.write(json.dumps({"life": life, "argv": acts, "pids": pids, "group": os.getpgrp()}) + "\\n")
+    record = {"life": life, "argv": acts, "pids": pids, "group": os.getpgrp(), "environment": list(os.environ)}
+    lives.write(json.dumps(record) + "\\n")
 if act in ("crash", "brood-crash"):
     os.kill(os.getpid(), signal.SIGKILL)
 if act.isdigit():
@@ -49,11 +56,13 @@ time.sleep(600)
 SUPERVISOR = """
 import sys
 from pathlib import Path
+from engine_proc import log_file
 from engine_proc.process import supervisor
 from tests.engine_proc.helpers import settings_in
 
 root, supervisor.STABLE, nap = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
 supervisor.PROJECT_ROOT, supervisor.STOP_GRACE = root, 0.5
+log_file.MAX_LOG_BYTES, log_file.KEPT_LOG_BYTES = 100_000, 20_000
 sleep = supervisor.Supervisor._sleep
 
 def _sleep(self, seconds):
@@ -78,13 +87,15 @@ class Stage:
         (package / "model_process.py").write_text(MODEL_PROCESS)
         shutil.copy(PROJECT_ROOT / "engine_proc/adapter/loading/children.py", package.parent)
 
-    def start(self, *acts: str, stable: float = 60, nap: float = 0) -> "subprocess.Popen[str]":
+    def start(
+        self, *acts: str, stable: float = 60, nap: float = 0, stderr: int = subprocess.PIPE, **env: str
+    ) -> "subprocess.Popen[str]":
         """A supervisor whose model process does one act per life, and the last one for ever.
 
         Each back-off is noted, and takes `nap` seconds.
         """
         command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(stable), str(nap), *acts]
-        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=PROJECT_ROOT, stderr=stderr, env={**os.environ, **env}, text=True)
         self.started.append(process)
         return process
 
@@ -216,6 +227,45 @@ def test_ctrl_c_of_a_terminal_does_not_reach_the_model_process_itself(stage: Sta
     stage.wait_for_life(1)
     (life,) = stage.lives
     assert life["group"] == life["pids"][0] != os.getpgid(process.pid)
+
+
+def test_a_stop_before_the_model_process_is_known_stops_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The signal arrives while `Popen` has forked, and has not returned yet."""
+    popen = subprocess.Popen
+
+    def forked(command: list[str], **options: Any) -> "subprocess.Popen[bytes]":
+        process = popen(["sleep", "600"], process_group=0)
+        supervised._on_stop_signal(signal.SIGTERM, None)
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", forked)
+    supervised = Supervisor(replace(settings_in(tmp_path), drain_seconds=60.0), [])
+    started = time.monotonic()
+    assert supervised._keep_alive() == 0
+    assert time.monotonic() - started < 30, "else it is killed after the time of a drain"
+
+
+def test_the_model_process_has_no_secrets_of_the_web_tier(stage: Stage) -> None:
+    secrets = {"HEARTH_API_KEYS": "sk-1", "HEARTH_API_KEYS_FILE": "/k", "HEARTH_DATABASE_URL": "postgresql://u:p@h/d"}
+    assert stage.start(f"{EXIT_USAGE}", HF_TOKEN="hf_1", HEARTH_MAX_QUEUE="7", **secrets).wait(30) == EXIT_USAGE
+    (life,) = stage.lives
+    assert not set(secrets) & set(life["environment"])
+    assert {"HF_TOKEN", "HEARTH_MAX_QUEUE"} <= set(life["environment"])
+
+
+def test_the_log_is_kept_within_its_bounds_while_the_engine_runs(stage: Stage) -> None:
+    (stage.root / "run").mkdir()
+    log = stage.root / "run" / "engine.log"
+    with log.open("ab") as file:
+        process = stage.start("chatty", stderr=file.fileno())
+    until((stage.root / "chatted").exists, 60, "all is written")
+    until(lambda: log.stat().st_size <= 100_000, 10, "the log is cut down")
+    lines = log.read_text().splitlines()
+    assert lines[-1] == "line 99999"
+    assert all(line.startswith("line ") for line in lines)
+    assert len(lines) > 1000
+    process.terminate()
+    assert process.wait(15) == 0
 
 
 # ---- one at a time ----------------------------------------------------------------------------------------------
