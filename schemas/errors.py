@@ -33,6 +33,16 @@ class ApiError(Exception):
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
 
 
+MAX_QUOTED = 200
+"""Characters of a client's own text that an error repeats."""
+
+
+def quoted(value: Any) -> str:
+    """Return `value` as an error message quotes it: its beginning, in quotation marks if it is a string."""
+    text = repr(value[: MAX_QUOTED + 1] if isinstance(value, (str, list)) else value)
+    return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
+
+
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
     """Return a 400: the request itself is wrong."""
     return ApiError(400, message, param=param, code=code)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, current_app
+from gevent.threadpool import ThreadPool
 
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
@@ -45,6 +46,8 @@ class Services:
     responses: Responses
     hangups: HangupWatch
     schemas: RequestSchemas
+    loader: ThreadPool
+    """One thread, which loads large bodies."""
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -57,6 +60,7 @@ def register(app: Flask, settings: Settings) -> None:
         responses=Responses(conversations),
         hangups=HangupWatch(),
         schemas=RequestSchemas(settings),
+        loader=ThreadPool(1),
     )
 
 

@@ -14,12 +14,13 @@ from schemas.openapi.replies import REPLIES
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.requests.embeddings import EmbeddingSchema
-from schemas.requests.json_types import Bool, Int, Items, LogitBias, Number, Text
+from schemas.requests.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
 from schemas.requests.messages import Content
 from schemas.requests.plain import PlainSchema, Turn
 from schemas.requests.response_items import Input
 from schemas.requests.responses import ConversationOf, FlatToolChoice, ResponseSchema
 from schemas.requests.structure import JsonSchema
+from schemas.requests.token_ids import MAX_TOKEN_ID, TokenIds
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
 from schemas.requests.tools import CHOICES, JsonObject, ToolChoice
 from schemas.requests.vllm_fields import TOKEN_ID
@@ -78,6 +79,11 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
         ]
     },
     JsonObject: {"type": "object"},
+    TokenIds: {
+        "type": "array",
+        "minItems": 1,
+        "items": {"type": "integer", "minimum": 0, "maximum": MAX_TOKEN_ID},
+    },
     JsonSchema: {"anyOf": [{"type": "object"}, STRING]},
     LogitBias: {
         "type": "object",
@@ -144,6 +150,8 @@ def _describe(converter: OpenAPIConverter, field: fields.Field[Any], ret: dict[s
     for validator in field.validators:
         if isinstance(validator, validate.Range) and not validator.min_inclusive:
             ret["exclusiveMinimum"] = ret.pop("minimum")
+        if isinstance(validator, TotalLength):
+            ret["x-total-characters"] = validator.max
     if isinstance(field, Items) and field.scalar:
         array = {name: ret.pop(name) for name in ("items", "minItems", "maxItems") if name in ret}
         ret.pop("type")

@@ -137,6 +137,8 @@ def _range(field: Json) -> str:
     if "x-range" in field:
         return str(field["x-range"])
     limits = dict.fromkeys(text for kind in _kinds(field) for text in _limits(kind))
+    if "x-total-characters" in field:
+        limits[f"up to {field['x-total-characters']} characters in all"] = None
     return "; ".join(text for text in limits if text.removeprefix("each ") not in limits or text[:4] != "each")
 
 

@@ -9,6 +9,9 @@ from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid
 
+MAX_SHOWN = 400
+"""Characters of a path or a message in an error. Both may repeat what the client sent: names of unknown fields, say."""
+
 
 def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
     """Return the JSON object in `raw`, parsed strictly. `what` begins the error messages.
@@ -43,7 +46,12 @@ def load(schema: Schema, body: dict[str, Any]) -> Any:
 def from_validation(error: ValidationError) -> ApiError:
     """Return the first error of `error` as a 400, with its path (`messages[1].content`) as `param`."""
     path, message = _first(error.normalized_messages())  # type: ignore[no-untyped-call]
+    path, message = _cut(path), _cut(message)
     return invalid(f"Invalid value for `{path}`: {message}" if path else message, path or None)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _first(messages: Any, path: str = "") -> tuple[str, str]:

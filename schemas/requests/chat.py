@@ -6,7 +6,7 @@ from marshmallow import ValidationError, fields, pre_load, validate, validates_s
 
 from schemas.requests.generation import GenerationSchema
 from schemas.requests.json_types import Bool, Int, Items, Text, optional
-from schemas.requests.messages import MessageSchema
+from schemas.requests.messages import messages_field
 from schemas.requests.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
 
 MAX_CONVERSATION_ID = 255
@@ -41,14 +41,8 @@ class ChatCompletionSchema(GenerationSchema):
 
     default_max_tokens = None  # the rest of the context
 
-    messages = fields.List(
-        fields.Nested(MessageSchema),
-        required=True,
-        validate=validate.Length(min=1, error="Expected at least one message."),
-        error_messages={"invalid": "Expected an array of messages."},
-        metadata={
-            "description": "The conversation so far: at least one message. With `conversation_id`: its new messages."
-        },
+    messages = messages_field(
+        "The conversation so far: at least one message. With `conversation_id`: its new messages.", required=True
     )
     max_completion_tokens = optional(
         Int,

@@ -6,7 +6,7 @@ from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schemas.requests.generation import GenerationSchema
 from schemas.requests.json_types import Int, Text, optional
-from schemas.requests.vllm_fields import TOKEN_ID
+from schemas.requests.token_ids import token_ids
 
 MAX_PROMPTS = 2048
 
@@ -20,7 +20,7 @@ class Prompt(fields.Field[list[str | list[int]]]):
         if not isinstance(value, list) or not value:
             raise ValidationError("Expected a string, an array of strings, of token ids, or of arrays of token ids.")
         if type(value[0]) is int:
-            return [self._token_ids(value)]
+            return [token_ids(value)]
         if len(value) > MAX_PROMPTS:
             raise ValidationError(f"Expected at most {MAX_PROMPTS} prompts.")
         kind = type(value[0])
@@ -31,20 +31,10 @@ class Prompt(fields.Field[list[str | list[int]]]):
         prompts: list[str | list[int]] = []
         for index, prompt in enumerate(value):
             try:
-                prompts.append(self._token_ids(prompt))
+                prompts.append(token_ids(prompt))
             except ValidationError as error:
                 raise ValidationError({index: error.messages}) from None
         return prompts
-
-    @staticmethod
-    def _token_ids(value: list[Any]) -> list[int]:
-        if not value:
-            raise ValidationError("Expected at least one token id.")
-        low, high = TOKEN_ID.min, TOKEN_ID.max
-        for index, token_id in enumerate(value):
-            if type(token_id) is not int or not low <= token_id <= high:
-                raise ValidationError({index: ["Expected a token id."]})
-        return value
 
 
 class CompletionSchema(GenerationSchema):

@@ -10,7 +10,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from msgspec import structs
 
 from schemas import wire
-from schemas.requests.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, optional
+from schemas.requests.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, TotalLength, optional
 from schemas.requests.messages import enforce
 from schemas.requests.structure import structure_of
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
@@ -18,6 +18,9 @@ from schemas.shared.limits import MAX_CHOICES
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
 MAX_STOPS = 64
+MAX_USER_CHARS = 64
+MAX_TOKEN_CHARS = 64 * 1024
+"""Characters of all tokens of one field that are given as text."""
 MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
 
 
@@ -181,7 +184,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         "From a token to the bias added to its logit: -100 bans the token, 100 practically forces it. A token is an "
         "id in digits (outside the vocabulary: 400) or a text. A text stands for itself and for itself after a space, "
         "where either is one token; where neither is, for the first token of each.",
-        validate=validate.Length(max=1024),
+        validate=[validate.Length(max=1024), TotalLength(MAX_TOKEN_CHARS)],
     )
     white_list_token_ids = optional(
         Items,
@@ -197,7 +200,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         "Like `white_list_token_ids`, as texts. A text stands for tokens as in `logit_bias`, but where neither form is "
         "one token, all tokens of the text are allowed.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
-        validate=validate.Length(max=1024),
+        validate=[validate.Length(max=1024), TotalLength(MAX_TOKEN_CHARS)],
     )
     user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
     ignore_eos = optional(
@@ -267,7 +270,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
                 best_of=data["best_of"] or 0,
                 echo=data["echo"],
                 stream=data["stream"],
-                user=data["user"],
+                user=data["user"][:MAX_USER_CHARS],
                 sampling=self._sampling(data),
                 cache_salt=data["cache_salt"] or "",
                 truncate_prompt_tokens=data["truncate_prompt_tokens"],

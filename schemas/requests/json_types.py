@@ -1,9 +1,11 @@
 """Field types of JSON bodies. They are strict: marshmallow's own also accept `"5"` and `true` as numbers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields
+from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
+
+from schemas.errors import MAX_QUOTED
 
 
 class _Strict(fields.Field[Any]):
@@ -42,8 +44,26 @@ class Seed(Int):
     """A 64-bit integer; -1 is a seed like any other, though vLLM itself takes it for "no seed"."""
 
 
+class TotalLength(validate.Validator):
+    """The limit of all texts of a list, or of all keys of an object, together."""
+
+    def __init__(self, max: int) -> None:
+        self.max = max
+
+    def __call__(self, value: Collection[str]) -> Collection[str]:
+        if sum(map(len, value)) > self.max:
+            raise ValidationError(f"Expected at most {self.max} characters in all.")
+        return value
+
+
 class Items(fields.List[Any]):
-    """A JSON array, loaded as a list. With `scalar`, a single value counts as an array of one (`"stop": "\\n"`)."""
+    """A JSON array, loaded as a list. With `scalar`, a single value counts as an array of one (`"stop": "\\n"`).
+
+    Its length is checked before its elements are loaded, and the first bad element ends the loading: a client chooses
+    how many there are. marshmallow's own list loads all of them first, and keeps an error for each.
+    """
+
+    default_error_messages = {"invalid": "Expected an array."}
 
     def __init__(self, inner: fields.Field[Any], *, scalar: bool = False, **kwargs: Any) -> None:
         super().__init__(inner, **kwargs)
@@ -53,10 +73,26 @@ class Items(fields.List[Any]):
         if self.scalar and not isinstance(value, (list, dict)):
             value = [value]
         if not isinstance(value, list):
-            raise ValidationError(
-                "Expected an array." if not self.scalar else "Expected a string or an array of strings."
+            raise (
+                self.make_error("invalid")
+                if not self.scalar
+                else ValidationError("Expected a string or an array of strings.")
             )
-        return list(super()._deserialize(value, attr, data, **kwargs))
+        check_length(self, value)
+        loaded = []
+        for index, element in enumerate(value):
+            try:
+                loaded.append(self.inner.deserialize(element, **kwargs))
+            except ValidationError as error:
+                raise ValidationError({index: error.messages}) from None
+        return loaded
+
+
+def check_length(field: fields.Field[Any], value: Collection[Any]) -> None:
+    """Raise `ValidationError` if `value` is shorter or longer than the `Length` of `field` allows."""
+    for validator in field.validators:
+        if isinstance(validator, validate.Length):
+            validator(value)  # type: ignore[arg-type]
 
 
 class LogitBias(fields.Field[dict[str, float]]):
@@ -67,7 +103,7 @@ class LogitBias(fields.Field[dict[str, float]]):
             raise ValidationError("Expected an object from token to bias.")
         for token, bias in value.items():
             if type(bias) not in (int, float) or not -100 <= bias <= 100:
-                raise ValidationError({token: ["Expected a number in [-100, 100]."]})
+                raise ValidationError({token[:MAX_QUOTED]: ["Expected a number in [-100, 100]."]})
             if not token:
                 raise ValidationError("A token must not be empty.")
         return dict(value)

@@ -4,9 +4,14 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
+from schemas.errors import quoted
 from schemas.requests.json_types import Items, Text
 from schemas.requests.tools import ToolCallSchema, WithoutNulls
 
+MAX_MESSAGES = 10_000
+MAX_PARTS = 10_000
+MAX_CALLS = 1024
+"""Tool calls of one message."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -18,6 +23,8 @@ class Content(fields.Field[Any]):
             return value
         if not isinstance(value, list) or not value:
             raise ValidationError("Expected a string or an array of text parts.")
+        if len(value) > MAX_PARTS:
+            raise ValidationError(f"Expected at most {MAX_PARTS} parts.")
         return [self._part(index, part) for index, part in enumerate(value)]
 
     @staticmethod
@@ -26,7 +33,7 @@ class Content(fields.Field[Any]):
             raise ValidationError({index: ["Expected an object."]})
         kind = part.get("type")
         if kind != "text":
-            raise ValidationError({index: {"type": [f"This server accepts text only, not {kind!r}."]}})
+            raise ValidationError({index: {"type": [f"This server accepts text only, not {quoted(kind)}."]}})
         if not isinstance(part.get("text"), str):
             raise ValidationError({index: {"text": ["Expected a string."]}})
         return {"type": "text", "text": part["text"]}
@@ -50,13 +57,31 @@ class MessageSchema(WithoutNulls):
     )
     reasoning = Text(metadata={"description": "The assistant's reasoning before its answer, as returned in a reply."})
     name = Text(metadata={"description": "The author's name, for chat templates that use it."})
-    tool_calls = Items(fields.Nested(ToolCallSchema), metadata={"description": "The tools that an assistant called."})
+    tool_calls = Items(
+        fields.Nested(ToolCallSchema),
+        validate=validate.Length(max=MAX_CALLS),
+        metadata={"description": "The tools that an assistant called."},
+    )
     tool_call_id = Text(metadata={"description": "In a message of role `tool`: the id of the call that it answers."})
 
     @validates_schema
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:
         if data["content"] is None and not (data.get("role") == "assistant" and data.get("tool_calls")):
             raise ValidationError("Expected a string or an array of text parts.", "content")
+
+
+def messages_field(description: str, *, default: str | None = None, **kwargs: Any) -> Items:
+    """Return the field of a conversation. `default` is for the documentation, `kwargs` are those of marshmallow."""
+    return Items(
+        fields.Nested(MessageSchema),
+        validate=[
+            validate.Length(min=1, error="Expected at least one message."),
+            validate.Length(max=MAX_MESSAGES, error=f"Expected at most {MAX_MESSAGES} messages."),
+        ],
+        error_messages={"invalid": "Expected an array of messages."},
+        metadata={"description": description} | ({} if default is None else {"x-default": default}),
+        **kwargs,
+    )
 
 
 def enforce(messages: list[dict[str, Any]], instruction: str | None) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields, post_load, validate
 from schemas import wire
 from schemas.requests.generation import Request, SamplingSchema
 from schemas.requests.json_types import Int, Items, Text, optional
+from schemas.requests.messages import MAX_MESSAGES
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
 """The engine's name of a field to this API's name, for error messages."""
@@ -31,6 +32,7 @@ class PlainSchema(SamplingSchema):
         "The turns so far, the oldest first: each `[the user's text, the answer]`. The reply's `history` has the new "
         "turn at its end: send it with the next prompt to continue.",
         Turn(),
+        validate=validate.Length(max=MAX_MESSAGES),
     )
     max_length = optional(
         Int,

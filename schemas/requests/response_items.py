@@ -4,7 +4,8 @@ from typing import Any
 
 from marshmallow import ValidationError, fields
 
-from schemas.requests.messages import ROLES
+from schemas.errors import quoted
+from schemas.requests.messages import MAX_MESSAGES, MAX_PARTS, ROLES
 from schemas.requests.tools import Arguments
 
 Item = dict[str, Any]
@@ -21,6 +22,8 @@ class Input(fields.Field[list[Item]]):
             return [{"type": "message", "role": "user", "content": value}]
         if not isinstance(value, list) or not value:
             raise ValidationError("Expected a string or an array of items.")
+        if len(value) > MAX_MESSAGES:
+            raise ValidationError(f"Expected at most {MAX_MESSAGES} items.")
         return [_at(index, _item, item) for index, item in enumerate(value)]
 
 
@@ -77,7 +80,7 @@ def _item(item: Any) -> Item:
         case "reasoning":
             return {"type": "reasoning"}
         case other:
-            raise ValidationError({"type": [f"Items of type {other!r} are not supported."]})
+            raise ValidationError({"type": [f"Items of type {quoted(other)} are not supported."]})
 
 
 def _string(value: Any) -> str:
@@ -92,13 +95,15 @@ def _text(content: Any) -> str:
         return content
     if not isinstance(content, list):
         raise ValidationError("Expected a string or an array of text parts.")
+    if len(content) > MAX_PARTS:
+        raise ValidationError(f"Expected at most {MAX_PARTS} parts.")
     return "".join(_at(index, _part, part) for index, part in enumerate(content))
 
 
 def _part(part: Any) -> str:
     if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
         kind = part.get("type") if isinstance(part, dict) else part
-        raise ValidationError({"type": [f"This server accepts text only, not {kind!r}."]})
+        raise ValidationError({"type": [f"This server accepts text only, not {quoted(kind)}."]})
     if not isinstance(part.get("text"), str):
         raise ValidationError({"text": ["Expected a string."]})
     text: str = part["text"]

@@ -6,7 +6,7 @@ import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.json_types import Bool, Items, Text, optional
+from schemas.requests.json_types import Bool, Items, Text, TotalLength, optional
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
@@ -78,7 +78,7 @@ class StructuredOutputsSchema(Schema):
         "One of these texts.",
         Text(validate=_LENGTH),
         otherwise="none",
-        validate=validate.Length(1, MAX_CHOICES),
+        validate=[validate.Length(1, MAX_CHOICES), TotalLength(MAX_BYTES)],
     )
     grammar = optional(Text, None, "A grammar, in EBNF or in Lark's notation.", otherwise="none", validate=_LENGTH)
 

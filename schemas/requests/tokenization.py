@@ -5,10 +5,10 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.json_types import Body, Bool, Int, Items, Text, optional
-from schemas.requests.messages import MessageSchema
+from schemas.requests.json_types import Body, Bool, Items, Text, optional
+from schemas.requests.messages import messages_field
+from schemas.requests.token_ids import TokenIds
 from schemas.requests.tools import MAX_TOOLS, JsonObject, ToolSchema
-from schemas.requests.vllm_fields import TOKEN_ID
 
 
 class _ModelSchema(Body):
@@ -19,13 +19,8 @@ class TokenizeSchema(_ModelSchema):
     """The body of `POST /tokenize`: a text, or a conversation in the format of a chat completion."""
 
     prompt = optional(Text, None, "The text. Exactly one of `prompt` and `messages` is required.", otherwise="none")
-    messages = fields.List(
-        fields.Nested(MessageSchema),
-        load_default=None,
-        allow_none=True,
-        validate=validate.Length(min=1, error="Expected at least one message."),
-        error_messages={"invalid": "Expected an array of messages."},
-        metadata={"description": "A conversation, rendered with the model's chat template.", "x-default": "none"},
+    messages = messages_field(
+        "A conversation, rendered with the model's chat template.", load_default=None, allow_none=True, default="none"
     )
     tools = optional(
         Items,
@@ -73,12 +68,7 @@ class TokenizeSchema(_ModelSchema):
 class DetokenizeSchema(_ModelSchema):
     """The body of `POST /detokenize`: token ids."""
 
-    tokens = Items(
-        Int(validate=TOKEN_ID),
-        required=True,
-        validate=validate.Length(min=1, error="Expected at least one token id."),
-        metadata={"description": "Token ids of the vocabulary."},
-    )
+    tokens = TokenIds(required=True, metadata={"description": "Token ids of the vocabulary: at least one."})
 
     @post_load
     def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:

@@ -5,10 +5,12 @@ from typing import Any
 import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
-from schemas.errors import ApiError, invalid
+from schemas.errors import ApiError, invalid, quoted
 from schemas.requests.json_types import Bool, Text
 
 MAX_TOOLS = 128
+MAX_JSON_BYTES, MAX_JSON_DEPTH = 128 * 1024, 64
+"""Limits of an object that a request may fill freely, such as the parameters of a tool."""
 CHOICES = ("none", "auto", "required")
 NAME = validate.Regexp(
     r"[a-zA-Z0-9_-]{1,64}\Z", error="Expected 1 to 64 letters (a to z, A to Z), digits, underscores and dashes."
@@ -21,7 +23,25 @@ class JsonObject(fields.Field[dict[str, Any]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise ValidationError("Expected an object.")
+        check_json(value)
         return value
+
+
+def check_json(value: Any) -> None:
+    """Raise `ValidationError` if free JSON is larger, or nested more deeply, than templates and parsers should get."""
+    if len(msgspec.json.encode(value)) > MAX_JSON_BYTES:
+        raise ValidationError(f"Expected at most {MAX_JSON_BYTES} bytes of JSON.")
+    level = [value]
+    for _ in range(MAX_JSON_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return
+    raise ValidationError(f"Expected at most {MAX_JSON_DEPTH} levels.")
 
 
 class WithoutNulls(Schema):
@@ -112,13 +132,15 @@ def check_choice(tools: list[dict[str, Any]], choice: str | dict[str, Any] | Non
     names = [tool["function"]["name"] for tool in tools]
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise ValidationError({"tools": {index: {"function": {"name": [f"Another tool has the name {name!r}."]}}}})
+            raise ValidationError(
+                {"tools": {index: {"function": {"name": [f"Another tool has the name {quoted(name)}."]}}}}
+            )
     if choice in (None, "none", "auto"):
         return
     if not tools:
         raise ValidationError("Requires `tools`.", "tool_choice")
     if isinstance(choice, dict) and choice["function"]["name"] not in names:
-        raise ValidationError(f"There is no tool named {choice['function']['name']!r} in `tools`.", "tool_choice")
+        raise ValidationError(f"There is no tool named {quoted(choice['function']['name'])} in `tools`.", "tool_choice")
 
 
 def check_results(messages: list[dict[str, Any]], given: int) -> None:
@@ -137,5 +159,5 @@ def check_results(messages: list[dict[str, Any]], given: int) -> None:
 
 
 def _no_such_call(call_id: str | None, field: str) -> ApiError:
-    what = "Expected the id of a call" if call_id is None else f"There is no call {call_id!r}"
+    what = "Expected the id of a call" if call_id is None else f"There is no call {quoted(call_id)}"
     return invalid(f"Invalid value for `{field}`: {what} in the assistant's message before it.", field)

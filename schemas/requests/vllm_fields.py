@@ -4,10 +4,11 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from schemas.requests.json_types import Body, Bool, Int, Items, Text, optional
+from schemas.requests.json_types import Body, Bool, Int, Items, Text, TotalLength, optional
 from schemas.requests.structure import ResponseFormatSchema, StructuredOutputsSchema
+from schemas.requests.token_ids import MAX_TOKEN_ID
 
-TOKEN_ID = validate.Range(0, 2**31 - 1)
+TOKEN_ID = validate.Range(0, MAX_TOKEN_ID)
 TEXT = {"type": "text"}
 
 
@@ -27,7 +28,7 @@ class VllmFields(Body):
         "Texts that are not generated: a token that would complete one is never chosen. Cannot be combined with "
         "`use_beam_search`.",
         Text(validate=validate.Length(1, 1000)),
-        validate=validate.Length(max=256),
+        validate=[validate.Length(max=256), TotalLength(64 * 1024)],
     )
     allowed_token_ids = optional(
         Items,

@@ -37,7 +37,9 @@ def test_a_body_is_loaded_or_refused(path: str, strict: bool) -> None:
             assert error.status == 400
             msgspec.json.encode(error.body())
             return
-        generate = getattr(wanted, "request", wanted).params
+        found = getattr(wanted, "request", wanted)
+        params: wire.GenerateParams = getattr(found, "params", found)
+        generate = params.message(id=0, name="")
         assert generate.choices >= 1
         try:
             payload = wire.encode(generate)

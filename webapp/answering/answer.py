@@ -8,7 +8,7 @@ import flask
 from flask import Response
 from gevent import get_hub
 
-from schemas.errors import ApiError, invalid
+from schemas.errors import ApiError, invalid, quoted
 from schemas.replies.shape import Shape
 from schemas.requests.generation import Request
 from schemas.wire import Welcome
@@ -151,4 +151,4 @@ def _check_model(name: str | None, welcome: Welcome) -> None:
 
 
 def model_not_found(name: str) -> ApiError:
-    return ApiError(404, f"The model {name!r} does not exist.", code="model_not_found", param="model")
+    return ApiError(404, f"The model {quoted(name)} does not exist.", code="model_not_found", param="model")

@@ -10,21 +10,35 @@ from marshmallow import Schema
 
 from schemas.errors import ApiError, invalid
 from schemas.requests import body
+from schemas.requests.counting import check_count
 from webapp.services import services
 
 LARGE = 64 * 1024
-"""A refused body of more bytes than this is garbage-collected at once."""
+"""Bytes of a body that is loaded in a thread, so that other requests have their turn meanwhile."""
 
 
 def load(schema: Schema) -> Any:
     """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408, 415) or Werkzeug's 413."""
     raw = _read()
-    try:
+    if len(raw) <= LARGE:
         return body.load(schema, body.parse(raw))
-    except ApiError:
-        if len(raw) > LARGE:
-            gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break
-        raise
+    loaded = services().loader.apply(_try_load, (schema, raw))
+    if isinstance(loaded, ApiError):
+        gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break
+        try:
+            raise loaded
+        finally:
+            del loaded, raw  # the error's traceback refers to this frame
+    return loaded
+
+
+def _try_load(schema: Schema, raw: bytes) -> Any:
+    """Return an `ApiError` instead of raising it: gevent logs a traceback for each exception that leaves its thread."""
+    try:
+        check_count(raw)
+        return body.load(schema, body.parse(raw))
+    except ApiError as error:
+        return error.with_traceback(None)
 
 
 def _read() -> bytes:

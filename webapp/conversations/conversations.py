@@ -15,6 +15,7 @@ from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.replies.shape import Choice, encode_json
+from schemas.requests.chat import MAX_CONVERSATION_ID
 from webapp.conversations.turns import Message, OpenTurn, StoredTurn, history, open_turn
 from webapp.settings import MIB, Settings
 
@@ -170,6 +171,11 @@ class Conversations:
 
     def _sweep(self, older_than: float, max_bytes: int) -> int:
         return self._open_store().sweep(older_than, max_bytes)
+
+
+def is_name(name: str) -> bool:
+    """Return whether a conversation can have this name: what a URL holds may be anything."""
+    return 1 <= len(name) <= MAX_CONVERSATION_ID and name.isprintable()
 
 
 def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | Exception:

@@ -6,8 +6,9 @@ A response is stored with its whole history, so that it can be continued after a
 from dataclasses import dataclass
 from typing import Any
 
-from schemas.errors import ApiError
-from webapp.conversations.conversations import Conversations
+from schemas.errors import ApiError, quoted
+from schemas.requests.chat import MAX_CONVERSATION_ID
+from webapp.conversations.conversations import Conversations, is_name
 from webapp.conversations.turns import Message, StoredTurn
 
 MARK = "\x1f"
@@ -33,7 +34,7 @@ class Responses:
 
     def get(self, scope: str, response_id: str) -> StoredResponse:
         """Return the response. Raises `ApiError`: 404, or 503 where the database fails."""
-        turns = self._conversations.turns(scope, MARK + response_id)
+        turns = self._conversations.turns(scope, MARK + response_id) if _is_id(response_id) else []
         if not turns:
             raise _not_found(response_id)
         record, *messages = turns[0].messages
@@ -41,7 +42,7 @@ class Responses:
 
     def delete(self, scope: str, response_id: str) -> None:
         """Delete the response. Raises `ApiError`, as `get` does."""
-        if not self._conversations.delete(scope, MARK + response_id):
+        if not _is_id(response_id) or not self._conversations.delete(scope, MARK + response_id):
             raise _not_found(response_id)
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
@@ -50,5 +51,9 @@ class Responses:
         return self._conversations.add(scope, MARK + response.body["id"], StoredTurn(messages))
 
 
+def _is_id(response_id: str) -> bool:
+    return is_name(response_id) and len(response_id) < MAX_CONVERSATION_ID  # `MARK` is one character more
+
+
 def _not_found(response_id: str) -> ApiError:
-    return ApiError(404, f"There is no response {response_id!r}.", param="response_id", code="response_not_found")
+    return ApiError(404, f"There is no response {quoted(response_id)}.", param="response_id", code="response_not_found")

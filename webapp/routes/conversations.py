@@ -5,6 +5,7 @@ from typing import Any
 from flask import Blueprint
 
 from schemas.errors import ApiError
+from webapp.conversations.conversations import is_name
 from webapp.middleware.auth import caller
 from webapp.services import services
 
@@ -13,7 +14,7 @@ blueprint = Blueprint("conversations", __name__)
 
 @blueprint.get("/v1/conversations/<path:name>", merge_slashes=False)
 def retrieve(name: str) -> dict[str, Any]:
-    found = services().conversations.get(caller(), name)
+    found = services().conversations.get(caller(), name) if is_name(name) else None
     if found is None:
         raise _not_found(name)
     return {
@@ -28,7 +29,7 @@ def retrieve(name: str) -> dict[str, Any]:
 @blueprint.delete("/v1/conversations/<path:name>", merge_slashes=False)
 def delete(name: str) -> dict[str, Any]:
     """Delete a conversation. A turn still being answered is stored afterwards, as the first of a new conversation."""
-    if not services().conversations.delete(caller(), name):
+    if not is_name(name) or not services().conversations.delete(caller(), name):
         raise _not_found(name)
     return {"id": name, "object": "conversation.deleted", "deleted": True}
 

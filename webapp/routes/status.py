@@ -1,5 +1,6 @@
 """`GET /metrics` for Prometheus, and `GET /status.json` for the page at /status."""
 
+import math
 import os
 import time
 from typing import Any
@@ -14,6 +15,9 @@ from webapp.observing import metrics
 from webapp.services import services
 
 blueprint = Blueprint("operate", __name__)
+
+KEPT_SECONDS = 1.0
+"""How long the list of workers is used again."""
 
 
 @blueprint.get("/metrics")
@@ -31,7 +35,7 @@ def prometheus() -> Response:
 
 @blueprint.get("/status.json")
 def status() -> dict[str, Any]:
-    return {"engine": _engine_status(services().engine), "web": {"version": VERSION, "workers": _workers()}}
+    return {"engine": _engine_status(services().engine), "web": {"version": VERSION, "workers": _workers.get()}}
 
 
 def _engine_status(engine: EngineClient) -> dict[str, Any]:
@@ -47,7 +51,23 @@ def _pulse(engine: EngineClient) -> wire.Pong | None:
     return None if engine.welcome is None else engine.ask(wire.Ping(), wire.Pong)
 
 
-def _workers() -> list[dict[str, Any]]:
+class _Workers:
+    """The workers of this host, looked up at most once in `KEPT_SECONDS`: it takes a look at every process."""
+
+    def __init__(self) -> None:
+        self._found: list[dict[str, Any]] = []
+        self._found_at = -math.inf
+
+    def get(self) -> list[dict[str, Any]]:
+        if time.monotonic() - self._found_at >= KEPT_SECONDS:
+            self._found, self._found_at = _find_workers(), time.monotonic()
+        return self._found
+
+
+_workers = _Workers()
+
+
+def _find_workers() -> list[dict[str, Any]]:
     """Return the workers of this worker's master. After a USR2, another master may run workers on this host too."""
     import psutil  # only a status page needs it
 
