@@ -1,6 +1,7 @@
 """/metrics and /status.json, with an engine, with an older one and without."""
 
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from flask.testing import FlaskClient
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
 from webapp.engine import client as engine_client
+from webapp.routes import status
 
 
 def series(client: FlaskClient) -> dict[str, float]:
@@ -89,6 +91,20 @@ def test_many_who_look_are_one_question_to_the_engine(served: FlaskClient, engin
     for _ in range(20):
         assert "stats" in served.get("/status.json").get_json()["engine"]
     assert len([message for message in engine.received if isinstance(message, wire.AskStats)]) < 5
+
+
+def test_the_processes_are_looked_through_once_a_second(served: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(status, "_find_workers", lambda: looks.append(None) or [])
+    monkeypatch.setattr(status, "_workers", status._Workers())
+    now = [1000.0]
+    monkeypatch.setattr("webapp.routes.status.time", SimpleNamespace(monotonic=lambda: now[0]))
+    for _ in range(20):
+        served.get("/status.json")
+    assert len(looks) == 1
+    now[0] += status.KEPT_SECONDS
+    served.get("/status.json")
+    assert len(looks) == 2
 
 
 def test_zeros_are_told_too(served: FlaskClient) -> None:
