@@ -147,4 +147,4 @@ def test_a_range_and_a_default_are_words() -> None:
     assert rows["messages[].role"].default == "required"
     assert rows["stop"].type == "string or array of strings"
     assert rows["stream_options.include_usage"].type == "boolean"
-    assert rows["logit_bias"].range == "up to 1024 keys; each -100 to 100"
+    assert rows["logit_bias"].range == "up to 1024 keys; each -100 to 100; up to 65536 characters in all"
