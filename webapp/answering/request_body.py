@@ -18,7 +18,7 @@ LARGE = 64 * 1024
 
 
 def load(schema: Schema) -> Any:
-    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408, 415) or Werkzeug's 413."""
+    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408) or Werkzeug's 413."""
     raw = _read()
     if len(raw) <= LARGE:
         return body.load(schema, body.parse(raw))
@@ -42,10 +42,6 @@ def _try_load(schema: Schema, raw: bytes) -> Any:
 
 
 def _read() -> bytes:
-    if request.mimetype not in ("application/json", ""):
-        raise ApiError(
-            415, f"Send the body as application/json, not {request.mimetype}.", code="unsupported_media_type"
-        )
     settings = services().settings
     late = ApiError(408, f"The body did not arrive within {settings.body_seconds:g} seconds.", code="request_timeout")
     try:
