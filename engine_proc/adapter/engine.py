@@ -232,6 +232,10 @@ class Engine:
             self._records.metrics.aborted(request_id, sequence.adapter)
         await self._core.abort_requests_async(request_ids)
 
+    def generated(self, keys: Iterable[str]) -> int:
+        """Return how many tokens each of the live sequences among `keys` has generated at least; 0 if there is none."""
+        return min((self._live[key].stats.num_generation_tokens for key in keys if key in self._live), default=0)
+
     async def step(self) -> list[Output]:
         """Wait for the next engine step, and return an output for each sequence that has one.
 

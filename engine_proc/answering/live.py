@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 
@@ -33,7 +33,9 @@ class LiveRequest:
 class LiveTable:
     """The live requests by (client, id), and how many sequences they have, in all and per tenant."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_remove: Callable[[LiveRequest], None] = lambda request: None) -> None:
+        """`on_remove` is called with each request that is removed, for whatever reason."""
+        self._on_remove = on_remove
         self._requests: dict[tuple[bytes, int], LiveRequest] = {}
         self._tenants: Counter[str] = Counter()
         self.sequences = 0
@@ -64,6 +66,7 @@ class LiveTable:
             self._tenants[request.tenant] -= request.sequences
             if not self._tenants[request.tenant]:
                 del self._tenants[request.tenant]
+            self._on_remove(request)
         return request
 
     def has(self, client: bytes, request_id: int) -> bool:

@@ -1,10 +1,12 @@
 """The errors with which the engine fails requests."""
 
+from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
 
 STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
 LOADING = unavailable("The model is being loaded.", "engine_loading")
-CRASHED = unavailable("The engine has crashed and is being restarted.", "engine_restarting")
+CRASHED = unavailable("The engine has crashed and is being restarted.", wire.CRASHED)
+TESTING = unavailable("The engine is testing a request that may have ended another engine.", "engine_testing", 1)
 CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
 
 

@@ -15,8 +15,9 @@ from engine_proc.answering.live import LiveRequest, LiveTable
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
-from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, internal_error, no_token_left
+from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, internal_error, no_token_left
 from engine_proc.serving.load_clock import LoadClock
+from engine_proc.serving.quarantine import Quarantine
 from schemas import wire
 from schemas.errors import ApiError
 
@@ -35,7 +36,8 @@ class Server:
     def __init__(self, clock: LoadClock, load_count: int, admission: Admission) -> None:
         self.clients = Clients()
         self.clock = clock
-        self.live = LiveTable()
+        self.live = LiveTable(on_remove=lambda request: self.quarantine.ended(request))
+        self.quarantine = Quarantine(self.live, self.clients, self._begin, self._hand_back)
         self.admission = admission
         self.drain = Drain()
         self.log_requests = False
@@ -50,7 +52,7 @@ class Server:
             load_count=load_count,
             started=int(time.time()),
             max_queue=admission.max_queue,
-            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS],
+            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS, wire.QUARANTINE],
         )
         self._stepped_at = time.monotonic()
         self._aborts: set[asyncio.Task[None]] = set()
@@ -112,6 +114,9 @@ class Server:
         if not self.live.add(request):
             log.warning("ignored request %s: its id is already live", generate.log_name)
             return
+        self.quarantine.admit(request, generate, size)
+
+    def _begin(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
         request.task = asyncio.create_task(self._start(request, generate, size))
 
     def _strand_unknown(self, client: bytes, ids: list[int]) -> None:
@@ -142,7 +147,7 @@ class Server:
                 request.keys.append(key)
             request.searches = [asyncio.create_task(self._search(request, search)) for search in plan.searches]
         except EngineGone:
-            pass  # `pump` raises it too, and then `strand_all` is called
+            self.quarantine.stop()  # `pump` raises it too, and then `strand_all` is called
         except Exception as error:
             self._fail_live(request, error)
         finally:
@@ -187,6 +192,7 @@ class Server:
                     self._fail_live(request, error)
                     self._abort(request)
             self._send_deltas(batches)
+            self.quarantine.after_step(outputs, self.engine.generated)
 
     def _receive(self, output: "Output") -> list[wire.Delta]:
         """Return the deltas to send for `output`. Raises what ends its request alone."""
@@ -256,12 +262,12 @@ class Server:
         if requests:
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
-            self._abort(self.live.remove(client, request.id))
-            # Strand it: the worker may still exist (its host was suspended, say), and its client must not wait forever.
-            self.clients.fail(request.client, request.id, CONTACT_LOST, resumable=True)
+            # The worker may still exist (its host was suspended, say), and its client must not wait forever.
+            self._hand_back(request, CONTACT_LOST)
 
     def strand_all(self, error: ApiError) -> None:
         """Strand all live requests, because this engine ends. `error` is for web workers that cannot resume them."""
+        self.quarantine.stop()
         self.drain.begin(0)
         self.announce()
         for request in self.live:
@@ -283,6 +289,11 @@ class Server:
         if self.engine is None or not self.engine.busy:
             self._stepped_at = time.monotonic()
         return time.monotonic() - self._stepped_at
+
+    def _hand_back(self, request: LiveRequest, error: ApiError = TESTING) -> None:
+        """Abort and strand a request, so that its web worker sends it again."""
+        self._abort(self.live.remove(request.client, request.id))
+        self.clients.fail(request.client, request.id, error, resumable=True)
 
     def _abort(self, request: LiveRequest | None) -> None:
         """Abort the sequences of a request that is no longer live. `_start` does this itself while it runs."""

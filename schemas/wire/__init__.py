@@ -22,12 +22,14 @@ from schemas.wire.generate import (
 )
 from schemas.wire.protocol import (
     CLIENT_SILENCE_LIMIT,
+    CRASHED,
     EXTENDED,
     FRAMES,
     MAJOR,
     METRICS,
     MINOR,
     PING_INTERVAL,
+    QUARANTINE,
     RESUMES,
     Message,
 )
@@ -42,6 +44,7 @@ from schemas.wire.to_engine import (
 )
 from schemas.wire.to_web import (
     Accepted,
+    Cleared,
     Delta,
     Deltas,
     Failed,
@@ -51,6 +54,7 @@ from schemas.wire.to_web import (
     Pong,
     Refused,
     Stats,
+    Testing,
     TokenLogprob,
     ToolCall,
     Welcome,
@@ -58,17 +62,20 @@ from schemas.wire.to_web import (
 
 __all__ = [
     "CLIENT_SILENCE_LIMIT",
+    "CRASHED",
     "EXTENDED",
     "FRAMES",
     "MAJOR",
     "METRICS",
     "MINOR",
     "PING_INTERVAL",
+    "QUARANTINE",
     "RESUMES",
     "Abort",
     "Accepted",
     "AskMetrics",
     "AskStats",
+    "Cleared",
     "Delta",
     "Deltas",
     "Drain",
@@ -86,6 +93,7 @@ __all__ = [
     "Sampling",
     "Stats",
     "Structure",
+    "Testing",
     "ToEngine",
     "ToWeb",
     "TokenLogprob",

@@ -4,10 +4,10 @@ import msgspec
 
 from schemas.wire.generate import Generate
 from schemas.wire.to_engine import Abort, AskMetrics, AskStats, Drain, Hello, Ping
-from schemas.wire.to_web import Accepted, Deltas, Failed, Metrics, Pong, Refused, Stats, Welcome
+from schemas.wire.to_web import Accepted, Cleared, Deltas, Failed, Metrics, Pong, Refused, Stats, Testing, Welcome
 
 ToEngine = Hello | Ping | Generate | Abort | AskStats | AskMetrics | Drain
-ToWeb = Welcome | Pong | Stats | Metrics | Refused | Accepted | Failed | Deltas
+ToWeb = Welcome | Pong | Stats | Metrics | Refused | Accepted | Testing | Cleared | Failed | Deltas
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

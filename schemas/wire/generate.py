@@ -168,6 +168,16 @@ class Generate(GenerateParams, Message, tag="generate"):
     """Indices of the choices that the client has received completely."""
     resumed: bool = False
     """True where an engine accepted the request before and lost it: it is accepted even when the queue is full."""
+    losses: int = 0
+    """How many engines have died while they worked on the request. Above 0 it may be what killed them.
+
+    An engine with the feature `QUARANTINE` tests it (docs/resuming.md): it sends `Testing` before it begins the
+    request, and `Cleared` once the request has generated enough tokens.
+    """
+    isolated: bool = False
+    """True where an engine died while it tested the request beside others: the next tests it with nothing beside it."""
+    age: float = 0.0
+    """Seconds since the request was first sent. Of the requests with `losses`, the youngest are tested first."""
     adapter: str = ""
     """The LoRA adapter, one of `Welcome.adapters`; empty: the model itself."""
     request_id: str = ""

@@ -4,7 +4,7 @@ import msgspec
 
 MAJOR = 1
 """Increased when an older peer could misread a message. Engine and web tier of different MAJOR refuse each other."""
-MINOR = 4
+MINOR = 5
 """Increased when a field or message is added that an older peer may ignore."""
 
 RESUMES = "resume"
@@ -18,6 +18,12 @@ An engine without it would ignore them, and answer a different request.
 """
 METRICS = "metrics"
 """A value of `Welcome.features`: the engine answers `AskMetrics`."""
+
+QUARANTINE = "quarantine"
+"""A value of `Welcome.features`: the engine tests the requests that may have killed another (`Generate.losses`)."""
+
+CRASHED = "engine_restarting"
+"""The value of `Failed.code` where the engine has died. Any other resumable failure hands the request back unharmed."""
 
 PING_INTERVAL = 1.0
 """Seconds between two `Ping`s of a client."""

@@ -114,6 +114,20 @@ class Accepted(Message, tag="accepted"):
     """`prompt_token_ids[p]` are the ids of prompt p. Empty unless `Generate.return_prompt_token_ids`."""
 
 
+class Testing(Message, tag="testing"):
+    """The engine is about to begin a request that has `losses`. If the engine dies now, the request may be the cause."""
+
+    id: int
+    alone: bool = False
+    """The engine works on no other request: if it dies before it sends `Cleared`, this one is the cause."""
+
+
+class Cleared(Message, tag="cleared"):
+    """These requests have passed their tests."""
+
+    ids: list[int]
+
+
 class Failed(Message, tag="failed"):
     """The request has failed, with this OpenAI error. Nothing follows."""
 

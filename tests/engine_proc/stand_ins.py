@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +54,8 @@ class Engine:
         self.busy = False
         self.figures = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
         self.metrics = lambda: "vllm:up 1\n"
+        self.tokens: Counter[str] = Counter()
+        """Tokens that each sequence has generated, by key."""
         self.submits = asyncio.Event()
         self.submits.set()
         self._keys = itertools.count(1)
@@ -71,6 +74,9 @@ class Engine:
 
     async def abort(self, keys: Iterable[str]) -> None:
         self.aborted += keys
+
+    def generated(self, keys: Iterable[str]) -> int:
+        return min((self.tokens[key] for key in keys), default=0)
 
     async def step(self) -> list[Output]:
         outputs = await self.steps.get()

@@ -18,7 +18,8 @@ from tests.webapp.asking import answer
 from webapp.engine.client import EngineClient
 
 REFUSALS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-TAGS = ["hello", "ping", "generate", "abort", "welcome", "pong", "refused", "accepted", "failed", "deltas", "x"]
+TAGS = ["hello", "ping", "generate", "abort", "welcome", "pong", "refused", "accepted", "failed", "deltas"]
+TAGS += ["testing", "cleared", "x"]
 FIELDS = sorted({field for message in TO_ENGINE + TO_WEB for field in message.__struct_fields__} | {"t"})
 
 scalars = (

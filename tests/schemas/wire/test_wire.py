@@ -21,6 +21,7 @@ TO_ENGINE: list[wire.ToEngine] = [
     ),
     wire.Generate(id=4, name="chatcmpl-1", messages=[{"role": "user", "content": "🔥"}], continue_final_message=True),
     wire.Generate(id=5, name="cmpl-2", prompts=["Once"], cache_salt="name:ann"),
+    wire.Generate(id=6, name="cmpl-3", prompts=["Once"], resumed=True, losses=2, isolated=True, age=3.5),
     wire.Abort(ids=[3, 4]),
 ]
 
@@ -29,6 +30,8 @@ TO_WEB: list[wire.ToWeb] = [
     wire.Pong(instance="a", load=wire.Load(ready=True), live=1, running=2, waiting=3, kv_cache_usage=0.5),
     wire.Refused(message="no"),
     wire.Accepted(id=3, prompt_tokens=12),
+    wire.Testing(id=3, alone=True),
+    wire.Cleared(ids=[3, 4]),
     wire.Failed(id=3, status=429, message="full", type="rate_limit_error", code="full", param="n", retry_after=1),
     wire.Deltas(
         batch=[
