@@ -1,12 +1,16 @@
-"""gunicorn's response, with the headers sent together with the beginning of the body.
+"""gunicorn's response with two changes.
 
-gunicorn sends the headers by themselves: that is a second system call, and wakes the client, or nginx, for nothing.
+The headers are sent together with the beginning of the body. gunicorn sends them by themselves: that is a second system
+call, and wakes the client, or nginx, for nothing. And a response to a large body that has not been read is the last of
+its connection.
 """
 
 from typing import Any
 
 from gunicorn import util
 from gunicorn.http import wsgi
+
+from webapp.server.unread import MOST_DRAINED, unread_bytes
 
 
 class HearthResponse(wsgi.Response):  # type: ignore[misc]
@@ -27,6 +31,10 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
     def _emit_body(self, data: bytes) -> None:
         head, self._head = self._head, b""
         self.sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data)
+
+    def should_close(self) -> bool:
+        """Return whether the connection ends with this response, which the headers announce."""
+        return bool(super().should_close()) or unread_bytes(self.req) > MOST_DRAINED
 
     def sendfile(self, respiter: Any) -> bool:
         return False  # the few files that are served are small

@@ -1,4 +1,7 @@
-"""gunicorn's gevent worker with two changes: its errors are JSON, and it closes idle connections when it stops."""
+"""gunicorn's gevent worker with three changes.
+
+Its errors are JSON, it closes idle connections when it stops, and it does not read a large body that was refused.
+"""
 
 import contextlib
 import gc
@@ -16,6 +19,7 @@ from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
 from webapp.server.response import HearthResponse
+from webapp.server.unread import linger, unread_bytes
 
 IDLE_BEFORE_CLOSE = 6.0
 """Seconds without a request after which a stopping worker closes a kept-alive connection.
@@ -77,6 +81,14 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
             super().handle(listener, client, addr)
         finally:
             del self.connections[greenlet]
+
+    def handle_request(self, listener_name: Any, request: Any, client: Any, addr: Any) -> Any:
+        try:
+            return super().handle_request(listener_name, request, client, addr)
+        except StopIteration:  # the connection ends
+            if unread_bytes(request) > 0:
+                linger(client)
+            raise
 
     def timeout_ctx(self) -> _KeepAlive:
         return _KeepAlive(self)
