@@ -20,6 +20,9 @@ FILL_IN_THE_MIDDLE = (
 before the generated middle.
 """
 
+MAX_TOKENIZE_CHARS = 4_000_000
+"""Characters of a text that is only to be tokenised: some seconds of a thread."""
+
 
 @dataclass(slots=True)
 class Template:
@@ -59,6 +62,8 @@ class Rendering:
         vocabulary = renderer.get_tokenizer().get_vocab()
         triples = (triple for triple in FILL_IN_THE_MIDDLE if all(token in vocabulary for token in triple))
         self._fill_in_the_middle = next(triples, None)
+        self._longest_token = max(map(len, vocabulary))
+        """Characters: no text has fewer tokens than its length divided by this."""
         # No limit on the length here: vLLM's message has only one of the two numbers that the error must name.
         self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
         self._without_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
@@ -72,6 +77,7 @@ class Rendering:
             field, render = "messages", self._chat
         else:
             field, render = "prompt", self._texts
+        self._check_length(request, field)
         try:
             prompts = render(request)
         except (VLLMClientError, ValueError, TypeError) as error:
@@ -90,6 +96,24 @@ class Rendering:
             if request.cache_salt:
                 prompt.input["cache_salt"] = request.cache_salt
         return prompts
+
+    def _check_length(self, request: Generate, field: str) -> None:
+        """Refuse what cannot fit the context by its characters, before the time is spent to tokenise it.
+
+        Raises `ApiError` (400). The error's number of tokens is the least that the text can have.
+        """
+        limit = self._max_model_len * self._longest_token
+        if request.tokens_only:
+            limit = max(limit, MAX_TOKENIZE_CHARS)
+        if request.messages is not None:
+            chars = sum(map(_characters, request.messages))
+        else:
+            chars = max((len(prompt) for prompt in request.prompts or () if isinstance(prompt, str)), default=0)
+        if chars <= limit:
+            return
+        if request.tokens_only:
+            raise invalid(f"The text has {chars} characters; at most {limit} are tokenised.", field)
+        raise context_length_exceeded(chars // self._longest_token, self._max_model_len, field)
 
     def _truncate(self, prompt: Rendered, request: Generate) -> None:
         """Keep the last `truncate_prompt_tokens` tokens of `prompt`; -1 keeps what the context has room for."""
@@ -171,3 +195,11 @@ def _continued_text(request: Generate) -> str:
     if last.get("role") != "assistant":
         return ""
     return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+
+def _characters(message: dict[str, Any]) -> int:
+    """Return how many characters a message has at least, as the template will see them."""
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return len(content)
+    return sum(len(part.get("text", "")) for part in content if isinstance(part, dict))

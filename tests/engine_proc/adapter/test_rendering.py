@@ -171,3 +171,26 @@ def test_a_prompt_far_beyond_the_models_own_context_gets_both_numbers_too(render
 def test_a_part_that_the_template_refuses_is_a_400(renderer: Any) -> None:
     error = refusal(renderer, chat([{"role": "user", "content": [{"type": "no such part"}]}]))
     assert (error.status, error.param) == (400, "messages")
+
+
+@pytest.mark.parametrize("kind", ["text", "chat", "parts"])
+def test_what_cannot_fit_is_refused_before_it_is_tokenised(renderer: Any, kind: str) -> None:
+    longest = max(map(len, renderer.get_tokenizer().get_vocab()))
+    text = "x" * (100 * longest + 1)
+    parts = [{"type": "text", "text": text[:5]}, {"type": "text", "text": text[5:]}]
+    content = parts if kind == "parts" else text
+    generate = completion(text) if kind == "text" else chat([{"role": "user", "content": content}])
+    rendering = Rendering(renderer, 100, VOCABULARY)
+    rendering._renderer = None  # type: ignore[assignment]
+    with pytest.raises(ApiError) as caught:
+        rendering.render(generate)
+    assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")
+    assert "100 tokens" in caught.value.message
+
+
+def test_a_long_text_of_long_tokens_still_fits(renderer: Any) -> None:
+    tokenizer = renderer.get_tokenizer()
+    longest = max(tokenizer.get_vocab(), key=len)
+    token_id = tokenizer.convert_tokens_to_ids(longest)
+    text = tokenizer.decode([token_id] * 50, skip_special_tokens=False)
+    assert len(ids(renderer, completion(text), max_model_len=60)[0]) < 60
