@@ -1,7 +1,10 @@
 """The files of a model: check that they exist, and compute their fingerprint."""
 
 import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from engine_proc.settings import Settings
 
@@ -23,13 +26,24 @@ def missing_model(settings: Settings) -> str | None:
     return None
 
 
-def fingerprint(model: str) -> str:
-    """Return 32 hex digits that identify a model.
+def fingerprint(model: str, others: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None) -> str:
+    """Return 32 hex digits that change with whatever makes the answer of a resumed request another one.
 
-    They are a digest of the names, the sizes and both ends of the files in the directory `model`. If `model` is a name
-    on a hub (whose files are in a cache), they are a digest of the name.
+    `model` and `others` (adapters, a tokenizer of its own, by name) are directories, of which the names, the sizes and
+    both ends of the files count, or names on a hub (whose files are in a cache), which count themselves. `options` are
+    values that JSON can represent.
     """
     digest = hashlib.sha256()
+    _add_files(digest, model)
+    for name, directory in sorted((others or {}).items()):
+        digest.update(f"\0{name}\0".encode())
+        _add_files(digest, directory)
+    if options:
+        digest.update(json.dumps(options, sort_keys=True).encode())
+    return digest.hexdigest()[:32]
+
+
+def _add_files(digest: "hashlib._Hash", model: str) -> None:
     root = Path(model)
     files = sorted(path for path in root.iterdir() if path.is_file() and _matters(path)) if root.is_dir() else []
     if not files:
@@ -41,7 +55,6 @@ def fingerprint(model: str) -> str:
             digest.update(file.read(SAMPLE_BYTES))
             file.seek(max(0, size - SAMPLE_BYTES))
             digest.update(file.read(SAMPLE_BYTES))
-    return digest.hexdigest()[:32]
 
 
 def _matters(path: Path) -> bool:

@@ -7,7 +7,27 @@ from engine_proc.serving.server import Server
 from engine_proc.settings import Settings
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from engine_proc.adapter.engine import Engine
+    from engine_proc.adapter.rendering import Template
+
+ANSWER_FLAGS = (
+    "generation_config",
+    "hf_overrides",
+    "kv_cache_dtype",
+    "lora_dtype",
+    "override_generation_config",
+    "quantization",
+    "reasoning_parser",
+    "revision",
+    "tokenizer_mode",
+    "tokenizer_revision",
+    "tool_call_parser",
+)
+"""vLLM's flags that change answers. Those that change only how fast they come are left out, so that an engine which is
+started with another one of these resumes the requests of the engine before.
+"""
 
 
 def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Engine":
@@ -24,6 +44,7 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     from engine_proc.answering.starting import Starter
 
     args = model.parse_args(argv)
+    template = flags.template(args)
     engine = model.load(args, server.clock.stage)
     server.log_requests = args.enable_log_requests
     tokenizer = engine.renderer.get_tokenizer()
@@ -36,16 +57,32 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
         defaults=engine.default_sampling,
         default_stop_ids=stop_ids,
         repetition=repetition_detection(settings.repeat_max_pattern, settings.repeat_min_count),
+        max_beam_width=settings.max_beam_width,
     )
     welcome = server.welcome
     welcome.engine_version = f"vllm {model.VLLM_VERSION}"
     welcome.model = engine.model
     welcome.served_names = engine.served_names
-    welcome.fingerprint = fingerprint(engine.model)
+    welcome.fingerprint = _fingerprint(engine, args, template, settings)
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
     welcome.adapters = engine.adapters
-    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, flags.template(args))
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, template)
     parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
     server.attach(engine, Starter(engine, rendering, rules, parsing))
     return engine
+
+
+def _fingerprint(engine: "Engine", args: "Namespace", template: "Template", settings: Settings) -> str:
+    """Return the fingerprint of all that an answer depends on: files, template, number formats, defaults."""
+    others = {f"adapter {module.name}": module.path for module in args.lora_modules or ()}
+    if args.tokenizer:
+        others["tokenizer"] = args.tokenizer
+    options = {
+        "dtype": str(engine.config.model_config.dtype),
+        "template": [template.text, str(template.content_format), template.defaults],
+        "stops": settings.default_stops,
+        "repetition": [settings.repeat_max_pattern, settings.repeat_min_count],
+        **{name: str(getattr(args, name, None)) for name in ANSWER_FLAGS},
+    }
+    return fingerprint(engine.model, others, options)

@@ -88,6 +88,30 @@ def test_a_model_known_by_name_is_known_by_that_name() -> None:
     assert fingerprint("org/model") != fingerprint("org/other")
 
 
+@pytest.mark.parametrize("change", [flip(0), lambda model: (model / "adapter_config.json").write_text("{}")])
+def test_another_adapter_changes_it(model: Path, tmp_path: Path, change: Callable[[Path], None]) -> None:
+    adapter = shutil.copytree(model, tmp_path / "adapter")
+    before = fingerprint(str(model), {"adapter one": str(adapter)})
+    assert before != fingerprint(str(model))
+    assert before != fingerprint(str(model), {"adapter two": str(adapter)})
+    moved = shutil.copytree(adapter, tmp_path / "elsewhere")
+    assert before == fingerprint(str(model), {"adapter one": str(moved)})
+    change(adapter)
+    assert before != fingerprint(str(model), {"adapter one": str(adapter)})
+
+
+def test_the_order_of_adapters_and_options_does_not_matter(model: Path) -> None:
+    one, two = {"a": "org/a", "b": "org/b"}, {"b": "org/b", "a": "org/a"}
+    assert fingerprint(str(model), one, {"x": 1, "y": {"p": 1, "q": 2}}) == fingerprint(
+        str(model), two, {"y": {"q": 2, "p": 1}, "x": 1}
+    )
+
+
+def test_each_option_changes_it(model: Path) -> None:
+    options = [None, {"dtype": "float16"}, {"dtype": "float32"}, {"template": "{{ messages }}"}, {"dtype": None}]
+    assert len({fingerprint(str(model), None, some) for some in options}) == len(options)
+
+
 def test_a_file_smaller_than_a_sample_is_read_whole(model: Path) -> None:
     (model / "model.safetensors").write_bytes(b"abc")
     before = fingerprint(str(model))

@@ -1,0 +1,76 @@
+"""What of an engine's configuration makes its answers others, and so its fingerprint."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from engine_proc.adapter.loading import flags, model
+from engine_proc.process.assembly import _fingerprint
+from tests.engine_proc.helpers import MODEL, settings_in
+
+ADAPTER = f"demo={MODEL / 'adapter'}"
+
+
+def of(*argv: str, dtype: str = "torch.float32", **settings: Any) -> str:
+    args = model.parse_args(["--model", str(MODEL), *argv])
+    config: Any = SimpleNamespace(model_config=SimpleNamespace(dtype=dtype))
+    engine: Any = SimpleNamespace(model=str(MODEL), config=config)
+    changed: Any = SimpleNamespace(
+        default_stops=settings.get("stops", []),
+        repeat_max_pattern=settings_in(MODEL).repeat_max_pattern,
+        repeat_min_count=settings.get("count", 4),
+    )
+    return _fingerprint(engine, args, flags.template(args), changed)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--enable-lora", "--lora-modules", ADAPTER),
+        ("--chat-template", "{{ messages[0]['content'] }}"),
+        ("--default-chat-template-kwargs", '{"date": "today"}'),
+        ("--kv-cache-dtype", "fp8"),
+        ("--quantization", "fp8"),
+        ("--revision", "v2"),
+        ("--tokenizer", "org/tokenizer"),
+        ("--override-generation-config", '{"temperature": 0}'),
+        ("--tool-call-parser", "hermes"),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_what_changes_answers_changes_it(argv: tuple[str, ...]) -> None:
+    assert of(*argv) != of()
+    assert of(*argv) == of(*argv)
+
+
+def test_so_do_the_number_format_and_the_settings() -> None:
+    assert len({of(), of(dtype="torch.bfloat16"), of(stops=["<|eot_id|>"]), of(count=5)}) == 4
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("--max-num-seqs", "3"),
+        ("--gpu-memory-utilization", "0.5"),
+        ("--max-model-len", "100"),
+        ("--enforce-eager",),
+        ("--served-model-name", "another"),
+        ("--enable-log-requests",),
+    ],
+    ids=lambda argv: argv[0],
+)
+def test_what_does_not_leaves_it(argv: tuple[str, ...]) -> None:
+    assert of(*argv) == of()
+
+
+def test_a_template_counts_by_its_text(tmp_path: Path) -> None:
+    file = tmp_path / "template.jinja"
+    file.write_text("{{ messages }}")
+    first = of("--chat-template", str(file))
+    moved = file.rename(tmp_path / "moved.jinja")
+    assert of("--chat-template", str(moved)) == first
+    other = tmp_path / "other.jinja"
+    other.write_text("{{ messages[0] }}")
+    assert of("--chat-template", str(other)) != first
