@@ -187,8 +187,16 @@ class EngineClient:
         match message:
             case wire.Accepted() if message.id in self.live:
                 self.live[message.id].accept(message)
+            case wire.Testing() if message.id in self.live:
+                self.live[message.id].suspicion.testing = message
+            case wire.Cleared():
+                for reply in [self.live[request_id] for request_id in message.ids if request_id in self.live]:
+                    reply.clear()
             case wire.Failed() if message.id in self.live and message.resumable:
-                self.recovery.add(self.live.pop(message.id))
+                reply = self.live.pop(message.id)
+                if message.code != wire.CRASHED:
+                    reply.hand_back()
+                self.recovery.add(reply)
                 if len(self.recovery) == 1:
                     self._send_hello()  # another engine may have answered; its Welcome says whether it is ready
             case wire.Failed() if message.id in self.live:
@@ -228,6 +236,7 @@ class EngineClient:
         if self._dealer is not None:
             self._dealer.multipart = wire.FRAMES in welcome.features
         self._answered.set()
+        self.recovery.record_deaths(welcome.instance)
         if self._abort_later:
             self._send(wire.encode(wire.Abort(ids=self._abort_later)))
             self._abort_later = []
@@ -271,4 +280,5 @@ class EngineClient:
             payload = wire.encode(reply.resumption(self.next_id()))
             self.live[reply.id] = reply
             if not self._send(payload):
+                reply.hand_back()
                 self.recovery.add(self.live.pop(reply.id))

@@ -4,24 +4,24 @@ import logging
 import time
 
 from schemas.errors import ApiError, unavailable
-from schemas.wire import RESUMES, Welcome
+from schemas.wire import QUARANTINE, RESUMES, Welcome
 from webapp.engine.reply import Reply
 from webapp.observing import metrics
 
 log = logging.getLogger("hearth.recovery")
 
 MAX_LOSSES = 5
-"""A request that has lost more engines than this fails: the request itself may crash them."""
+"""A request that has lost more engines than this fails, if they cannot test it (`wire.QUARANTINE`)."""
 
 
 class Recovery:
     """Holds the stranded requests of a web worker. Their clients see a pause, not an error."""
 
     def __init__(self, seconds: float) -> None:
-        """`seconds`: how long a stranded request waits for an engine before it fails."""
+        """`seconds`: how long a request may wait, from its first loss until an engine works on it again."""
         self._seconds = seconds
-        self._stranded: dict[Reply, float] = {}
-        """When each was stranded, by `time.monotonic()`."""
+        self._stranded: dict[Reply, None] = {}
+        """In the order in which they were stranded."""
 
     def __len__(self) -> int:
         return len(self._stranded)
@@ -31,40 +31,67 @@ class Recovery:
         if not reply.finished:
             log.warning("%s is stranded: its engine was lost", reply.generate.log_name)
             metrics.STRANDED.inc()
-            self._stranded[reply] = time.monotonic()
+            reply.waiting_since = reply.waiting_since or time.monotonic()
+            self._stranded[reply] = None
 
     def discard(self, reply: Reply) -> None:
         """Forget `reply`, which is aborted or was never stranded."""
         self._stranded.pop(reply, None)
 
     def expire(self) -> None:
-        """Fail the requests that have been stranded for too long."""
+        """Fail the requests that have waited for too long."""
         limit = time.monotonic() - self._seconds
-        for reply in [reply for reply, stranded_at in self._stranded.items() if stranded_at < limit]:
+        for reply in [reply for reply in self._stranded if reply.waiting_since and reply.waiting_since < limit]:
             del self._stranded[reply]
             message = (
-                f"The engine was lost, and no other was ready within {self._seconds:.0f} s. Send the request again."
+                f"The engine was lost, and no other took the request up within {self._seconds:.0f} s. "
+                "Send the request again."
             )
             reply.fail(unavailable(message, "engine_gone", 30))
 
+    def record_deaths(self, instance: str) -> None:
+        """Fail the requests that have killed an engine. `instance` is the engine that answers; all others have died."""
+        for reply in [reply for reply in self._stranded if reply.instance not in ("", instance)]:
+            killed = reply.suspicion.record_death()
+            reply.instance = ""
+            if killed:
+                del self._stranded[reply]
+                log.error("%s has killed an engine that worked on nothing else", reply.generate.log_name)
+                reply.fail(_engine_lost(reply))
+
     def pop_resumable(self, welcome: Welcome) -> list[Reply]:
-        """Return the stranded requests that this ready engine can resume, and fail the others. None stays stranded."""
+        """Return the stranded requests that this ready engine can resume, and fail the others. None stays stranded.
+
+        Call `record_deaths` first.
+        """
         stranded, self._stranded = self._stranded, {}
         resumable = []
         for reply in stranded:
-            reply.losses += reply.instance != welcome.instance
-            reply.instance = welcome.instance
-            if reply.losses > MAX_LOSSES:
-                message = f"{reply.losses} engines were lost while they worked on this request. Do not send it again."
-                reply.fail(ApiError(500, message, type="server_error", code="engine_lost"))
-            elif reply.fingerprint != welcome.fingerprint:
-                message = "The engine was replaced by one with another model. Send the request again."
-                reply.fail(unavailable(message, "model_changed", 1))
-            elif reply.begun and RESUMES not in welcome.features:
-                message = "The engine was replaced by one that cannot resume an answer. Send the request again."
-                reply.fail(unavailable(message, "engine_restarted", 1))
-            else:
+            error = self._error(reply, welcome)
+            if error is None:
+                reply.instance = welcome.instance
                 resumable.append(reply)
+            else:
+                reply.fail(error)
         if resumable:
             log.info("resuming %d requests on engine %s (pid %s)", len(resumable), welcome.instance, welcome.pid)
         return resumable
+
+    def _error(self, reply: Reply, welcome: Welcome) -> ApiError | None:
+        """Return why this engine cannot resume `reply`. None: it can."""
+        if QUARANTINE not in welcome.features:
+            reply.suspicion.clear()  # this engine begins it without a test
+            if reply.suspicion.losses > MAX_LOSSES:
+                return _engine_lost(reply)
+        if reply.fingerprint != welcome.fingerprint:
+            message = "The engine was replaced by one with another model. Send the request again."
+            return unavailable(message, "model_changed", 1)
+        if reply.begun and RESUMES not in welcome.features:
+            message = "The engine was replaced by one that cannot resume an answer. Send the request again."
+            return unavailable(message, "engine_restarted", 1)
+        return None
+
+
+def _engine_lost(reply: Reply) -> ApiError:
+    message = f"{reply.suspicion.losses} engines ended while they worked on this request. Do not send it again."
+    return ApiError(500, message, type="server_error", code="engine_lost")

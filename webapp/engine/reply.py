@@ -1,6 +1,7 @@
 """The answer to one live request in a web worker: a queue of deltas from the engine to the request's greenlet."""
 
 import logging
+import time
 from array import array
 from collections import defaultdict
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from gevent.event import Event
 from schemas import wire
 from schemas.errors import ApiError
 from webapp.connection.chunk_writer import ChunkWriter
+from webapp.engine.suspicion import Suspicion
 
 log = logging.getLogger("hearth.reply")
 
@@ -39,9 +41,12 @@ class Reply:
         self.fingerprint = ""
         """Fingerprint of the model that the request was first sent to."""
         self.instance = ""
-        """The engine instance that the request was last sent to."""
-        self.losses = 0
-        """How many engine instances were lost while they worked on the request."""
+        """The engine instance that has the request. Empty: none has."""
+        self.suspicion = Suspicion()
+        """Whether the request may be what killed the engines that it has lost."""
+        self.waiting_since: float | None = None
+        """When the request was first stranded, by `time.monotonic()`. None: an engine has worked on it since."""
+        self._sent_at = time.monotonic()
         self.accepted: wire.Accepted | None = None
         """What the first engine to accept the request sent. None: no engine has accepted it yet."""
         self._release = release
@@ -80,7 +85,21 @@ class Reply:
         self.id = request_id
         ended = set(self._ended)
         sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
-        return msgspec.structs.replace(self.generate, id=request_id, sent=sent, ended=self._ended, resumed=True)
+        self.suspicion.testing = None
+        return msgspec.structs.replace(
+            self.generate,
+            id=request_id,
+            sent=sent,
+            ended=self._ended,
+            resumed=True,
+            age=time.monotonic() - self._sent_at,
+            **self.suspicion.wire_fields(),
+        )
+
+    def hand_back(self) -> None:
+        """Record that its engine no longer has the request, for a reason that is not the request's."""
+        self.instance = ""
+        self.suspicion.testing = None
 
     def wait(self, timeout: float) -> None:
         """Wait until a delta is queued, or until `timeout` seconds have passed and an engine has accepted the request.
@@ -128,11 +147,18 @@ class Reply:
     # ---- called by the receiving greenlet --------------------------------------------------------------------------
 
     def accept(self, accepted: wire.Accepted) -> None:
-        """Record that an engine has accepted the request; later engines' messages are ignored. Wakes no greenlet: a
-        delta or an error follows.
+        """Record that an engine has accepted the request. The prompt's tokens are those of the first engine. Wakes no
+        greenlet: a delta or an error follows.
         """
         if self.accepted is None:
             self.accepted = accepted
+        if not self.suspicion:
+            self.waiting_since = None
+
+    def clear(self) -> None:
+        """Record that the request has passed its test: it is as good as one that has lost no engine."""
+        self.suspicion.clear()
+        self.waiting_since = None
 
     def put(self, delta: wire.Delta) -> None:
         """Queue `delta`. Call `deliver` when all deltas received for this request are queued."""
