@@ -11,13 +11,17 @@ from tests.next_vllm.package import Package
 from tests.next_vllm.uses import read_uses
 
 HEARTH = """
-from vllm import Params, envs
+from vllm import Params, envs, params
 from vllm.engine import Client, make
 from vllm.parsers import Parser
 
 class OurParser(Parser):
     def parse(self, text):
         return super().parse(text) + self.suffix
+
+class OurParams(params.Params):
+    def check(self):
+        return self.top_p
 
 async def use(config):
     client: Client = make(config, log=True)
@@ -44,6 +48,7 @@ def __getattr__(name): ...
 class Params(Struct):
     temperature: float = 1.0
     top_p: float = 1.0
+    def check(self): ...
 """,
     "parsers": """
 class Parser:
@@ -142,6 +147,7 @@ def test_a_module_that_became_a_package_and_exports_its_names_again_is_clean(tmp
         ("engine/client", "cached: int", "num_cached: int", "Prefill.cached: was value; is gone"),
         ("params", "top_p: float = 1.0", "", "Params: was top_p: float = 1.0; is no such parameter"),
         ("parsers", "suffix: str", "ending: str", "Parser.suffix: was value; is gone"),
+        ("params", "def check(self)", "def check(self, model)", "Params.check (overridden in hearth.py)"),
         ("parsers", "text: str)", "text: str, final: bool = True)", "(overridden in hearth.py)"),
         ("__init__", '"Params": ".params:Params"', "", "vllm:Params (hearth.py)"),
         ("envs", '"LIMIT": lambda: 1', "", "vllm.envs:LIMIT (hearth.py)"),
@@ -190,4 +196,4 @@ def test_the_exit_status_says_whether_something_broke(
     monkeypatch.setattr(command, "_download", lambda version, directory: tmp_path / "next.whl")
     monkeypatch.setattr("sys.argv", ["next_vllm", "9.9.9"])
     assert command.main() == status
-    assert capsys.readouterr().out.splitlines()[-1] == f"vLLM 9.9.9: 5 imports, {status} broke, 0 changed"
+    assert capsys.readouterr().out.splitlines()[-1] == f"vLLM 9.9.9: 6 imports, {status} broke, 0 changed"

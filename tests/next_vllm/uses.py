@@ -115,10 +115,16 @@ class _Reader(ast.NodeVisitor):
         methods = (inner for inner in node.body if isinstance(inner, ast.FunctionDef | ast.AsyncFunctionDef))
         defined = {method.name: Override(self._file, function_shape(method, method=True)) for method in methods}
         for base in node.bases:
-            if isinstance(base, ast.Name) and base.id in self._imports:
-                self._uses.overrides[self._original(base.id)] |= defined
+            if name := self._extended(base):
+                self._uses.overrides[name] |= defined
                 self._uses.words |= {inner.attr for inner in ast.walk(node) if isinstance(inner, ast.Attribute)}
         self.generic_visit(node)
+
+    def _extended(self, base: ast.expr) -> str:
+        """Return the name of a base that is vLLM's: imported, or an attribute of a module that is."""
+        if isinstance(base, ast.Attribute) and isinstance(base.value, ast.Name) and base.value.id in self._imports:
+            return base.attr
+        return self._original(base.id) if isinstance(base, ast.Name) and base.id in self._imports else ""
 
     def _original(self, local: str) -> str:
         return self._imports[local].name if local in self._imports else local
