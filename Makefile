@@ -8,14 +8,16 @@ BACKEND ?= $(if $(wildcard $(VENV)/installed-web),web,$(shell nvidia-smi -L 2>/d
 ifeq ($(filter cpu cuda web,$(BACKEND)),)
 $(error BACKEND=$(BACKEND): expected cpu, cuda or web)
 endif
-TORCH := torch==2.13.0
+# vLLM for CPUs and vLLM for CUDA may be different releases, and each is built for one torch.
+TORCH-cpu := torch==2.13.0
+TORCH-cuda := torch==2.14.0
 BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
 CLIENTS := .venv-clients
 REQUESTS ?= 100000
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock next-vllm train chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock next-vllm train abuse chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -72,6 +74,9 @@ train: $(VENV)/installed-dev ## make the demo model and its adapter again from i
 	$(BIN)/python demo_model/train.py
 	$(BIN)/python demo_model/train_adapter.py
 
+abuse: $(VENV)/installed-dev ## abusive requests beside innocent streams, and a table of what they did
+	$(BIN)/python -m tests.abuse
+
 chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
 	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
@@ -109,7 +114,7 @@ ifeq ($(BACKEND),web)
 	@echo "Hearth: installing the web tier alone, about 70 MB"
 else
 	@echo "Hearth: installing vLLM for $(BACKEND) and the rest: about 3.5 GB (cpu) or 10 GB (cuda), some minutes"
-	$(BIN)/pip install $(TORCH) -c requirements/$(BACKEND).txt
+	$(BIN)/pip install $(TORCH-$(BACKEND)) -c requirements/$(BACKEND).txt
 endif
 	$(BIN)/pip install --no-deps -r requirements/$(BACKEND).txt
 	@rm -f $(VENV)/installed-*
