@@ -95,7 +95,8 @@ def host_name(host: str) -> str | None:
 
 def _allowed_hosts(env: Env) -> tuple[str, ...]:
     """Return the host names in lower case, without ports."""
-    given = [host.strip() for host in env.list("ALLOWED_HOSTS", [])]
+    values: list[str] = env.list("ALLOWED_HOSTS", [])
+    given = [host.strip() for host in values]
     names = [host if host == "*" else host_name(host) for host in given if host]
     if None in names or any("/" in host for host in given):
         raise EnvError("HEARTH_ALLOWED_HOSTS: expected host names separated by commas, such as hearth.example.com")
@@ -103,7 +104,8 @@ def _allowed_hosts(env: Env) -> tuple[str, ...]:
 
 
 def _cors_origins(env: Env) -> tuple[str, ...]:
-    origins = tuple(origin.strip().lower() for origin in env.list("CORS_ORIGINS", []) if origin.strip())
+    values: list[str] = env.list("CORS_ORIGINS", [])
+    origins = tuple(origin.strip().lower() for origin in values if origin.strip())
     for origin in origins:
         if origin not in ("*", "null") and not ORIGIN.fullmatch(origin):
             raise EnvError(f"HEARTH_CORS_ORIGINS: expected * or origins such as https://chat.example.com, not {origin}")

@@ -30,7 +30,9 @@ class Stream:
         self.greenlet = gevent.spawn(self._write)
 
     def _write(self) -> None:
-        for item in sse.events(self.reply, self.shape, include_usage=False, on_text=lambda: None, writer=self.writer):
+        for item in sse.events(
+            self.reply, self.shape, include_usage=False, on_text=lambda: None, on_end=lambda _: None, writer=self.writer
+        ):
             self.items.append(item)
             self.server.sendall(b"%x\r\n%b\r\n" % (len(item), item))
         self.server.close()

@@ -95,7 +95,12 @@ def test_many_who_look_are_one_question_to_the_engine(served: FlaskClient, engin
 
 def test_the_processes_are_looked_through_once_a_second(served: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[None] = []
-    monkeypatch.setattr(status, "_find_workers", lambda: looks.append(None) or [])
+
+    def look() -> list[Any]:
+        looks.append(None)
+        return []
+
+    monkeypatch.setattr(status, "_find_workers", look)
     monkeypatch.setattr(status, "_workers", status._Workers())
     now = [1000.0]
     monkeypatch.setattr("webapp.routes.status.time", SimpleNamespace(monotonic=lambda: now[0]))
