@@ -7,6 +7,8 @@ from collections.abc import Callable
 import gevent
 from gevent.monkey import get_original
 
+from webapp.server.vital import spawn_vital
+
 log = logging.getLogger("hearth.web")
 
 CHECK_INTERVAL = 0.25
@@ -39,7 +41,7 @@ class HangupWatch:
         self._poll.register(fd, _POLLRDHUP)
         if not self._running:
             self._running = True
-            gevent.spawn(self._watch)
+            spawn_vital(self._watch)
 
     def remove(self, fd: int) -> None:
         """Stop watching socket `fd`. Does nothing where it is not watched."""

@@ -17,6 +17,7 @@ from schemas.shared.curve import ClientKeys
 from webapp.engine.dealer import READ_AT_ONCE, Dealer
 from webapp.engine.recovery import Recovery
 from webapp.engine.reply import Reply
+from webapp.server.vital import spawn_vital
 
 log = logging.getLogger("hearth.engine_client")
 
@@ -47,6 +48,8 @@ class EngineClient:
         self._ids = itertools.count(1)
         self._abort_later: list[int] = []
         """Ids of stranded requests, which a silent engine may still work on: it is to abort them if it returns."""
+        self._failed = False
+        """Whether this worker can no longer talk to the engine, by a defect of its own. It is about to end."""
         self._was_ready = False
         self._connected_at = 0.0
         self._received_at = 0.0
@@ -73,6 +76,8 @@ class EngineClient:
 
     def require_ready(self) -> wire.Welcome:
         """Return the engine's `Welcome`. Raises `ApiError` (503) unless the engine accepts requests."""
+        if self._failed:
+            raise _worker_failed()
         state = self.state()
         if state == "ready" and self.welcome is not None:
             return self.welcome
@@ -140,8 +145,8 @@ class EngineClient:
         """Connect at the first call, and wait up to `FIRST_ANSWER_SECONDS` for the engine's first answer."""
         if self._dealer is None:
             self._dealer = Dealer(self.endpoint, self.curve_keys)
-            gevent.spawn(self._receive_all)
-            gevent.spawn(self._ping)
+            spawn_vital(self._receive_all, self._fail)
+            spawn_vital(self._ping, self._fail)
             self._connected_at = time.monotonic()
         if not self._answered.is_set():
             self._answered.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
@@ -263,6 +268,15 @@ class EngineClient:
                 self.welcome, self.load = None, wire.Load()
                 self._strand_all()
 
+    def _fail(self) -> None:
+        """Fail all requests: a greenlet that they need has ended. Those of other workers are not affected."""
+        self._failed = True
+        lost = dict(self.live)
+        self.live.clear()
+        for reply in [*lost.values(), *self.recovery.pop_all()]:
+            reply.fail(_worker_failed())
+        self._send(wire.encode(wire.Abort(ids=list(lost))))
+
     # ---- a lost engine -----------------------------------------------------------------------------------------
 
     def _strand_all(self) -> None:
@@ -282,3 +296,7 @@ class EngineClient:
             if not self._send(payload):
                 reply.hand_back()
                 self.recovery.add(self.live.pop(reply.id))
+
+
+def _worker_failed() -> ApiError:
+    return unavailable("This web worker has failed and is being replaced. Send the request again.", "worker_failed", 1)

@@ -49,6 +49,11 @@ class Recovery:
             )
             reply.fail(unavailable(message, "engine_gone", 30))
 
+    def pop_all(self) -> list[Reply]:
+        """Return all stranded requests. None stays stranded."""
+        stranded, self._stranded = self._stranded, {}
+        return list(stranded)
+
     def record_deaths(self, instance: str) -> None:
         """Fail the requests that have killed an engine. `instance` is the engine that answers; all others have died."""
         for reply in [reply for reply in self._stranded if reply.instance not in ("", instance)]:
@@ -64,9 +69,8 @@ class Recovery:
 
         Call `record_deaths` first.
         """
-        stranded, self._stranded = self._stranded, {}
         resumable = []
-        for reply in stranded:
+        for reply in self.pop_all():
             error = self._error(reply, welcome)
             if error is None:
                 reply.instance = welcome.instance
