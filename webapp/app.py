@@ -39,7 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     metrics.register(app)
     request_log.register(app)
     request_id.register(app)
-    hosts.register(app, settings.allowed_hosts)
+    hosts.register(app, settings.allowed_hosts, settings.bind)
     origins.register(app, settings.cors_origins)
     auth.register(app, settings.api_keys)
     media_type.register(app, required=settings.require_json_type)

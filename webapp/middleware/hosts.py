@@ -19,13 +19,16 @@ PROXY = "hearth"
 """The name by which a reverse proxy in front of Hearth calls itself in `Via` (deploy/nginx/hearth.conf)."""
 
 
-def register(app: Flask, allowed: Collection[str]) -> None:
-    """Refuse (403) a request that reached `app` on a loopback address under a host name that is not in `allowed`.
+def register(app: Flask, names: Collection[str], bind: str) -> None:
+    """Refuse (403) a request that reached `app` on a loopback address under a host name that is not allowed.
 
-    IP addresses and `localhost` are always allowed, with any port: no DNS server decides what they mean.
+    Allowed are `names` (`*` for all) and those in gunicorn's setting `bind`. IP addresses and `localhost` always are,
+    with any port: no DNS server decides what they mean.
     """
-    if ANY in allowed:
+    if ANY in names:
         return
+    addresses = [address for address in bind.split(",") if not address.startswith(("unix:", "fd:"))]
+    allowed = {*names, *map(host_name, addresses)}
 
     @app.before_request
     def check_host() -> None:

@@ -82,6 +82,20 @@ def test_the_names_of_the_setting_are_allowed(make_app: MakeApp) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("bind", "expected"),
+    [
+        ("hearth.example:6006", 200),
+        ("[::1]:6006,Hearth.example:80", 200),
+        ("127.0.0.1:6006", 403),
+        ("unix:/run/hearth.example", 403),
+        ("fd://3", 403),
+    ],
+)
+def test_the_name_it_is_bound_to_is_allowed(make_app: MakeApp, bind: str, expected: int) -> None:
+    assert status(make_app(bind=bind).test_client(), "hearth.example:6006") == expected
+
+
 def test_a_star_allows_all(make_app: MakeApp) -> None:
     assert status(make_app(allowed_hosts=("*",)).test_client(), "evil.example") == 200
 
