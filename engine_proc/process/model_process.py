@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
 from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
+from engine_proc.adapter.outputs import EngineGone
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.model_files import missing_model
 from engine_proc.process.assembly import load_and_attach
@@ -87,13 +88,13 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
     # The thread must outlive the processes that it starts (see `die_with_parent`): keep its executor until the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
     try:
-        engine = await _load(loader, settings, argv, server)
+        engine = await _load(loader, settings, argv, server, housekeeping)
         if isinstance(engine, int):
             return engine
         log.info("ready after %.1f s", clock.finish())
         server.announce()
         try:
-            return await _pump(server)
+            return await _pump(server, housekeeping)
         finally:
             engine.shutdown(timeout=SHUTDOWN_SECONDS)
     finally:
@@ -102,14 +103,19 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         loader.shutdown(wait=False)
 
 
-async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server) -> "Engine | int":
+async def _load(
+    loader: ThreadPoolExecutor, settings: Settings, argv: list[str], server: Server, housekeeping: "asyncio.Task[None]"
+) -> "Engine | int":
     """Load the model in a thread, while the server answers. Returns the engine, or an exit status if the load fails."""
     loading = asyncio.get_running_loop().run_in_executor(loader, load_and_attach, settings, argv, server)
     stopping = asyncio.create_task(server.drained())
-    first: set[asyncio.Future[Any]] = {loading, stopping}
+    first: set[asyncio.Future[Any]] = {loading, stopping, housekeeping}
     await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
         os._exit(0)  # a load cannot be interrupted, but the processes that it started die with this one
+    if housekeeping.done():
+        log.critical("the housekeeping failed", exc_info=housekeeping.exception())
+        os._exit(EXIT_ENGINE_GONE)
     stopping.cancel()
     try:
         return loading.result()
@@ -125,17 +131,22 @@ async def _load(loader: ThreadPoolExecutor, settings: Settings, argv: list[str],
         return EXIT_LOAD_FAILED
 
 
-async def _pump(server: Server) -> int:
-    """Serve until the engine is stopped (returns 0) or vLLM has died (returns `EXIT_ENGINE_GONE`)."""
+async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
+    """Serve until the engine is stopped. Returns 0, or `EXIT_ENGINE_GONE` if vLLM or this process fails before that."""
     pump = asyncio.create_task(server.pump())
     stopping = asyncio.create_task(server.drained())
-    await asyncio.wait({pump, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    await asyncio.wait({pump, stopping, housekeeping}, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
         pump.cancel()
         server.strand_all(STOPPING)
         return 0
     stopping.cancel()
-    log.error("vLLM has died", exc_info=pump.exception())
+    if housekeeping.done():
+        log.critical("the housekeeping failed", exc_info=housekeeping.exception())
+        pump.cancel()
+    else:
+        error = pump.exception()
+        log.error("vLLM has died" if isinstance(error, EngineGone) else "the pump failed", exc_info=error)
     server.strand_all(CRASHED)
     return EXIT_ENGINE_GONE
 

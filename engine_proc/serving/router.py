@@ -89,7 +89,7 @@ class Router:
                     self._socket.send(payload, _MORE)
                 self._socket.send(payloads[-1], _AT_ONCE)
             except zmq.ZMQError:  # it has disconnected, or its queue is full
-                self._on_unreachable(identity)
+                self._call(self._on_unreachable, identity)
         if self._socket.get(zmq.EVENTS) & _READABLE:  # type: ignore[operator]
             self._loop.call_soon(self._read)
 
@@ -121,5 +121,13 @@ class Router:
                 log.warning("ignored a message of %d frames", len(frames))
                 continue
             for payload in frames[1:]:
-                self._on_message(frames[0], payload)
+                self._call(self._on_message, frames[0], payload)
         self._loop.call_soon(self._read)
+
+    @staticmethod
+    def _call(callback: Callable[..., None], identity: bytes, *payload: bytes) -> None:
+        """Call `callback`. What it raises is logged: other web workers' messages must be read and sent in any case."""
+        try:
+            callback(identity, *payload)
+        except Exception:
+            log.exception("a message of web worker %s, or one to it, could not be handled", identity.hex())

@@ -70,7 +70,7 @@ class Server:
     # ---- receiving ---------------------------------------------------------------------------------------------
 
     def on_message(self, client: bytes, payload: bytes) -> None:
-        """Handle a message of a web worker. Never raises: a malformed message must not harm other requests."""
+        """Handle a message of a web worker. A malformed one is ignored: it must not harm other requests."""
         try:
             message = wire.decode_to_engine(payload)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -79,7 +79,12 @@ class Server:
         self.clients.record_message(client)
         match message:
             case wire.Generate():
-                self._on_generate(client, message, len(payload))
+                try:
+                    self._on_generate(client, message, len(payload))
+                except Exception:
+                    log.exception("%s cannot be admitted", message.log_name)
+                    self._abort(self.live.remove(client, message.id))
+                    self.clients.fail(client, message.id, internal_error("The engine"))
             case wire.Abort():
                 for request_id in message.ids:
                     self._abort(self.live.remove(client, request_id))

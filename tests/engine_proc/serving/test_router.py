@@ -86,6 +86,45 @@ async def test_messages_come_with_their_senders_identity_and_answers_go_back(end
 
 
 @on_a_loop
+async def test_a_message_that_raises_costs_its_sender_alone(
+    endpoint: str, dealer: Dealers, caplog: pytest.LogCaptureFixture
+) -> None:
+    received: list[bytes] = []
+
+    def on_message(client: bytes, payload: bytes) -> None:
+        if payload == b"bad":
+            raise KeyError("a defect")
+        received.append(payload)
+
+    with closing(Router(endpoint, on_message, lambda client: None)):
+        client, other = dealer(), dealer()
+        client.send_multipart([b"first", b"bad", b"second"])
+        other.send(b"third")
+        await eventually(lambda: len(received) == 3, "the good ones are here")
+    assert sorted(received) == [b"first", b"second", b"third"]
+    assert "a defect" in caplog.text
+
+
+@on_a_loop
+async def test_a_client_that_is_gone_keeps_nothing_from_the_others(endpoint: str, dealer: Dealers) -> None:
+    gone: list[bytes] = []
+
+    def on_unreachable(client: bytes) -> None:
+        gone.append(client)
+        raise KeyError("a defect")
+
+    received: Received = []
+    with closing(Router(endpoint, lambda *message: received.append(message), on_unreachable)) as router:
+        ann = dealer(b"ann")
+        ann.send(b"hello")
+        await eventually(lambda: received, "ann is known")
+        router.send(b"nobody", b"x")
+        router.send(b"ann", b"to ann")
+        await eventually(lambda: ann.poll(0), "the message has arrived")
+    assert gone == [b"nobody"]
+
+
+@on_a_loop
 async def test_many_messages_are_all_taken_in_order(endpoint: str, dealer: Dealers) -> None:
     received: Received = []
     wanted = [str(number).encode() for number in range(10 * READ_AT_ONCE + 7)]

@@ -368,6 +368,22 @@ async def test_an_output_that_raises_ends_its_request_alone(tmp_path: Path, plac
 
 
 @on_a_loop
+async def test_a_request_that_cannot_be_admitted_fails_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(tmp_path)
+
+    def admit(*_: Any) -> None:
+        raise KeyError("a defect")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.server.quarantine, "admit", admit)
+        room.receive(generate(1))
+    ((_, failed),) = room.take()
+    assert (failed.id, failed.status, failed.code) == (1, 500, "internal_error")
+    assert room.server.live.sequences == 0
+    await room.start(1)
+
+
+@on_a_loop
 async def test_a_defect_is_a_500_that_tells_no_internals(tmp_path: Path) -> None:
     room = Room(tmp_path)
     room.receive(generate(sampling=wire.Sampling(stop=["broken"])))

@@ -1,0 +1,92 @@
+"""Whatever the model process cannot do without: when it fails, the process ends, and its supervisor starts another."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from engine_proc.adapter.outputs import EngineGone
+from engine_proc.exit_status import EXIT_ENGINE_GONE
+from engine_proc.process import model_process
+from schemas import wire
+from tests.engine_proc.helpers import on_a_loop, settings_in
+from tests.engine_proc.stand_ins import Room
+
+ROUTER = cast(Any, SimpleNamespace(poll=lambda: None))
+
+
+async def for_ever() -> None:
+    await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("error", "logged"), [(EngineGone(), "vLLM has died"), (KeyError("a defect"), "the pump failed")]
+)
+@on_a_loop
+async def test_a_pump_that_fails_ends_the_process_and_hands_all_requests_over(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: Exception, logged: str
+) -> None:
+    room = Room(tmp_path)
+    await room.start(1)
+    await room.engine.steps.put(error)
+    assert await model_process._pump(room.server, asyncio.create_task(for_ever())) == EXIT_ENGINE_GONE
+    failed = [message for _, message in room.take() if isinstance(message, wire.Failed)]
+    assert [(message.id, message.code, message.resumable) for message in failed] == [(1, wire.CRASHED, True)]
+    assert logged in caplog.text
+
+
+@on_a_loop
+async def test_without_the_housekeeping_the_process_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(model_process, "HOUSEKEEPING_SECONDS", 0.01)
+    room = Room(tmp_path)
+    await room.start(1)
+
+    def fail() -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(room.server, "abort_silent_clients", fail)
+    housekeeping = asyncio.create_task(model_process._housekeeping(room.server, ROUTER, 60.0))
+    assert await model_process._pump(room.server, housekeeping) == EXIT_ENGINE_GONE
+    assert [message.id for _, message in room.take() if isinstance(message, wire.Failed)] == [1]
+    assert "the housekeeping failed" in caplog.text and "a defect" in caplog.text
+
+
+@on_a_loop
+async def test_while_the_model_loads_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(tmp_path, attached=False)
+    loaded = asyncio.Event()
+
+    class Exited(Exception):
+        pass
+
+    def leave(status: int) -> None:
+        raise Exited(status)
+
+    async def fail() -> None:
+        raise KeyError("a defect")
+
+    monkeypatch.setattr(model_process.os, "_exit", leave)
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(
+        model_process,
+        "load_and_attach",
+        lambda *_: asyncio.run_coroutine_threadsafe(loaded.wait(), loop).result(),
+    )
+    with ThreadPoolExecutor(1) as loader:
+        with pytest.raises(Exited) as caught:
+            await model_process._load(loader, settings_in(tmp_path), [], room.server, asyncio.create_task(fail()))
+        assert caught.value.args == (EXIT_ENGINE_GONE,)
+        loaded.set()
+        await asyncio.sleep(0.01)
+
+
+@on_a_loop
+async def test_an_engine_that_is_stopped_ends_with_0(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.server.begin_drain(0)
+    assert await model_process._pump(room.server, asyncio.create_task(for_ever())) == 0
