@@ -18,6 +18,8 @@ from engine_proc.adapter.observing.traces import endpoint
 from engine_proc.adapter.outputs import OnStage
 
 VLLM_VERSION: str = vllm.__version__
+CPU_WORKER = "engine_proc.adapter.loading.cpu_worker.CPUWorker"
+"""The class of vLLM's worker on a CPU, which vLLM imports in the worker's process."""
 
 
 def make_parser() -> FlexibleArgumentParser:
@@ -51,6 +53,8 @@ def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
     if current_platform.is_cpu():  # vLLM's workers use the cores that the web tier needs too
         os.environ.setdefault(YIELD_VARIABLE, "0.0002")
     engine_args = AsyncEngineArgs.from_cli_args(args)
+    if current_platform.is_cpu() and engine_args.worker_cls == "auto":
+        engine_args.worker_cls = CPU_WORKER
     engine_args.otlp_traces_endpoint = engine_args.otlp_traces_endpoint or endpoint()
     engine_args.max_logprobs = -1  # no limit: beam search may need all. The schema limits clients to 20
     if engine_args.structured_outputs_config.backend == "auto":

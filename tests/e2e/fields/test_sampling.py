@@ -1,10 +1,11 @@
 """How the next token is drawn: each field changes real output, on both endpoints."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from tests.e2e.fields.asking import ENDPOINTS, TOKENIZER, ask, ids_of
+from tests.e2e.fields.asking import COMPLETIONS, ENDPOINTS, TOKENIZER, ask, ids_of
 from tests.harness import Hearth
 
 both = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "completions"])
@@ -48,6 +49,20 @@ def test_seed(hearth: Hearth, endpoint: str, seed: int) -> None:
     again = {ask(hearth, endpoint, temperature=2, seed=seed).text for _ in range(3)}
     assert len(again) == 1
     assert ask(hearth, endpoint, temperature=2, seed=12345).text not in again
+
+
+@pytest.mark.field("seed")
+def test_a_seed_where_prompts_are_prefilled_in_parts(hearth: Hearth) -> None:
+    def answer(number: int) -> str:
+        prompt = f"{number}. {' '.join(str(n * number) for n in range(310))}"
+        found = ask(hearth, COMPLETIONS, prompt, temperature=1, seed=5, max_tokens=8)
+        assert found.prompt_tokens > 1300, "three of these are more than one step of vLLM's takes"
+        return found.text
+
+    numbers = range(10, 13)
+    with ThreadPoolExecutor(3) as pool:
+        together = list(pool.map(answer, numbers))
+    assert together == [answer(number) for number in numbers]
 
 
 @pytest.mark.field("presence_penalty", "frequency_penalty", "repetition_penalty")

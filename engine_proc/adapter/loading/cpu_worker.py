@@ -1,0 +1,38 @@
+"""vLLM's worker for CPUs, which a request with a seed cannot end. vLLM imports this module in the worker's process."""
+
+from typing import Any
+
+import torch
+from vllm.v1.worker import cpu_worker
+from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+
+
+class ModelRunner(CPUModelRunner):  # type: ignore[misc]
+    """Draws no random number of a request whose prompt is not yet computed to its end.
+
+    vLLM samples a token for each request of a step, also for one whose prompt is prefilled in parts, and discards that
+    token. It then sets the request's generator back by the number drawn, so that a seed's answer does not depend on how
+    the prompt was cut. A CPU's generator cannot be set back: that raised, and ended the engine.
+    """
+
+    _held: dict[int, torch.Generator]
+    """The generators of such requests during a step, by the request's row in the batch."""
+
+    def _sample(self, *args: Any, **kwargs: Any) -> Any:
+        generators = self.input_batch.generators  # the sampler uses this dict; without an entry it draws from another
+        unfinished = self.discard_request_mask.np[: self.input_batch.num_reqs].nonzero()[0].tolist()
+        self._held = {row: generators.pop(row) for row in unfinished if row in generators}
+        return super()._sample(*args, **kwargs)
+
+    def _bookkeeping_sync(self, *args: Any, **kwargs: Any) -> Any:
+        result = super()._bookkeeping_sync(*args, **kwargs)
+        self.input_batch.generators.update(self._held)
+        return result
+
+
+class CPUWorker(cpu_worker.CPUWorker):  # type: ignore[misc]
+    """vLLM's worker with the `ModelRunner` of this module."""
+
+    def init_device(self) -> None:
+        cpu_worker.CPUModelRunner = ModelRunner  # the name by which vLLM's method finds the class
+        super().init_device()
