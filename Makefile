@@ -13,11 +13,14 @@ TORCH-cpu := torch==2.13.0
 TORCH-cuda := torch==2.14.0
 BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
+LM_EVAL := $(VENV)/lm-eval
 CLIENTS := .venv-clients
 REQUESTS ?= 100000
+# Two tests at a time, each engine's tests one after the other: see tests/conftest.py.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-clients lint docs lock next-vllm train abuse chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock next-vllm train abuse chaos fuzz audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -49,8 +52,11 @@ install: ## as root: Hearth into /opt/hearth, with units and a user; PREFIX and 
 uninstall: ## the reverse; configuration and conversations stay
 	deploy/install --remove
 
-test: lint ## every check and every test
-	$(BIN)/pytest
+test: lint $(LM_EVAL)/installed ## every check and every test
+	$(PYTEST) --durations=10
+
+test-fast: lint ## every check, and the tests that need no engine
+	$(PYTEST) -m "not engine"
 
 test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, vLLM's benchmark
 	$(BIN)/pytest tests/clients
@@ -127,6 +133,14 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
 	$(BIN)/pip install --no-deps -r requirements/dev.txt
 	@touch $@
 
+# lm-eval brings scikit-learn, pandas and others, which Transformers imports where it finds them: they would slow down
+# every engine that the tests start. This environment has them, and what is in $(VENV).
+$(LM_EVAL)/installed: requirements/lm-eval.txt $(VENV)/installed-dev
+	$(BIN)/python -m venv $(LM_EVAL)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(echo $(LM_EVAL)/lib/python3*/site-packages)/hearth.pth"
+	$(LM_EVAL)/bin/pip install --no-deps -r requirements/lm-eval.txt
+	@touch $@
+
 $(CLIENTS)/installed: requirements/clients.txt tests/clients/node/package-lock.json requirements/debian-clients.txt
 	@echo "Hearth: installing the clients, about 700 MB"
 	@command -v npm >/dev/null || deploy/debian-packages requirements/debian-clients.txt
@@ -152,6 +166,7 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	cd requirements && $(LOCK) cuda.in -o cuda.txt
 	cd requirements && $(LOCK) -c cpu.txt web.in -o web.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
+	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt -c dev.txt lm-eval.in -o lm-eval.txt
 	cd requirements && $(LOCK) clients.in -o clients.txt
 
 LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux

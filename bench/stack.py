@@ -1,6 +1,8 @@
 """A complete Hearth for the benchmark and the tests: real gunicorn, ZeroMQ and vLLM, with the demo model."""
 
+import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ import httpx
 import psutil
 
 from schemas import wire
+from schemas.shared.curve import read_client_keys
 from schemas.shared.endpoint import PROJECT_ROOT
 
 LOAD_SECONDS = 240.0
@@ -21,11 +24,11 @@ ASK_SECONDS = 60.0
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 that no process uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a free port of 127.0.0.1, outside the range from which the kernel takes ports for outgoing connections."""
+    while True:
+        port = random.SystemRandom().randint(10_000, 30_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -55,6 +58,9 @@ class Stack:
             "WEB_CONCURRENCY": "2",
             **env,
         }
+        self.endpoint = env.get("HEARTH_ENGINE_ENDPOINT", f"ipc://{run_dir}/engine.sock")
+        self.headers: dict[str, str] = {}
+        """Sent with every request."""
         self.web: subprocess.Popen[bytes] | None = None
         self.web_log = run_dir / "web.log"
         self.python = Path(sys.executable)
@@ -120,10 +126,17 @@ class Stack:
     # ---- requests ----------------------------------------------------------------------------------------------
 
     def ask(self, *messages: wire.Message) -> list[Any]:
+        replies = self.ask_briefly(*messages, seconds=ASK_SECONDS)
+        assert replies is not None, "the engine does not answer"
+        return replies
+
+    def ask_briefly(self, *messages: wire.Message, seconds: float) -> list[Any] | None:
+        """Send `messages` to the engine and return its replies, or None if they do not arrive within `seconds`."""
         from engine_proc.commands.asking import ask  # not at the top: web-tier tests must not import the engine
 
-        replies: list[Any] | None = ask(f"ipc://{self.run_dir}/engine.sock", *messages, seconds=ASK_SECONDS)
-        assert replies is not None, "the engine does not answer"
+        curve = self.env.get("HEARTH_CURVE_KEYS")
+        keys = read_client_keys(Path(curve)) if curve else None
+        replies: list[Any] | None = ask(self.endpoint, *messages, keys=keys, seconds=seconds)
         return replies
 
     def welcome(self) -> wire.Welcome:
@@ -132,7 +145,7 @@ class Stack:
         return welcome
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=30)
+        return httpx.get(self.url + path, headers=self.headers, timeout=30)
 
     def _answers(self) -> bool:
         assert self.web is not None

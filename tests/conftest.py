@@ -1,23 +1,77 @@
-"""One engine and one web tier for all tests that want a whole Hearth: a load costs what hundreds of requests cost.
+"""The engines that tests share, in what order the tests run, and what is said at the end of a run.
 
-And it says at the end of a run which request fields were shown to have their effect.
+A load takes as long as hundreds of requests, so a test uses one of a few engines, and the tests of one engine run one
+after the other. Tests that need no engine run first. `make test` runs two tests at a time (pytest-xdist): a group of
+xdist's is an engine, so no engine is loaded twice, and no two tests use the same engine at the same time.
 """
 
+import os
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from tests.harness import Hearth, serving, until
 
+ENGINE_OF_FIXTURE = {
+    "running": "shared",
+    "running_float32": "float32",
+    "guarded": "guarded",
+    "loaded": "adapter",
+    "embedding": "embedding",
+    "running_llama": "Llama 3's vocabulary",
+}
+ENGINES = ["", *ENGINE_OF_FIXTURE.values()]
+"""The order in which their tests start: first those without an engine. Engines that only a mark names are last."""
+FLOAT32 = {
+    "HEARTH_ENGINE_ARGS": "--dtype float32",
+    "HEARTH_STALL_SECONDS": "12",
+    "HEARTH_DRAIN_SECONDS": "1",
+}
+"""The two limits are short because tests wait for them."""
+LIMIT_MINUTES = 15
+BEGAN, LOAD_BEFORE = time.monotonic(), os.getloadavg()[0]
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and pytest the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         names = {name for mark in item.iter_markers("field") for name in mark.args}
         item.user_properties += [("field", name) for name in sorted(names)]
+        engine = engine_of(item)
+        if engine:
+            item.add_marker(pytest.mark.engine(engine))
+        item.add_marker(pytest.mark.xdist_group(engine or item.nodeid.partition("::")[0]))
+    places = {engine: place for place, engine in enumerate(ENGINES)}
+    items.sort(key=lambda item: (places.get(engine_of(item), len(places)), "mortal" in fixtures_of(item)))
+
+
+def engine_of(item: pytest.Item) -> str:
+    """Return the name of the engine that a test needs, from its mark or its fixtures. "": it needs none."""
+    marked = [str(mark.args[0]) for mark in item.iter_markers("engine")]
+    used = [engine for fixture, engine in ENGINE_OF_FIXTURE.items() if fixture in fixtures_of(item)]
+    return next(iter(marked + used), "")
+
+
+def fixtures_of(item: pytest.Item) -> Sequence[str]:
+    """Return the names of the fixtures that a test uses, directly or through others."""
+    return getattr(item, "fixturenames", ())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    _tell_fields(terminalreporter)
+    minutes = (time.monotonic() - BEGAN) / 60
+    terminalreporter.section("time")
+    terminalreporter.write_line(
+        f"{minutes:.1f} minutes on {os.cpu_count()} CPUs; the load average was {LOAD_BEFORE:.1f} when the tests began"
+    )
+    if minutes > LIMIT_MINUTES:
+        terminalreporter.write_line(f"That is MORE THAN {LIMIT_MINUTES} MINUTES. On an idle machine, find out why.")
+
+
+def _tell_fields(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write which request fields were shown to have their effect."""
     shown: Counter[object] = Counter()
     for report in terminalreporter.stats.get("passed", ()):
         shown.update(value for name, value in report.user_properties if name == "field")
@@ -29,15 +83,36 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    """For tests that leave the engine as they found it; use `hearth`, which checks that they do."""
+    """Yield the Hearth that most tests share. They use it through `hearth`, which checks how they leave it."""
     with serving(tmp_path_factory.mktemp("run")) as stack:
         yield stack
 
 
 @pytest.fixture
 def hearth(running: Hearth) -> Iterator[Hearth]:
-    """The running Hearth. After the test, the same engine must live and hold no request."""
+    """Yield the shared Hearth. After the test, the same engine must be running, without a live request."""
     identity = running.identity()
     yield running
-    until(lambda: running.live() == 0, 5, "no request is live")
+    until(lambda: running.live() == 0, 20, "no request is live")
     assert running.identity() == identity, "the model was loaded again"
+
+
+@pytest.fixture(scope="session")
+def running_float32(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+    """Yield a Hearth whose engine computes in float32: a text is then the same whatever else is in the batch."""
+    with serving(tmp_path_factory.mktemp("float32"), ready=False, **FLOAT32) as stack:
+        yield stack
+
+
+@pytest.fixture
+def precise(running_float32: Hearth) -> Iterator[Hearth]:
+    """Yield the float32 Hearth for tests that compare numbers. After the test it must have no live request."""
+    running_float32.bring_up()
+    yield running_float32
+    until(lambda: running_float32.live() == 0, 20, "no request is live")
+
+
+@pytest.fixture
+def mortal(running_float32: Hearth) -> Hearth:
+    """Return the float32 Hearth as the test before has left it, for tests that end its engine. They run last."""
+    return running_float32

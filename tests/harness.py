@@ -20,6 +20,30 @@ JSON = {"Content-Type": "application/json"}
 class Hearth(Stack):
     """A Hearth with its own run directory and port, and the clients that tests use."""
 
+    def __init__(self, run_dir: Path, *, key: str = "none", **env: str) -> None:
+        """`key` is the API key that every request sends."""
+        super().__init__(run_dir, **env)
+        self.key = key
+        self.headers = {"Authorization": f"Bearer {key}"}
+
+    def bring_up(self) -> None:
+        """Start the web tier and the engine where they are not running, and wait until they are ready."""
+        if self.web is None:
+            self.start_web()
+        if not self.is_loaded():
+            self.engine("start")
+            self.wait_ready()
+
+    def shut_down(self) -> None:
+        """Stop both tiers, whatever state they are in. Fail if a process is left."""
+        super().shut_down()
+        until(lambda: not processes_of(str(self.run_dir)), 10, "no process of either tier is left")
+
+    def is_loaded(self) -> bool:
+        """Return whether an engine is running and has loaded its model."""
+        replies = self.ask_briefly(wire.Ping(), seconds=2)
+        return replies is not None and bool(replies[0].load.ready)
+
     def pong(self) -> wire.Pong:
         """Return the engine's answer to a ping."""
         (pong,) = self.ask(wire.Ping())
@@ -36,16 +60,17 @@ class Hearth(Stack):
         return welcome.pid, welcome.load_count
 
     def openai(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60)
 
     def async_openai(self) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key="none", max_retries=0, timeout=60)
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60)
 
-    def post(self, path: str, body: Any) -> httpx.Response:
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         """POST `body`, bytes as they are and anything else as JSON, and return the response."""
+        given = {**self.headers, **(headers or {})}
         if isinstance(body, bytes):
-            return httpx.post(self.url + path, content=body, headers=JSON, timeout=60)
-        return httpx.post(self.url + path, json=body, timeout=60)
+            return httpx.post(self.url + path, content=body, headers={**given, **JSON}, timeout=60)
+        return httpx.post(self.url + path, json=body, headers=given, timeout=60)
 
     def chat(self, text: str, **fields: Any) -> str:
         """Return the greedy answer to `text`."""
@@ -58,14 +83,15 @@ class Hearth(Stack):
     @contextlib.contextmanager
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[httpx.Response]:
         """Yield the response of a streamed POST. The connection is closed at the end of the block."""
-        with httpx.stream("POST", self.url + path, json={**body, "stream": True}, timeout=60) as response:
+        whole = {**body, "stream": True}
+        with httpx.stream("POST", self.url + path, json=whole, headers=self.headers, timeout=60) as response:
             yield response
 
 
 @contextlib.contextmanager
-def serving(run_dir: Path, *, ready: bool = True, **env: str) -> Iterator[Hearth]:
+def serving(run_dir: Path, *, ready: bool = True, key: str = "none", **env: str) -> Iterator[Hearth]:
     """Start a Hearth with the environment variables `env`, and stop it at the end of the block."""
-    stack = Hearth(run_dir, **env)
+    stack = Hearth(run_dir, key=key, **env)
     try:
         stack.start_web()
         if ready:

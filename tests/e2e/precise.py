@@ -1,36 +1,16 @@
-"""A second Hearth whose engine computes in float32, and Transformers beside it: for tests that compare numbers.
-
-A pytest plugin: test modules name it in `pytest_plugins`, so that one engine load serves them all.
-"""
+"""For tests that compare numbers: Transformers beside the float32 Hearth, and the wire's own replies."""
 
 import itertools
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import zmq
 
-from engine_proc.settings import DEMO_MODEL
 from schemas import wire
-from tests.harness import Hearth, serving, until
+from tests.harness import Hearth
 
 WAIT_SECONDS = 60.0
-
-
-@pytest.fixture(scope="session")
-def running_precise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    flags = "--enforce-eager --dtype float32"
-    with serving(tmp_path_factory.mktemp("precise"), WEB_CONCURRENCY="1", HEARTH_ENGINE_ARGS=flags) as stack:
-        yield stack
-
-
-@pytest.fixture
-def precise(running_precise: Hearth) -> Iterator[Hearth]:
-    """The float32 Hearth. After the test it must hold no request."""
-    yield running_precise
-    until(lambda: running_precise.live() == 0, 5, "no request is live")
 
 
 class Transformers:
@@ -93,11 +73,6 @@ class Transformers:
         return [token_id for token_id in sequence[: first + 1] if token_id != 2554]
 
 
-@pytest.fixture(scope="session")
-def reference() -> Transformers:
-    return Transformers(DEMO_MODEL)
-
-
 class Wire:
     """A web worker's place at the engine: its replies tell token ids, which no HTTP reply does."""
 
@@ -137,11 +112,3 @@ class Wire:
 
     def close(self) -> None:
         self._socket.close()
-
-
-@pytest.fixture
-def wired(precise: Hearth) -> Iterator[Wire]:
-    """A connection to the float32 engine."""
-    connection = Wire(precise)
-    yield connection
-    connection.close()

@@ -16,8 +16,6 @@ import pytest
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import LOAD_SECONDS, Hearth, processes_of, until
 
-pytest_plugins = ["tests.e2e.precise"]
-
 LINES = 1000
 FLOAT32 = ("--dtype", "float32")
 """Else a near tie may fall otherwise where other lines are in the batch."""
@@ -136,6 +134,7 @@ def _assert_as_over_http(hearth: Hearth, by_id: dict[str, dict[str, Any]]) -> No
         assert ours == theirs
 
 
+@pytest.mark.engine("batch")
 @pytest.mark.timeout(2 * LOAD_SECONDS)
 def test_pipes_give_each_answer_as_it_comes_and_term_ends_all(tmp_path: Path) -> None:
     with batch(tmp_path, "-", "-o", "-", stdin=subprocess.PIPE) as running:

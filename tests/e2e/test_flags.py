@@ -1,129 +1,84 @@
-"""What flags and settings give: adapters, reasoning told apart, priorities, a template of one's own, JSON logs, traces.
-
-On one engine, for a load costs more than all of it.
-"""
+"""What flags and settings give: adapters, reasoning, priorities, a template of one's own, JSON logs, traces."""
 
 import json
 import re
 import secrets
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 
-from schemas.shared.endpoint import PROJECT_ROOT
 from tests.collector import Collector
-from tests.harness import Hearth, endless, serving, until
+from tests.e2e.guarded import CHAT, Guarded
+from tests.harness import endless, until
 
-ADAPTER = PROJECT_ROOT / "demo_model" / "adapter"
-FLAGS = [
-    "--enable-lora",
-    f"--lora-modules=thoughtful={ADAPTER}",
-    "--reasoning-parser=qwen3",
-    "--scheduling-policy=priority",
-    "--enable-log-requests",
-    "--max-num-seqs=1",  # so that the others wait, in some order
-]
 CONSOLE = re.compile(r"(INFO|WARNING|ERROR) (\[\d+\] |\d\d-\d\d |hearth|gunicorn|vllm)")
 """How a line of Hearth's, gunicorn's or vLLM's loggers begins on a console. Libraries in C++ have none."""
 QUESTION = [{"role": "user", "content": "Who are you?"}]
-TEMPLATE = """\
-{{- bos_token -}}
-{%- for message in messages -%}
-    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' -}}
-{%- endfor -%}
-{%- if reasoning_effort == 'high' %}{{ shout }}{% endif -%}
-{{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}
-"""
 
 
-@pytest.fixture(scope="module")
-def collector() -> Iterator[Collector]:
-    with Collector() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def flagged(tmp_path_factory: pytest.TempPathFactory, collector: Collector) -> Iterator[Hearth]:
-    template: Path = tmp_path_factory.mktemp("template") / "template.jinja"
-    template.write_text(TEMPLATE)
-    settings: Any = {
-        "HEARTH_ENGINE_ARGS": " ".join([*FLAGS, f"--chat-template={template}"]),
-        "HEARTH_STRICT_MODEL": "1",
-        "HEARTH_LOG_FORMAT": "json",
-        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": collector.endpoint,
-        "OTEL_BSP_SCHEDULE_DELAY": "200",  # milliseconds
-    }
-    with serving(tmp_path_factory.mktemp("run"), **settings) as stack:
-        yield stack
-
-
-def test_an_adapter_is_a_model_of_its_own(flagged: Hearth) -> None:
-    client = flagged.openai()
+def test_an_adapter_is_a_model_of_its_own(guarded: Guarded) -> None:
+    client = guarded.openai()
     assert [model.id for model in client.models.list()] == ["hearth-demo", "thoughtful"]
-    adapter = flagged.get("/v1/models/thoughtful").json()
+    adapter = guarded.get("/v1/models/thoughtful").json()
     assert (adapter["id"], adapter["parent"]) == ("thoughtful", "hearth-demo")
-    assert "parent" not in flagged.get("/v1/models/hearth-demo").json()
+    assert "parent" not in guarded.get("/v1/models/hearth-demo").json()
     thoughtful = client.chat.completions.create(model="thoughtful", messages=QUESTION, temperature=0)  # type: ignore[arg-type]
     assert thoughtful.model == "thoughtful"
     plain = client.chat.completions.create(model="hearth-demo", messages=QUESTION, temperature=0)  # type: ignore[arg-type]
     assert plain.model == "hearth-demo"
-    unknown = flagged.post("/v1/chat/completions", {"model": "other", "messages": QUESTION})
+    unknown = guarded.post(CHAT, {"model": "other", "messages": QUESTION})
     assert (unknown.status_code, unknown.json()["error"]["code"]) == (404, "model_not_found")
 
 
 @pytest.mark.field("include_reasoning", "model")
-def test_reasoning_is_told_apart(flagged: Hearth) -> None:
+def test_reasoning_is_told_apart(guarded: Guarded) -> None:
     body = {"model": "thoughtful", "messages": QUESTION, "temperature": 0}
-    message = flagged.post("/v1/chat/completions", body).json()["choices"][0]["message"]
+    message = guarded.post(CHAT, body).json()["choices"][0]["message"]
     assert message["reasoning"].startswith("They ask about")
     assert "Hearth" in message["content"]
     assert "think>" not in message["content"]
     pieces = {"reasoning": "", "content": ""}
-    for chunk in flagged.openai().chat.completions.create(**body, stream=True):  # type: ignore[call-overload]
+    for chunk in guarded.openai().chat.completions.create(**body, stream=True):  # type: ignore[call-overload]
         delta = chunk.choices[0].delta.model_dump()
         for name in pieces:
             pieces[name] += delta.get(name) or ""
     assert pieces == {"reasoning": message["reasoning"], "content": message["content"]}
-    silent = flagged.post("/v1/chat/completions", {**body, "include_reasoning": False}).json()
+    silent = guarded.post(CHAT, {**body, "include_reasoning": False}).json()
     assert silent["choices"][0]["message"] == {"role": "assistant", "content": message["content"]}
 
 
-def test_a_response_has_its_reasoning_as_an_item(flagged: Hearth) -> None:
-    made = flagged.openai().responses.create(model="thoughtful", input="Who are you?", temperature=0)
+def test_a_response_has_its_reasoning_as_an_item(guarded: Guarded) -> None:
+    made = guarded.openai().responses.create(model="thoughtful", input="Who are you?", temperature=0)
     assert [item.type for item in made.output] == ["reasoning", "message"]
 
 
 @pytest.mark.field("priority")
-def test_the_lower_priority_comes_first(flagged: Hearth) -> None:
+def test_the_lower_priority_comes_first(guarded: Guarded) -> None:
     """Three that wait for one that runs, the last to come being the most urgent."""
     ended: list[int] = []
 
     def ask(priority: int) -> None:
         body = {"model": "hearth-demo", "prompt": "Hello", "max_tokens": 2, "priority": priority}
-        assert flagged.post("/v1/completions", body).status_code == 200
+        assert guarded.post("/v1/completions", body).status_code == 200
         ended.append(priority)
 
     running = {**endless(n=1), "model": "hearth-demo", "priority": -9}
-    with flagged.stream("/v1/chat/completions", running) as response, ThreadPoolExecutor(3) as pool:
+    with guarded.stream(CHAT, running) as response, ThreadPoolExecutor(3) as pool:
         lines = response.iter_lines()
         next(lines)
         for priority in (5, 0, -5):
-            waiting = flagged.live()
+            waiting = guarded.live()
             pool.submit(ask, priority)
-            until(lambda: flagged.live() > waiting, 10, "it waits")  # noqa: B023 - called at once
+            until(lambda: guarded.live() > waiting, 10, "it waits")  # noqa: B023 - called at once
         response.close()
     assert ended == [-5, 0, 5]
 
 
 @pytest.mark.field("chat_template_kwargs", "reasoning_effort")
-def test_the_template_gets_what_it_asks_for(flagged: Hearth) -> None:
+def test_the_template_gets_what_it_asks_for(guarded: Guarded) -> None:
     def tokens(**fields: object) -> int:
         body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 1, **fields}
-        count: int = flagged.post("/v1/chat/completions", body).json()["usage"]["prompt_tokens"]
+        count: int = guarded.post(CHAT, body).json()["usage"]["prompt_tokens"]
         return count
 
     kwargs = {"shout": "Hey! " * 9}
@@ -132,11 +87,11 @@ def test_the_template_gets_what_it_asks_for(flagged: Hearth) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_trace_goes_through_both_tiers(flagged: Hearth, collector: Collector, stream: bool) -> None:
+def test_a_trace_goes_through_both_tiers(guarded: Guarded, collector: Collector, stream: bool) -> None:
     trace, parent = secrets.token_hex(16), secrets.token_hex(8)
     headers = {"traceparent": f"00-{trace}-{parent}-01", "X-Request-ID": f"traced-{stream}"}
     body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 5, "stream": stream}
-    httpx.post(f"{flagged.url}/v1/chat/completions", json=body, headers=headers, timeout=60).raise_for_status()
+    guarded.post(CHAT, body, headers).raise_for_status()
     until(lambda: len(collector.of(trace)) == 2, 20, "both spans have come")
     web, engine = sorted(collector.of(trace), key=lambda span: span["service"], reverse=True)
     assert (web["service"], web["name"], web["parent"]) == ("hearth-web", "POST /v1/chat/completions", parent)
@@ -147,15 +102,14 @@ def test_a_trace_goes_through_both_tiers(flagged: Hearth, collector: Collector, 
     assert engine["gen_ai.latency.time_in_model_prefill"] > 0
 
 
-def test_what_is_logged_is_json_and_the_request_is_in_both(flagged: Hearth) -> None:
+def test_what_is_logged_is_json_and_the_request_is_in_both(guarded: Guarded) -> None:
     name = secrets.token_hex(8)
     body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 5}
-    headers = {"X-Request-ID": name}
-    response = httpx.post(f"{flagged.url}/v1/chat/completions", json=body, headers=headers, timeout=60)
+    response = guarded.post(CHAT, body, {"X-Request-ID": name})
     assert response.headers["X-Request-ID"] == name
-    until(lambda: name in flagged.web_log.read_text(), 10, "the web tier has written its line")
+    until(lambda: name in guarded.web_log.read_text(), 10, "the web tier has written its line")
     logs = {}
-    for path in (flagged.web_log, flagged.run_dir / "engine.log"):
+    for path in (guarded.web_log, guarded.run_dir / "engine.log"):
         lines = [line for line in path.read_text().splitlines() if line.strip()]
         assert not [line for line in lines if CONSOLE.search(line) and not line.startswith("{")]
         logs[path.name] = [json.loads(line) for line in lines if line.startswith("{")]

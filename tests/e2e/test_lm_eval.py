@@ -17,9 +17,10 @@ from schemas.shared.endpoint import PROJECT_ROOT
 if TYPE_CHECKING:
     from tests.harness import Hearth
 
-pytest_plugins = ["tests.e2e.precise"]
 pytestmark = [pytest.mark.field("logprobs", "echo"), pytest.mark.timeout(600)]  # two runs of the harness, and a load
 
+LM_EVAL = f"{sys.prefix}/lm-eval/bin/python"
+"""In the environment that `make test` makes for it."""
 TASKS = {"hearth_capitals": 20 * 4, "hearth_texts": 8}
 """Task and number of log likelihoods in it: of each answer to each question, of each text."""
 
@@ -27,7 +28,7 @@ TASKS = {"hearth_capitals": 20 * 4, "hearth_texts": 8}
 def evaluate(output: Path, backend: str, **model_args: Any) -> subprocess.Popen[bytes]:
     """Start `lm_eval`, which reads the tasks' data relative to the project."""
     arguments = ",".join(f"{name}={value}" for name, value in {"add_bos_token": True, **model_args}.items())
-    command = [sys.executable, "-m", "lm_eval", "--model", backend, "--model_args", arguments]
+    command = [LM_EVAL, "-m", "lm_eval", "--model", backend, "--model_args", arguments]
     command += ["--tasks", ",".join(TASKS), "--include_path", "tests/lm_eval_task"]
     command += ["--batch_size", "8", "--device", "cpu", "--output_path", str(output), "--log_samples"]
     environment = {

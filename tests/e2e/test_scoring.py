@@ -13,7 +13,6 @@ from tests.harness import Hearth, chat_body
 if TYPE_CHECKING:
     from tests.e2e.precise import Transformers
 
-pytest_plugins = ["tests.e2e.precise"]
 pytestmark = pytest.mark.field("logprobs", "top_logprobs", "echo", "prompt")
 
 COMPLETIONS = "/v1/completions"

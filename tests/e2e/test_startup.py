@@ -104,6 +104,7 @@ def test_an_open_endpoint_without_keys(tmp_path: Path) -> None:
         assert line.endswith("or set HEARTH_CURVE_KEYS")
 
 
+@pytest.mark.engine("startup")
 def test_a_model_that_the_hub_does_not_have_is_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -116,6 +117,7 @@ def test_a_model_that_the_hub_does_not_have_is_not_asked_for_again(
     assert "hearth.model_process the model could not be loaded: no/such-model is not" in sentence
 
 
+@pytest.mark.engine("startup")
 def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     load = [sys.executable, "-m", "engine_proc.process.model_process", "--model", "no/such-model"]
@@ -154,6 +156,7 @@ def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:
         hearth.stop_web()
 
 
+@pytest.mark.engine("startup")
 def test_an_engine_outlives_the_terminal_that_it_was_started_from(tmp_path: Path) -> None:
     environment = {**os.environ, "HEARTH_RUN_DIR": str(tmp_path)}
     shell = f"{shlex.join(START)}; echo started; sleep 600"

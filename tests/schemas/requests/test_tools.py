@@ -47,24 +47,24 @@ def test_a_choice_by_name() -> None:
 @pytest.mark.parametrize(
     ("tools", "path"),
     [
-        ([{}], {0: {"type", "function"}}),
-        ([{**WEATHER, "type": "web_search"}], {0: {"type"}}),
-        ([WEATHER, {"type": "function", "function": {}}], {1: {"function"}}),
-        ([tool(name="")], {0: {"function"}}),
-        ([tool(name="get weather")], {0: {"function"}}),
-        ([tool(name="a" * 65)], {0: {"function"}}),
-        ([tool(name="f\n")], {0: {"function"}}),
-        ([tool(parameters="{}")], {0: {"function"}}),
-        ([tool(parameters=[])], {0: {"function"}}),
-        ([tool(strict="yes")], {0: {"function"}}),
-        (["get_weather"], {0: {"_schema"}}),
+        ([{}], {0: ["function", "type"]}),
+        ([{**WEATHER, "type": "web_search"}], {0: ["type"]}),
+        ([WEATHER, {"type": "function", "function": {}}], {1: ["function"]}),
+        ([tool(name="")], {0: ["function"]}),
+        ([tool(name="get weather")], {0: ["function"]}),
+        ([tool(name="a" * 65)], {0: ["function"]}),
+        ([tool(name="f\n")], {0: ["function"]}),
+        ([tool(parameters="{}")], {0: ["function"]}),
+        ([tool(parameters=[])], {0: ["function"]}),
+        ([tool(strict="yes")], {0: ["function"]}),
+        (["get_weather"], {0: ["_schema"]}),
     ],
     ids=repr,
 )
-def test_a_wrong_tool_is_named_by_its_place(tools: list[Any], path: dict[int, set[str]]) -> None:
+def test_a_wrong_tool_is_named_by_its_place(tools: list[Any], path: dict[int, list[str]]) -> None:
     errors = refusal(chat, tools=tools)["tools"]
 
-    assert {index: set(inner) for index, inner in errors.items()} == path
+    assert {index: sorted(inner) for index, inner in errors.items()} == path
 
 
 @pytest.mark.parametrize("tools", [{}, "get_weather", 5], ids=repr)
