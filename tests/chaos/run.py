@@ -72,6 +72,7 @@ class Run:
 
     async def go(self, seconds: float, *, web_every: float, engine_after: float) -> Account:
         """Returns when every client has the last of its answers. Raises nothing for what the faults have done."""
+        resumed = self._resumed()
         async with httpx.AsyncClient(base_url=self._hearth.url, timeout=GIVE_UP_SECONDS) as http:
             kinds = await all_kinds(Client(http, random.Random(self._seed), time.monotonic))
             faults = Faults(self._hearth, random.Random(self._seed), self._say)
@@ -86,7 +87,7 @@ class Run:
             await asyncio.gather(*work)
         self.account.engines_lost = faults.engines_lost
         self.account.longest_gap = max(client.longest_gap for client in clients)
-        self.account.resumed = self._hearth.web_log.read_text().count("is stranded: its engine was lost")
+        self.account.resumed = self._resumed() - resumed
         await asyncio.to_thread(self._look_for_leaks)
         return self.account
 
@@ -109,6 +110,9 @@ class Run:
                 self.account.answered[name] += 1
                 if not right:
                     self.account.wrong.append(name)
+
+    def _resumed(self) -> int:
+        return self._hearth.web_log.read_text().count("is stranded: its engine was lost")
 
     def _look_for_leaks(self) -> None:
         self._hearth.wait_ready()

@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from tests.harness import Hearth
+from schemas import wire
+from tests.harness import LOAD_SECONDS, Hearth, until
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 STORY = "Once upon a time, in a land far away,"
@@ -140,3 +141,33 @@ class Mixture:
 
     def finish(self, running: dict[str, "Future[dict[str, Any]]"]) -> dict[str, dict[str, Any]]:
         return {name: future.result(300) for name, future in running.items()}
+
+    def start_and_stay(self) -> dict[str, "Future[dict[str, Any]]"]:
+        """Again where the streams' first texts came here only when the engine was done: then nothing can be lost."""
+        for _ in range(10):
+            running = self.start()
+            if self._hearth.live():
+                return running
+            self.finish(running)
+        raise AssertionError("no request lived long enough to lose its engine")
+
+    def outlives(self, lose: Callable[[wire.Welcome], None]) -> wire.Welcome:
+        """Every request that is under way when the engine is lost gets the answer that it would have got anyway.
+
+        Returns the engine that was lost.
+        """
+        before, resumed = self._hearth.welcome(), self._resumed()
+        running = self.start_and_stay()
+        lose(before)
+        until(lambda: not any(one.running() for one in running.values()), LOAD_SECONDS, "all are answered")
+        assert self.finish(running) == self.expected
+        self._hearth.wait_ready()
+        after = self._hearth.welcome()
+        assert after.instance != before.instance
+        assert after.fingerprint == before.fingerprint
+        until(lambda: self._hearth.live() == 0, 5, "no request is live")
+        assert self._resumed() > resumed
+        return before
+
+    def _resumed(self) -> int:
+        return self._hearth.web_log.read_text().count("requests on engine")
