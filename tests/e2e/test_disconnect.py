@@ -1,4 +1,4 @@
-"""A client that leaves has its request aborted within a second, wherever the request stands."""
+"""A client that leaves has its request aborted, wherever the request stands, long before it would have ended."""
 
 import json
 import socket
@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from schemas import wire
 from tests.harness import Hearth, endless, until
 
 CHAT = "/v1/chat/completions"
-WITHIN = 1.0
 
 
 def send(hearth: Hearth, body: dict[str, Any], path: str = CHAT) -> socket.socket:
@@ -25,31 +25,41 @@ def send(hearth: Hearth, body: dict[str, Any], path: str = CHAT) -> socket.socke
     return connection
 
 
-def assert_gone(hearth: Hearth, connection: socket.socket) -> None:
+def computed_tokens(hearth: Hearth) -> int:
+    """Return how many tokens the engine has computed, of prompts and of answers."""
+    (stats,) = hearth.ask(wire.AskStats())
+    computed: int = stats.prompt_tokens + stats.generated_tokens
+    return computed
+
+
+def assert_aborted(hearth: Hearth, connection: socket.socket, before: int, asked: int) -> None:
+    """Close `connection`: of the `asked` tokens, most are never computed. `before`: tokens computed for others."""
     connection.close()
-    left = time.monotonic()
-    until(lambda: hearth.live() == 0, 10, "the request is aborted")
-    assert time.monotonic() - left < WITHIN + 0.5  # the half second is this test's own asking
+    until(lambda: hearth.live() == 0, 60, "the request is aborted")
+    assert computed_tokens(hearth) - before < asked / 4
 
 
 def test_streaming(hearth: Hearth) -> None:
+    before = computed_tokens(hearth)
     connection = send(hearth, endless(stream=True))
     assert b"200 OK" in connection.recv(65536)
     assert hearth.live() == 1
-    assert_gone(hearth, connection)
+    assert_aborted(hearth, connection, before, asked=32 * 1900)
 
 
 def test_waiting_for_a_whole_answer(hearth: Hearth) -> None:
+    before = computed_tokens(hearth)
     connection = send(hearth, endless())
-    until(lambda: hearth.live() == 1, 5, "the request runs")
-    assert_gone(hearth, connection)
+    until(lambda: hearth.live() == 1, 60, "the request runs")
+    assert_aborted(hearth, connection, before, asked=32 * 1900)
 
 
 def test_in_prefill(hearth: Hearth) -> None:
     prompts = [[3 + index] * 2000 for index in range(64)]  # far more than one step can prefill
+    before = computed_tokens(hearth)
     connection = send(hearth, {"prompt": prompts, "max_tokens": 40}, "/v1/completions")
-    until(lambda: hearth.live() == 1, 5, "the request is taken")
-    assert_gone(hearth, connection)
+    until(lambda: hearth.live() == 1, 60, "the request is taken")
+    assert_aborted(hearth, connection, before, asked=64 * 2000)
 
 
 def test_in_the_queue(hearth: Hearth) -> None:
@@ -58,10 +68,10 @@ def test_in_the_queue(hearth: Hearth) -> None:
     others = [send(hearth, endless(n=128)) for _ in range(3)]
     until(lambda: hearth.live() == 4 and hearth.pong().waiting > 0, 20, "requests wait in the queue")
     others[2].close()
-    until(lambda: hearth.live() == 3, 5, "the waiting request is aborted")
+    until(lambda: hearth.live() == 3, 30, "the waiting request is aborted")
     for connection in (*others[:2], busy):
         connection.close()
-    until(lambda: hearth.live() == 0, 5, "all are aborted")
+    until(lambda: hearth.live() == 0, 30, "all are aborted")
 
 
 @pytest.mark.parametrize("path", [CHAT])

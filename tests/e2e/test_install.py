@@ -55,8 +55,9 @@ def test_a_package_holds_hearth_its_units_and_its_user(package: Path) -> None:
         assert (package / "opt/hearth" / name).is_file()
     assert not (package / "opt/hearth/tests").exists()
     assert not list((package / "opt/hearth").rglob("__pycache__"))
-    for unit in UNITS:
-        assert "/opt/hearth" in (package / "etc/systemd/system" / unit).read_text() or unit.endswith("socket")
+    for unit in ("hearth-engine.service", "hearth-web.service"):
+        assert "/opt/hearth/.venv/bin/" in (package / "etc/systemd/system" / unit).read_text()
+    assert "ListenStream=" in (package / "etc/systemd/system/hearth-web.socket").read_text()
     assert os.access(package / "usr/local/bin/hearth", os.X_OK)
     keys = package / "etc/hearth/api-keys"
     assert keys.stat().st_mode & 0o777 == 0o640

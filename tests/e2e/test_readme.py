@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 from schemas.shared.endpoint import PROJECT_ROOT
@@ -35,9 +34,7 @@ def run(hearth: Hearth, *command: str) -> str:
 
 
 def test_curl(hearth: Hearth) -> None:
-    began = time.monotonic()
     assert "Hearth" in run(hearth, "bash", "-c", here(hearth, shown("curl")))
-    assert time.monotonic() - began < 10  # a second on a quiet machine
 
 
 def test_python(hearth: Hearth) -> None:

@@ -240,9 +240,8 @@ def test_a_database_that_hangs_holds_up_nobody_else(served: FlaskClient, monkeyp
     monkeypatch.setattr(Store, "read", lambda *_: goes_on.wait(10) and [])
     stuck = [gevent.spawn(say, served, "a") for _ in range(4)]
     gevent.sleep(0.05)
-    began = time.monotonic()
     assert served.post(CHAT, json={"messages": [user("a")]}).status_code == 200
-    assert time.monotonic() - began < 0.25
+    assert not any(talk.ready() for talk in stuck), "it was answered while they waited"
     for talk in stuck:
         assert_unavailable(talk.get(timeout=1))
     goes_on.set()

@@ -82,9 +82,9 @@ def test_a_client_that_sends_the_last_part_doubles_nothing(talk: Talk) -> None:
 
 def test_a_conversation_of_many_equal_messages_is_compared_quickly() -> None:
     stored = [user("a")] * 50_000
-    began = time.monotonic()
+    began = time.process_time()
     open_turn(stored, [*stored[:-1], assistant("b")], continuing=False)
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_a_repeated_leading_message_is_not_doubled(talk: Talk) -> None:
