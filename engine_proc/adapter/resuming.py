@@ -2,11 +2,13 @@
 
 import copy
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 from vllm.sampling_params import SamplingParams
+
+from engine_proc.adapter.named_tokens import MAX_BIASES
 
 HIGHEST_SEED = 2**63
 
@@ -25,11 +27,14 @@ class Resumed:
     """A token among `_charged_twice` was generated: the sequence must be restarted."""
     _charged_twice: frozenset[int] = frozenset()
     """See `tokens_charged_twice`."""
+    _biased: set[int] = field(default_factory=set)
+    """The tokens that would have a bias after a restart now."""
 
     def remaining_request(self, sent: list[int]) -> Any:
         """Return vLLM's request for the tokens after `sent`."""
         params = self.prepared.sampling_params
         self._charged_twice, self.stale = tokens_charged_twice(params, sent), False
+        self._biased = _biased_tokens(params, sent)
         return msgspec.structs.replace(
             self.prepared,
             request_id=self.request_id,
@@ -38,8 +43,28 @@ class Resumed:
         )
 
     def observe(self, token_ids: list[int]) -> None:
-        """Set `stale` for the newly generated `token_ids`."""
-        self.stale = not self._charged_twice.isdisjoint(token_ids)
+        """Set `stale` for the newly generated `token_ids`.
+
+        With too many different tokens for a restart, the sequence is not stale: those sent before are then charged the
+        presence penalty twice when they are generated again.
+        """
+        self._biased.update(token_ids)
+        self.stale = len(self._biased) <= MAX_BIASES and not self._charged_twice.isdisjoint(token_ids)
+
+
+def can_continue(params: SamplingParams, sent: list[int]) -> bool:
+    """Return whether vLLM can generate the tokens after `sent`. If not, it must generate all of them again.
+
+    It cannot enter a structure midway, and takes no more than `MAX_BIASES` biases: the penalties of `sent` need one for
+    each different token.
+    """
+    return params.structured_outputs is None and len(_biased_tokens(params, sent)) <= MAX_BIASES
+
+
+def _biased_tokens(params: SamplingParams, sent: list[int]) -> set[int]:
+    """Return the ids of the tokens to which `remaining_params` gives a bias."""
+    penalised = params.presence_penalty or params.frequency_penalty
+    return {*(params.logit_bias or ()), *(sent if penalised else ())}
 
 
 def remaining_params(params: SamplingParams, sent: list[int]) -> SamplingParams:

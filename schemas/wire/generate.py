@@ -138,9 +138,17 @@ class GenerateParams(msgspec.Struct, omit_defaults=True, kw_only=True):
         return next((name for name in _EXTENDED if _given(self, name) or _given(self.sampling, name)), None)
 
     @property
-    def rewritten(self) -> bool:
-        """True where a resumed answer is generated again from its beginning: vLLM cannot resume inside a structure."""
+    def structured(self) -> bool:
+        """True where an answer may have to match a structure: the request's own, or that of a tool's call."""
         return self.sampling.structure is not None or bool(self.tools and self.tool_choice != "none")
+
+    @property
+    def rewritten(self) -> bool:
+        """True where a resumed answer may be generated again from its beginning, and must then be the same.
+
+        vLLM cannot resume inside a structure, nor take over the penalties of many different tokens.
+        """
+        return self.structured or bool(self.sampling.presence_penalty or self.sampling.frequency_penalty)
 
     @property
     def choices(self) -> int:

@@ -203,3 +203,22 @@ def test_another_major_version_is_refused_with_the_side_to_upgrade(major: int, s
         f"the web tier speaks wire protocol {major}.4, the engine {wire.MAJOR}.{wire.MINOR}: "
         f"upgrade and restart the {side}"
     )
+
+
+@pytest.mark.parametrize(
+    ("fields", "structured", "rewritten"),
+    [
+        ({}, False, False),
+        ({"sampling": wire.Sampling(repetition_penalty=1.5)}, False, False),
+        ({"sampling": wire.Sampling(presence_penalty=-0.5)}, False, True),
+        ({"sampling": wire.Sampling(frequency_penalty=0.5)}, False, True),
+        ({"sampling": wire.Sampling(structure=wire.Structure(regex="a"))}, True, True),
+        ({"tools": [{}], "tool_choice": "none"}, False, False),
+        ({"tools": [{}]}, True, True),
+    ],
+)
+def test_what_may_be_generated_again_when_it_is_resumed(
+    fields: dict[str, Any], structured: bool, rewritten: bool
+) -> None:
+    params = wire.GenerateParams(prompts=["a"], **fields)
+    assert (params.structured, params.rewritten) == (structured, rewritten)
