@@ -34,6 +34,7 @@ class Settings:
     engine_args: list[str]
     max_queue: int
     max_per_key: int
+    max_beam_width: int
     drain_seconds: float
     stall_seconds: float
     default_stops: list[str]
@@ -80,6 +81,7 @@ def read_settings() -> Settings:
         engine_args=_split(env.str("ENGINE_ARGS", "")),
         max_queue=env.int("MAX_QUEUE", 4096, validate=validate.Range(min=1)),
         max_per_key=env.int("MAX_PER_KEY", 0, validate=validate.Range(min=0)),
+        max_beam_width=env.int("MAX_BEAM_WIDTH", 16, validate=validate.Range(min=1)),
         drain_seconds=env.float("DRAIN_SECONDS", 20.0, validate=validate.Range(min=0)),
         stall_seconds=env.float("STALL_SECONDS", 120.0, validate=validate.Range(min=1)),
         default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),

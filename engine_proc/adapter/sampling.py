@@ -1,4 +1,4 @@
-"""The wire's `Sampling` to vLLM's `SamplingParams`: defaults, end tokens, and tokens given as text."""
+"""The wire's `Sampling` to vLLM's `SamplingParams`: defaults, end tokens, and the rules of a beam search."""
 
 import copy
 from collections.abc import Iterable
@@ -8,12 +8,13 @@ from typing import Any
 
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
-from engine_proc.adapter.beam_rules import BeamRules
+from engine_proc.adapter.beam_rules import MAX_STEP_BYTES, BeamRules
+from engine_proc.adapter.named_tokens import NamedTokens
 from engine_proc.adapter.parsing import Reading
 from engine_proc.adapter.resuming import HIGHEST_SEED
 from engine_proc.adapter.sequences import SPACED, has_looped
 from engine_proc.adapter.structured import structured_outputs
-from schemas.errors import invalid
+from schemas.errors import ApiError, invalid
 from schemas.wire import Generate, Sampling
 
 
@@ -29,6 +30,7 @@ class SamplingRules:
     default_stop_ids: frozenset[int]
     """Ids of the end tokens that stop an answer by default (`add_default_stop`)."""
     repetition: RepetitionDetectionParams
+    max_beam_width: int
 
     def params(self, request: Generate, reading: Reading | None = None) -> SamplingParams:
         """Return the parameters of a request, before its prompts are known: see `for_prompt`.
@@ -36,8 +38,10 @@ class SamplingRules:
         Raises `ApiError` (400) that names the field.
         """
         wanted = request.sampling
-        bias, allowed = self._logit_bias(wanted.logit_bias), self._white_list(wanted)
+        named = NamedTokens(self.tokenizer, self.vocab_size)
+        bias, allowed, stop_ids = named.biases(wanted.logit_bias), named.white_list(wanted), self._stop_ids(wanted)
         _refuse_emptied_white_list(allowed, bias)
+        named.check_stop_ids(stop_ids, wanted.min_tokens)
         # A contest among candidates is decided by their log probabilities.
         scored = 0 if request.candidates > request.n and not wanted.use_beam_search else None
         prompt_logprobs = wanted.logprobs if request.echo and request.prompts is not None else None
@@ -54,7 +58,7 @@ class SamplingRules:
             frequency_penalty=wanted.frequency_penalty,
             seed=None if wanted.seed is None else wanted.seed % HIGHEST_SEED,  # vLLM takes -1 for "no seed"
             stop=wanted.stop,
-            stop_token_ids=self._stop_ids(wanted),
+            stop_token_ids=stop_ids,
             include_stop_str_in_output=wanted.include_stop_str_in_output,
             ignore_eos=wanted.ignore_eos,
             skip_special_tokens=wanted.skip_special_tokens if reading is None else reading.skip_special_tokens,
@@ -70,7 +74,7 @@ class SamplingRules:
         )
         if wanted.bad_words:
             # Of `bad_words` itself vLLM makes these, but leaves a word after a space out where it has fewer tokens.
-            params._bad_words_token_ids = [ids for word in wanted.bad_words for ids in self._variants(word)]
+            params._bad_words_token_ids = named.bad_words(wanted.bad_words)
         return params
 
     def for_prompt(self, params: SamplingParams, wanted: Sampling, prompt_tokens: int) -> SamplingParams:
@@ -84,11 +88,19 @@ class SamplingRules:
             raise invalid(f"There is room for {params.max_tokens} tokens only.", "min_tokens")
         return params
 
-    def beam_rules(self, request: Generate, whole: SamplingParams) -> BeamRules:
-        """Return the rules of a beam search. `whole` are the parameters that sampling would have for the prompt."""
+    def check_beam_width(self, request: Generate) -> None:
+        """Raise `ApiError` (400) if the request's beam search is wider than the operator allows."""
+        if request.sampling.use_beam_search and request.candidates > self.max_beam_width:
+            raise _too_wide(request, self.max_beam_width, "here (`HEARTH_MAX_BEAM_WIDTH`)")
+
+    def beam_rules(self, request: Generate, whole: SamplingParams, prompt_token_ids: list[int]) -> BeamRules:
+        """Return the rules of a beam search. `whole` are the parameters that sampling would have for the prompt.
+
+        Raises `ApiError` (400) if a step of it would need too many log probabilities.
+        """
         wanted = request.sampling
         end_ids = set(self._stop_ids(wanted))
-        if not wanted.ignore_eos:
+        if not wanted.ignore_eos and self.tokenizer.eos_token_id is not None:
             end_ids.add(self.tokenizer.eos_token_id)
         rules = BeamRules(
             width=request.candidates,
@@ -98,21 +110,23 @@ class SamplingRules:
             has_stop_strings=bool(wanted.stop),
             vocab_size=self.vocab_size,
             alternatives=wanted.logprobs,
-            first=whole,
-            step=whole,
+            prompt_logprobs=whole.prompt_logprobs,
+            prompt_tokens=len(set(prompt_token_ids)),
             bias=whole.logit_bias or {},
             allowed=whole.allowed_token_ids or [],
             repetition_penalty=whole.repetition_penalty,
             presence_penalty=whole.presence_penalty,
             frequency_penalty=whole.frequency_penalty,
+            has_looped=partial(has_looped, detection=self.repetition) if wanted.stop_on_repetition else None,
         )
-        if wanted.stop_on_repetition:
-            rules.has_looped = partial(has_looped, detection=self.repetition)
-        # All of them where they are changed: then a token from far down the list may come out on top.
-        logprobs = self.vocab_size if rules.adjusts else max(rules.per_beam, wanted.logprobs or 0)
-        rules.step = _one_token(logprobs, None)
-        # Once: vLLM computes a prompt that it scores anew, whatever its cache holds.
-        rules.first = _one_token(logprobs, whole.prompt_logprobs)
+        most = rules.bytes(rules.rows(rules.max_tokens))
+        if most > MAX_STEP_BYTES:
+            raise _too_wide(
+                request,
+                rules.width * MAX_STEP_BYTES // most,
+                f"with these penalties, biases or white lists: a step of this one needs {most / 1e6:.0f} MB of log "
+                f"probabilities, and {MAX_STEP_BYTES / 1e6:.0f} MB are possible",
+            )
         return rules
 
     def _or_default(self, value: Any, name: str, fallback: Any) -> Any:
@@ -138,56 +152,6 @@ class SamplingRules:
             return ids
         return [*ids, *self.default_stop_ids]
 
-    def _logit_bias(self, wanted: dict[str, float]) -> dict[int, float]:
-        """Return the biases by token id. `wanted` is keyed by ids in digits or by texts."""
-        biases: dict[int, float] = {}
-        for token, bias in wanted.items():
-            ids = [self._in_vocabulary(int(token), "logit_bias")] if _is_id(token) else self._biased_ids(token)
-            biases.update(dict.fromkeys(ids, bias))
-        return biases
-
-    def _biased_ids(self, text: str) -> list[int]:
-        """Return the ids to bias for `text`: variants that are one token, else the first token of each variant."""
-        variants = self._variants(text)
-        single = [ids[0] for ids in variants if len(ids) == 1]
-        return single or [ids[0] for ids in variants]
-
-    def _white_list(self, wanted: Sampling) -> list[int]:
-        """Return the ids that may be generated, from all of the request's lists. Empty: no list, all tokens."""
-        allowed = dict.fromkeys(self._in_vocabulary(i, "white_list_token_ids") for i in wanted.white_list_token_ids)
-        allowed.update(dict.fromkeys(self._in_vocabulary(i, "allowed_token_ids") for i in wanted.allowed_token_ids))
-        for text in wanted.white_list_token:
-            variants = self._variants(text)
-            single = [ids for ids in variants if len(ids) == 1]
-            allowed.update(dict.fromkeys(token_id for ids in single or variants for token_id in ids))
-        return list(allowed)
-
-    def _variants(self, text: str) -> list[list[int]]:
-        """Return the token ids of `text` at the start of a text, and of `text` after a space.
-
-        Only the former if the space is a token of its own there, as before most Chinese: it is no part of `text`.
-        """
-        ids, spaced = (self.tokenizer.encode(variant, add_special_tokens=False) for variant in (text, f" {text}"))
-        return [ids] if ids and spaced[1:] == ids else [ids, spaced]
-
-    def _in_vocabulary(self, token_id: int, field: str) -> int:
-        if token_id >= self.vocab_size:
-            raise invalid(f"Token id {token_id} is outside the vocabulary of {self.vocab_size} tokens.", field)
-        return token_id
-
-
-def _one_token(logprobs: int, prompt_logprobs: int | None) -> SamplingParams:
-    """Return parameters of one step of a beam search, which generates one token."""
-    return SamplingParams(
-        max_tokens=1,
-        temperature=0.0,
-        logprobs=logprobs,
-        prompt_logprobs=prompt_logprobs,
-        detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
-        skip_clone=True,
-    )
-
 
 def find_default_stop_ids(tokenizer: Any, generation_config: dict[str, Any], texts: Iterable[str]) -> frozenset[int]:
     """Return the ids of the generation config's end tokens, and of the `texts` that are one token of this model."""
@@ -211,12 +175,15 @@ def repetition_detection(max_pattern: int, min_count: int) -> RepetitionDetectio
     return RepetitionDetectionParams(max_pattern_size=max_pattern, min_count=min_count)
 
 
+def _too_wide(request: Generate, limit: int, circumstances: str) -> ApiError:
+    """Return the error of a beam search that is wider than `limit`."""
+    field = "best_of" if request.best_of > request.n else "n"
+    message = f"A beam search of width {request.candidates} is too wide: the limit is {limit} {circumstances}."
+    return invalid(message, field)
+
+
 def _refuse_emptied_white_list(allowed: list[int], bias: dict[int, float]) -> None:
     if allowed and all(bias.get(token_id, 0) <= -100 for token_id in allowed):
         raise invalid(
             "`logit_bias` bans every token that `white_list_token_ids` and `white_list_token` allow.", "logit_bias"
         )
-
-
-def _is_id(token: str) -> bool:
-    return token.isascii() and token.isdigit()

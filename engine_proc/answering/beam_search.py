@@ -8,14 +8,17 @@ nothing is sampled.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
-import numpy.typing as npt
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from engine_proc.adapter.beam_rules import BeamRules
-from engine_proc.adapter.outputs import Distribution, Output, Row
+from engine_proc.adapter.outputs import Distribution, Output
+from engine_proc.adapter.stop_strings import TextTail
+from engine_proc.answering.beam_ranking import Beam, Ranking
 from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from schemas.wire import Delta
@@ -23,19 +26,31 @@ from schemas.wire import Delta
 if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine, Prepared
 
-Logprobs = npt.NDArray[np.float64]
+T = TypeVar("T")
+WIDE_BYTES = 250_000
+"""Size in bytes of a step's log probabilities above which the step counts as wide."""
+WIDE_STEPS = 4
+"""How many searches may be in a wide step at once: their log probabilities are in memory until they are ranked, and
+make vLLM return as many for every other sequence of the batch.
+"""
+IDS_PER_TURN = 20_000
+"""How many token ids of beams are sent to vLLM in one turn of the loop: each beam's prompt is encoded anew."""
 
 
-@dataclass(slots=True)
-class Beam:
-    """A sequence of generated tokens, its log probability, and a row per token for the reply's log probabilities."""
+class Ranks:
+    """What the searches of an engine share: the thread that ranks their beams, and the turns of wide steps."""
 
-    token_ids: list[int]
-    logprob: float
-    rows: list[Row]
-    """Empty: the reply has no log probabilities."""
-    score: float = 0.0
-    """Set when the beam has finished."""
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beams")
+        self._wide = asyncio.Semaphore(WIDE_STEPS)
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Do `work` in the thread, and return its result."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Return the context of a step with `size` bytes of log probabilities. A wide one waits until it may begin."""
+        return self._wide if size > WIDE_BYTES else contextlib.nullcontext()
 
 
 @dataclass(slots=True)
@@ -55,16 +70,32 @@ class BeamSearch:
     """The search for one prompt's choices."""
 
     def __init__(
-        self, engine: "Engine", prompt: Any, sampled: "Prepared", rules: BeamRules, choices: list[Choice]
+        self,
+        engine: "Engine",
+        prompt: Any,
+        sampled: "Prepared",
+        rules: BeamRules,
+        choices: list[Choice],
+        ranks: Ranks,
+        text: TextTail | None = None,
     ) -> None:
-        """`sampled` is the sequence as prepared for sampling. It determines how a beam is detokenised."""
+        """`sampled` is the sequence as prepared for sampling, and determines how a beam is detokenised.
+
+        `text` is the end of a beam's text before its first token. None: the request has no stop strings. Raises
+        `ApiError` (400) if vLLM refuses a step.
+        """
         self._engine = engine
+        self._prompt = prompt
         self._prompt_ids: list[int] = prompt["prompt_token_ids"]
         self._sampled = sampled
-        self._prepared_first = engine.prepare(prompt, rules.first)
-        self._prepared_next = engine.prepare(prompt, rules.step)
         self._rules = rules
         self._choices = choices
+        self._ranks = ranks
+        self._ranking = Ranking(rules, self._prompt_ids)
+        self._first = Beam([], 0.0, [], text)
+        self._prepared_first = engine.prepare(prompt, rules.step(rules.rows(0), first=True))
+        self._prepared: dict[int, Prepared] = {}
+        """The sequence of a later step, by its number of rows."""
         self._finished: list[Beam] = []
         self._generated = 0
         self._keys: list[str] = []
@@ -75,25 +106,35 @@ class BeamSearch:
 
         May be cancelled, which aborts the current step.
         """
-        running = [Beam([], 0.0, [])]
+        running = [self._first]
         try:
             for length in range(1, self._rules.max_tokens + 1):
-                rows = await self._distributions(running)
-                finished, running = self._select(running, rows, last=length == self._rules.max_tokens)
+                rows = self._rules.rows(length - 1)
+                async with self._ranks.turn(self._rules.bytes(rows)):
+                    distributions = await self._distributions(running, rows)
+                    last = length == self._rules.max_tokens
+                    select = partial(self._ranking.select, running, distributions, last=last)
+                    finished, running = await self._ranks.run(select)
+                    del distributions, select
                 self._keep_best(finished)
                 if not running or not self._can_improve(running[0], length):
                     break
         finally:
             await self._engine.abort(self._keys)
-        return self._deltas()
+        return await self._ranks.run(self._deltas)
 
-    async def _distributions(self, beams: list[Beam]) -> list[Distribution]:
-        """Return the distribution of the next token of each beam."""
+    async def _distributions(self, beams: list[Beam], rows: int) -> list[Distribution]:
+        """Return the distribution of the next token of each beam: `rows` log probabilities."""
+        prepared = self._sequence(rows)
         steps = [_BeamStep(self._choices[0].request) for _ in beams]
-        prepared = self._prepared_next if self._generated else self._prepared_first
-        sequences = [self._engine.with_prompt(prepared, self._prompt_ids + beam.token_ids) for beam in beams]
-        for step, sequence in zip(steps, sequences, strict=True):
+        sent = 0
+        for step, beam in zip(steps, beams, strict=True):
+            sequence = self._engine.with_prompt(prepared, self._prompt_ids + beam.token_ids)
             self._keys.append(await self._engine.submit(step, sequence, raw=True))
+            sent += len(self._prompt_ids) + len(beam.token_ids)
+            if sent > IDS_PER_TURN:
+                await asyncio.sleep(0)
+                sent = 0
         outputs = [await step.output for step in steps]
         self._keys.clear()
         if not self._generated:
@@ -101,69 +142,13 @@ class BeamSearch:
         self._generated += len(outputs)
         return [output.distribution for output in outputs if output.distribution is not None]
 
-    def _select(self, beams: list[Beam], rows: list[Distribution], *, last: bool) -> tuple[list[Beam], list[Beam]]:
-        """Return the step's finished beams among the best `width` candidates, and its best `width` unfinished ones."""
-        scored = [self._candidates(beam, row) for beam, row in zip(beams, rows, strict=True)]
-        owner = np.repeat(np.arange(len(beams)), [len(ids) for ids, _ in scored])
-        token_ids = np.concatenate([ids for ids, _ in scored])
-        logprobs = np.concatenate([total for _, total in scored])
-        width = self._rules.width
-        finished: list[Beam] = []
-        running: list[Beam] = []
-        for rank, index in enumerate(np.lexsort((token_ids, owner, -logprobs))[: self._rules.kept].tolist()):
-            if rank >= width and (last or len(running) == width):
-                break
-            beam = owner[index]
-            candidate = self._extend(beams[beam], int(token_ids[index]), float(logprobs[index]), rows[beam])
-            if not (last or self._is_finished(candidate)):
-                running.append(candidate)
-            elif rank < width:
-                finished.append(candidate)
-        return finished, running[:width]
-
-    def _candidates(self, beam: Beam, row: Distribution) -> tuple[npt.NDArray[np.int32], Logprobs]:
-        """Return the beam's candidate tokens and the log probability of the beam with each."""
-        # Entry 0 repeats the sampled token, and a row may have more entries than requested (see `logprobs.narrow`).
-        count = self._rules.vocab_size if self._rules.adjusts else self._rules.per_beam
-        token_ids, logprobs = row[0][1 : count + 1], row[1][1 : count + 1].astype(np.float64)
-        if self._rules.adjusts:
-            token_ids, logprobs = self._adjust(beam, token_ids, logprobs)
-        return token_ids, beam.logprob + logprobs
-
-    def _adjust(
-        self, beam: Beam, token_ids: npt.NDArray[np.int32], logprobs: Logprobs
-    ) -> tuple[npt.NDArray[np.int32], Logprobs]:
-        """Apply penalties, biases and white lists, and return the best `per_beam` candidates."""
-        rules = self._rules
-        by_id = np.full(rules.vocab_size, -np.inf)
-        by_id[token_ids] = logprobs
-        if rules.repetition_penalty != 1.0:
-            seen = np.unique([*self._prompt_ids, *beam.token_ids])
-            by_id[seen] *= rules.repetition_penalty  # log probabilities are negative
-        generated, times = np.unique(np.array(beam.token_ids, dtype=np.int64), return_counts=True)
-        by_id[generated] -= rules.presence_penalty + rules.frequency_penalty * times
-        for token_id, bias in rules.bias.items():
-            by_id[token_id] += bias
-        allowed = np.array(rules.allowed, dtype=np.int32) if rules.allowed else token_ids
-        kept = min(rules.per_beam, len(allowed))
-        best = allowed[np.argpartition(-by_id[allowed], kept - 1)[:kept]]
-        best = best[by_id[best] > -np.inf]
-        return best, by_id[best]
-
-    def _extend(self, beam: Beam, token_id: int, logprob: float, row: Distribution) -> Beam:
-        """Return `beam` with one more token. `logprob` is that of the whole sequence."""
-        if self._rules.alternatives is None:
-            return Beam([*beam.token_ids, token_id], logprob, beam.rows)
-        rank = int(np.flatnonzero(row[0][1:] == token_id)[0]) + 1
-        columns = [rank, *range(1, self._rules.alternatives + 1)]  # copied: a row may be as large as the vocabulary
-        return Beam([*beam.token_ids, token_id], logprob, [*beam.rows, (row[0][columns], row[1][columns], rank)])
-
-    def _is_finished(self, beam: Beam) -> bool:
-        if beam.token_ids[-1] in self._rules.end_ids or self._rules.has_looped(beam.token_ids):
-            return True
-        if not self._rules.has_stop_strings:
-            return False
-        return self._engine.sequences.report(self._sampled, beam.token_ids, [], None, None).finish_reason == "stop"
+    def _sequence(self, rows: int) -> "Prepared":
+        """Return the prepared sequence of a step, for any beam."""
+        if not self._generated:
+            return self._prepared_first
+        if rows not in self._prepared:
+            self._prepared[rows] = self._engine.prepare(self._prompt, self._rules.step(rows))
+        return self._prepared[rows]
 
     def _keep_best(self, finished: list[Beam]) -> None:
         """Score the beams that have just finished, and keep the best `width` of all finished ones."""
@@ -183,7 +168,7 @@ class BeamSearch:
         reason, stop_reason = "length", None
         if end in self._rules.end_ids:
             reason, stop_reason = "stop", end
-        elif self._rules.has_looped(beam.token_ids):
+        elif self._rules.has_looped is not None and self._rules.has_looped(beam.token_ids):
             reason = "repetition"
         report = self._engine.sequences.report
         return report(self._sampled, beam.token_ids, beam.rows, reason, stop_reason, self._prompt_scores)

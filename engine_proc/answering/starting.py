@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 from engine_proc.adapter.engine import Engine, Prepared
 from engine_proc.adapter.parsing import Parsing, Reading
 from engine_proc.adapter.rendering import Rendered, Rendering
+from engine_proc.adapter.resuming import can_continue
 from engine_proc.adapter.sampling import SamplingRules
-from engine_proc.answering.beam_search import BeamSearch
+from engine_proc.adapter.stop_strings import TextTail
+from engine_proc.answering.beam_search import BeamSearch, Ranks
 from engine_proc.answering.choices import Choice, Contest, Embedding, Tag
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
@@ -19,6 +21,9 @@ from schemas.wire import Delta, Generate
 
 INLINE_BYTES = 4000
 """Messages up to this size are planned on the loop: a few milliseconds at most, about what a thread would cost."""
+
+SLOW_BYTES = 128 * 1024
+"""Messages above this size, and all with a structure, are planned in a thread of their own."""
 
 
 class PlannedSequence(NamedTuple):
@@ -51,6 +56,9 @@ class Starter:
         self._rendering = rendering
         self._rules = rules
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
+        self._slow_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan-slow")
+        """For what can take seconds, so that ordinary requests do not wait for it."""
+        self._ranks = Ranks()
 
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.
@@ -60,9 +68,12 @@ class Starter:
 
         Raises `ApiError` (400) that names the field.
         """
-        if size <= INLINE_BYTES and not generate.rewritten:
+        self._rules.check_beam_width(generate)
+        if size <= INLINE_BYTES and not generate.structured:
             return self._plan(request, generate)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, self._plan, request, generate)
+        slow = size > SLOW_BYTES or generate.sampling.structure is not None
+        pool = self._slow_pool if slow else self._pool
+        return await asyncio.get_running_loop().run_in_executor(pool, self._plan, request, generate)
 
     def _plan(self, request: LiveRequest, generate: Generate) -> Plan:
         if generate.tokens_only:
@@ -87,9 +98,7 @@ class Starter:
                 continue
             prompt_params = self._rules.for_prompt(params, generate.sampling, prompt.tokens)
             if generate.sampling.use_beam_search:
-                rules = self._rules.beam_rules(generate, prompt_params)
-                sampled = self._engine.prepare(prompt.input, prompt_params)
-                plan.searches.append(BeamSearch(self._engine, prompt.input, sampled, rules, choices))
+                plan.searches.append(self._search(generate, choices, prompt, prompt_params))
             else:
                 prepared = self._prepare(generate, prompt, prompt_params, reading, request)
                 plan.sequences += self._sequences(generate, choices, prepared)
@@ -127,6 +136,12 @@ class Starter:
             prepared.reasoning_ended = reading.reasoning_ended(prompt.input["prompt_token_ids"])
         return prepared
 
+    def _search(self, generate: Generate, choices: list[Choice], prompt: Rendered, params: Any) -> BeamSearch:
+        rules = self._rules.beam_rules(generate, params, prompt.input["prompt_token_ids"])
+        sampled = self._engine.prepare(prompt.input, params)
+        text = TextTail.after_prompt(self._engine, sampled) if rules.has_stop_strings else None
+        return BeamSearch(self._engine, prompt.input, sampled, rules, choices, self._ranks, text)
+
     def _sequences(self, generate: Generate, choices: list[Choice], prepared: Prepared) -> list[PlannedSequence]:
         candidate = self._engine.candidate
         if generate.candidates > len(choices):  # the best are known only when all have ended, so nothing is resumed
@@ -143,7 +158,7 @@ class Starter:
         if not sent:
             return PlannedSequence(choice, prepared, sent)
         choice.opening = ""
-        if prepared.sampling_params.structured_outputs is not None:
+        if not can_continue(prepared.sampling_params, sent):
             return PlannedSequence(Rewritten(choice, sent), prepared, [])
         if isinstance(choice, ParsedChoice):
             for output in self._engine.sequences.replay(prepared, sent):

@@ -54,6 +54,7 @@ def settings_in(run_dir: Path) -> Settings:
         engine_args=[],
         max_queue=8,
         max_per_key=0,
+        max_beam_width=16,
         drain_seconds=0.0,
         stall_seconds=60.0,
         default_stops=[],

@@ -80,6 +80,7 @@ def test_an_endpoint_of_its_own_wins_over_the_run_directory(monkeypatch: pytest.
     [
         ("HEARTH_MAX_QUEUE", "1", "max_queue", 1),
         ("HEARTH_MAX_PER_KEY", "4", "max_per_key", 4),
+        ("HEARTH_MAX_BEAM_WIDTH", "4", "max_beam_width", 4),
         ("HEARTH_DRAIN_SECONDS", "0", "drain_seconds", 0.0),
         ("HEARTH_STALL_SECONDS", "1.5", "stall_seconds", 1.5),
         ("HEARTH_DEFAULT_STOPS", "<end>,<stop>", "default_stops", ["<end>", "<stop>"]),
@@ -101,6 +102,7 @@ BAD = pytest.mark.parametrize(
         ("HEARTH_MAX_QUEUE", "0"),
         ("HEARTH_MAX_QUEUE", "many"),
         ("HEARTH_MAX_PER_KEY", "-1"),
+        ("HEARTH_MAX_BEAM_WIDTH", "0"),
         ("HEARTH_DRAIN_SECONDS", "soon"),
         ("HEARTH_STALL_SECONDS", "0"),
         ("HEARTH_REPEAT_MAX_PATTERN", "0"),
@@ -114,6 +116,7 @@ BAD = pytest.mark.parametrize(
         "no queue",
         "queue in words",
         "a share below none",
+        "no beam",
         "a drain in words",
         "no time to stall",
         "no pattern",

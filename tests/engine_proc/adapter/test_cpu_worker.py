@@ -40,10 +40,13 @@ def test_only_requests_whose_prompt_is_complete_draw(monkeypatch: pytest.MonkeyP
     drew: list[list[int]] = []
     made = runner(ModelRunner, [True, False, True])
     before = dict(made.input_batch.generators)
+
+    def note(self: Any, *args: Any) -> Any:
+        drew.append(sorted(self.input_batch.generators))
+        return args
+
     for name in ("_sample", "_bookkeeping_sync"):
-        monkeypatch.setattr(
-            GPUModelRunner, name, lambda self, *args: drew.append(sorted(self.input_batch.generators)) or args
-        )
+        monkeypatch.setattr(GPUModelRunner, name, note)
     for _ in range(2):
         assert made._sample("logits", None) == ("logits", None)
         assert made._bookkeeping_sync("output", "logits") == ("output", "logits")

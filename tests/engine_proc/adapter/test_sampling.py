@@ -27,6 +27,7 @@ def rules(tokenizer: Any) -> SamplingRules:
         defaults={},
         default_stop_ids=frozenset(tokenizer.convert_tokens_to_ids([END, EOT])),
         repetition=REPETITION,
+        max_beam_width=8,
     )
 
 
@@ -182,7 +183,7 @@ def test_a_chats_prompt_is_never_scored(rules: SamplingRules) -> None:
 
 
 def beam_rules(rules: SamplingRules, wanted: Generate) -> BeamRules:
-    return rules.beam_rules(wanted, rules.for_prompt(rules.params(wanted), wanted.sampling, 10))
+    return rules.beam_rules(wanted, rules.for_prompt(rules.params(wanted), wanted.sampling, 10), [3, 1, 3])
 
 
 # ---- beam search ------------------------------------------------------------------------------------------------
@@ -221,6 +222,32 @@ def test_beam_search_keeps_to_what_sampling_keeps_to(rules: SamplingRules, token
 def test_end_tokens_of_a_beam(rules: SamplingRules, tokenizer: Any, fields: Any, end_ids: set[str]) -> None:
     beam = beam_rules(rules, request(Sampling(use_beam_search=True, **fields)))
     assert beam.end_ids == set(tokenizer.convert_tokens_to_ids(sorted(end_ids)))
+
+
+@pytest.mark.parametrize(("n", "best_of", "field"), [(9, 0, "n"), (2, 9, "best_of"), (9, 3, "n"), (9, 9, "n")], ids=str)
+def test_a_beam_that_is_too_wide_is_refused_naming_the_larger_field(
+    rules: SamplingRules, n: int, best_of: int, field: str
+) -> None:
+    error = refused(lambda: rules.check_beam_width(request(BEAM, n=n, best_of=best_of)))
+    assert (error.status, error.param) == (400, field)
+    assert "width 9" in error.message and "limit is 8" in error.message
+    rules.check_beam_width(request(BEAM, n=8))
+    rules.check_beam_width(request(n=n, best_of=best_of))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"logit_bias": {"17": 2.0}}, {"white_list_token_ids": [17, 4]}, {"presence_penalty": -1.0}],
+    ids=["bias", "white list", "negative penalty"],
+)
+def test_a_step_over_the_whole_vocabulary_has_a_limit(rules: SamplingRules, fields: Any) -> None:
+    large = replace(rules, vocab_size=128_256, max_beam_width=128)
+    wanted = Sampling(use_beam_search=True, **fields)
+    assert beam_rules(large, request(wanted, best_of=62)).rows(50) == 128_256
+    error = refused(lambda: beam_rules(large, request(wanted, best_of=63)))
+    assert (error.status, error.param) == (400, "best_of")
+    assert "limit is 62" in error.message and "64 MB" in error.message
+    assert beam_rules(large, request(Sampling(use_beam_search=True, presence_penalty=1.0), best_of=128))
 
 
 # ---- end tokens -------------------------------------------------------------------------------------------------
@@ -275,120 +302,6 @@ def test_which_end_tokens_are_the_default(
 ) -> None:
     ids = {tokenizer.convert_tokens_to_ids(item) if isinstance(item, str) else item for item in expected}
     assert find_default_stop_ids(tokenizer, configured, texts) == ids
-
-
-# ---- tokens given as text ---------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def ids_of(tokenizer: Any) -> Callable[[str], list[int]]:
-    return lambda text: list(tokenizer.encode(text, add_special_tokens=False))
-
-
-@pytest.fixture(scope="module")
-def word(tokenizer: Any, ids_of: Callable[[str], list[int]]) -> Callable[[bool, bool], str]:
-    """A word of the vocabulary that is (or is not) one token as it stands, and one after a space."""
-    parts: list[str] = sorted({tokenizer.decode([token_id]).strip() for token_id in range(len(tokenizer))})
-    words = [part for part in parts if part.isascii() and part.isalpha()] + ["Zyxwvuqjk"]
-
-    def find(bare: bool, spaced: bool) -> str:
-        return next(w for w in words if (len(ids_of(w)) == 1, len(ids_of(f" {w}")) == 1) == (bare, spaced))
-
-    return find
-
-
-VARIANTS = pytest.mark.parametrize(
-    ("bare", "spaced"),
-    [(True, True), (True, False), (False, True), (False, False)],
-    ids=["one token both ways", "one token as it stands", "one token after a space", "several tokens both ways"],
-)
-
-
-@VARIANTS
-def test_logit_bias_by_text_biases_whole_tokens_or_else_first_ones(
-    rules: SamplingRules,
-    ids_of: Callable[[str], list[int]],
-    word: Callable[[bool, bool], str],
-    bare: bool,
-    spaced: bool,
-) -> None:
-    text = word(bare, spaced)
-    as_it_stands, after_space = ids_of(text), ids_of(f" {text}")
-    biased = {as_it_stands[0]} if bare or not spaced else set()
-    biased |= {after_space[0]} if spaced or not bare else set()
-    assert params(rules, logit_bias={text: 2.5}).logit_bias == dict.fromkeys(biased, 2.5)
-
-
-@VARIANTS
-def test_a_white_list_by_text_allows_whole_tokens_or_else_all_of_them(
-    rules: SamplingRules,
-    ids_of: Callable[[str], list[int]],
-    word: Callable[[bool, bool], str],
-    bare: bool,
-    spaced: bool,
-) -> None:
-    text = word(bare, spaced)
-    allowed = set(ids_of(text)) if bare or not spaced else set()
-    allowed |= set(ids_of(f" {text}")) if spaced or not bare else set()
-    assert set(params(rules, white_list_token=[text]).allowed_token_ids or ()) == allowed
-
-
-@pytest.mark.parametrize("text", ["小明", "🔥"])
-def test_a_space_before_a_text_is_none_of_its_tokens(
-    rules: SamplingRules, ids_of: Callable[[str], list[int]], text: str
-) -> None:
-    ids = ids_of(text)
-    assert ids_of(f" {text}") == [*ids_of(" "), *ids]
-    assert params(rules, logit_bias={text: 2.5}).logit_bias == {ids[0]: 2.5}
-    assert set(params(rules, white_list_token=[text]).allowed_token_ids or ()) == set(ids)
-
-
-def test_a_white_list_is_the_union_of_ids_and_texts(
-    rules: SamplingRules, tokenizer: Any, word: Callable[[bool, bool], str], ids_of: Callable[[str], list[int]]
-) -> None:
-    text = word(True, True)
-    allowed = params(rules, white_list_token_ids=[4, 17, 4], white_list_token=[text, END]).allowed_token_ids
-    expected = {4, 17, *ids_of(text), *ids_of(f" {text}"), tokenizer.convert_tokens_to_ids(END)}
-    assert allowed is not None and set(allowed) == expected
-    assert len(allowed) == len(set(allowed))
-
-
-def test_digits_that_are_not_ascii_are_text(rules: SamplingRules, ids_of: Callable[[str], list[int]]) -> None:
-    got = params(rules, logit_bias={"\u0663": 1.0}).logit_bias  # ARABIC-INDIC DIGIT THREE
-    assert got is not None and 3 not in got
-    assert ids_of("\u0663")[0] in got
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("logit_bias", lambda size: {str(size): 1.0}),
-        ("logit_bias", lambda size: {"7": 1.0, "99999999999999999999": 1.0}),
-        ("white_list_token_ids", lambda size: [size]),
-        ("white_list_token_ids", lambda size: [7, 10**6]),
-    ],
-    ids=["bias just outside", "bias far outside", "white list just outside", "white list far outside"],
-)
-def test_an_id_outside_the_vocabulary_is_refused_naming_the_field(
-    rules: SamplingRules, field: str, value: Callable[[int], Any]
-) -> None:
-    error = refused(lambda: params(rules, **{field: value(rules.vocab_size)}))
-    assert (error.status, error.param) == (400, field)
-    assert str(rules.vocab_size) in error.message
-
-
-def test_the_last_id_of_the_vocabulary_is_inside(rules: SamplingRules) -> None:
-    last = rules.vocab_size - 1
-    got = params(rules, logit_bias={str(last): 1.0}, white_list_token_ids=[last])
-    assert (got.logit_bias, got.allowed_token_ids) == ({last: 1.0}, [last])
-
-
-def test_a_white_list_that_a_bias_empties_is_refused(rules: SamplingRules) -> None:
-    banned = {"4": -100.0, "17": -100.0}
-    error = refused(lambda: params(rules, white_list_token_ids=[4, 17], logit_bias=banned))
-    assert (error.status, error.param) == (400, "logit_bias")
-    assert params(rules, white_list_token_ids=[4, 17, 18], logit_bias=banned).allowed_token_ids == [4, 17, 18]
-    assert params(rules, white_list_token_ids=[4, 17], logit_bias={**banned, "17": -99.0}).logit_bias
 
 
 def refused(work: Callable[[], Any]) -> ApiError:

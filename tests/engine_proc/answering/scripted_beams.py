@@ -11,7 +11,7 @@ import numpy as np
 from engine_proc.adapter.outputs import Output
 from schemas.wire import TokenLogprob
 
-VOCABULARY = 7
+VOCABULARY, LARGE = 7, 60
 PROMPT = [3, 1]
 LONGEST = 12
 Table = list[list[list[float]]]
@@ -20,8 +20,8 @@ Adjust = Callable[[list[int], int], float]
 """What is added to the log probability of a token after these generated ones."""
 
 
-def table(seed: int) -> Table:
-    logits = np.random.default_rng(seed).normal(scale=2.0, size=(LONGEST, VOCABULARY, VOCABULARY))
+def table(seed: int, vocabulary: int = VOCABULARY) -> Table:
+    logits = np.random.default_rng(seed).normal(scale=2.0, size=(LONGEST, vocabulary, vocabulary))
     logprobs: Table = (logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))).astype(np.float32).tolist()
     return logprobs
 
@@ -41,6 +41,8 @@ class Scripted:
     stops: tuple[str, ...] = ()
     answers: bool = True
     submitted: list[tuple[int, Any]] = field(default_factory=list)
+    rows: list[int] = field(default_factory=list)
+    """How many log probabilities each sequence was to have."""
     aborted: list[str] = field(default_factory=list)
 
     @property
@@ -54,11 +56,12 @@ class Scripted:
         return token_ids, prepared[1]
 
     async def submit(self, tag: Any, prepared: tuple[list[int], Any], *, raw: bool) -> str:
-        token_ids, (logprobs, prompt_logprobs) = prepared
+        token_ids, params = prepared
         assert raw
-        self.submitted.append((len(token_ids), prompt_logprobs))
+        self.submitted.append((len(token_ids), params.prompt_logprobs))
+        self.rows.append(params.logprobs)
         row = np.array(after(self.table, token_ids[len(PROMPT) :]), dtype=np.float32)
-        best = np.argsort(-row)[: min(VOCABULARY, logprobs + self.wider)]
+        best = np.argsort(-row)[: params.logprobs + self.wider]
         ids = np.concatenate([best[:1], best]).astype(np.int32)
         output = Output(tag, "", [int(ids[0])], "length", None, distribution=(ids, row[ids]))
         if self.answers:
@@ -84,6 +87,18 @@ class Scripted:
         if rows:
             output.logprobs = [told(row) for row in rows]
         return output
+
+
+@dataclass
+class Letters:
+    """The end of a beam's text, one letter per token, and the stop strings to find in it."""
+
+    stops: tuple[str, ...]
+    text: str = ""
+
+    def extend(self, token_id: int) -> tuple["Letters", bool]:
+        text = self.text + letter(token_id)
+        return Letters(self.stops, text), any(stop in text for stop in self.stops)
 
 
 def letter(token_id: int) -> str:

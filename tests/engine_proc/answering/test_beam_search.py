@@ -10,15 +10,17 @@ import pytest
 
 from engine_proc.adapter.beam_rules import BeamRules
 from engine_proc.adapter.outputs import Output
-from engine_proc.answering.beam_search import BeamSearch
+from engine_proc.answering.beam_search import WIDE_STEPS, BeamSearch, Ranks
 from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from schemas.wire import Delta
 from tests.engine_proc.answering.scripted_beams import (
+    LARGE,
     LONGEST,
     PROMPT,
     VOCABULARY,
     Adjust,
+    Letters,
     Scripted,
     Table,
     after,
@@ -38,10 +40,10 @@ def make_search(engine: Scripted, choices: int = 1, **fields: Any) -> BeamSearch
             "length_penalty": 1.0,
             "end_ids": frozenset({0}),
             "has_stop_strings": bool(engine.stops),
-            "vocab_size": VOCABULARY,
+            "vocab_size": len(engine.table[0]),
             "alternatives": None,
-            "first": None,
-            "step": None,
+            "prompt_logprobs": 0,
+            "prompt_tokens": len(set(PROMPT)),
             "bias": {},
             "allowed": [],
             "repetition_penalty": 1.0,
@@ -50,13 +52,11 @@ def make_search(engine: Scripted, choices: int = 1, **fields: Any) -> BeamSearch
             **fields,
         }
     )
-    logprobs = VOCABULARY if rules.adjusts else rules.per_beam
-    rules.first, rules.step = cast(Any, (logprobs, 0)), cast(Any, (logprobs, None))
     request = LiveRequest(b"ann", 1, "cmpl-1", "", width)
-    whole = cast(Any, None)
-    return BeamSearch(
-        cast(Any, engine), {"prompt_token_ids": PROMPT}, whole, rules, [Choice(request, i) for i in range(choices)]
-    )
+    answers = [Choice(request, i) for i in range(choices)]
+    text: Any = Letters(engine.stops) if engine.stops else None
+    whole: Any = None
+    return BeamSearch(cast(Any, engine), {"prompt_token_ids": PROMPT}, whole, rules, answers, Ranks(), text)
 
 
 def search(engine: Scripted, choices: int = 1, **fields: Any) -> list[Delta]:
@@ -110,6 +110,66 @@ def test_penalties_biases_and_white_lists(fields: dict[str, Any], adjust: Callab
         assert [delta.token_ids for delta in found] == plain_search(
             rows, width=width, max_tokens=6, adjust=adjust(rows)
         ), seed
+
+
+# ---- no more rows than a step needs -------------------------------------------------------------------------------
+
+
+FEWER: list[tuple[dict[str, Any], bool]] = [
+    ({"bias": {2: -3.0, 4: -5.0, 9: -100.0}}, True),
+    ({"presence_penalty": 0.7, "frequency_penalty": 0.4}, True),
+    ({"presence_penalty": 1.5, "bias": {1: -2.0}}, True),
+    ({"repetition_penalty": 1.6}, True),
+    ({"repetition_penalty": 1.3, "presence_penalty": 0.5, "bias": {7: -1.0}}, True),
+    ({"end_ids": frozenset({0, 5, 11, 17})}, True),
+    ({"end_ids": frozenset()}, True),
+    ({"bias": {30: 3.0, 4: -5.0}}, False),
+    ({"allowed": [0, 2, 5, 50]}, False),
+    ({"presence_penalty": -0.7}, False),
+    ({"frequency_penalty": -0.2, "presence_penalty": 2.0}, False),
+    ({"repetition_penalty": 0.7}, False),
+]
+"""Settings, and whether a step needs less than the whole vocabulary's log probabilities."""
+
+
+@pytest.mark.parametrize(("fields", "fewer"), FEWER, ids=[str(fields) for fields, _ in FEWER])
+def test_a_search_over_fewer_rows_finds_what_one_over_whole_rows_finds(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, Any], fewer: bool
+) -> None:
+    """The rows of a step are as few as make this so: see `BeamRules.rows` for the proof."""
+    for seed, width in itertools.product(range(6), [1, 2, 4]):
+        rows = table(seed, LARGE)
+        engine = Scripted(rows)
+        found = search(engine, width, max_tokens=7, **fields)
+        assert (max(engine.rows) < LARGE) == fewer
+        with monkeypatch.context() as patched:
+            patched.setattr(BeamRules, "rows", lambda self, length: LARGE)
+            patched.setattr(BeamRules, "per_beam", LARGE)
+            whole = Scripted(rows)
+            assert search(whole, width, max_tokens=7, **fields) == found
+            assert set(whole.rows) == {LARGE}
+
+
+def test_a_step_has_few_different_numbers_of_rows() -> None:
+    rules = make_search(Scripted(table(0, LARGE)), presence_penalty=1.0)._rules
+    assert sorted({rules.rows(length) - rules.rows(0) for length in range(1, 17)}) == [1, 2, 4, 8, 16]
+
+
+@on_a_loop
+async def test_few_searches_are_in_a_wide_step_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BeamRules, "bytes", lambda self, rows: 10**6)
+    engine, ranks = Scripted(table(6), answers=False), Ranks()
+    searches = [make_search(engine) for _ in range(WIDE_STEPS + 3)]
+    for one in searches:
+        one._ranks = ranks
+    tasks = [asyncio.create_task(one.run()) for one in searches]
+    await eventually(lambda: len(engine.submitted) == WIDE_STEPS, "as many first steps are submitted")
+    await asyncio.sleep(0.02)
+    assert len(engine.submitted) == WIDE_STEPS
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert ranks._wide._value == WIDE_STEPS
 
 
 # ---- endings ----------------------------------------------------------------------------------------------------

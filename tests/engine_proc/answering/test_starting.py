@@ -2,12 +2,13 @@
 
 import threading
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from vllm.parser import ParserManager
 from vllm.sampling_params import RepetitionDetectionParams
 
+from engine_proc.adapter.named_tokens import MAX_BIASES
 from engine_proc.adapter.outputs import Output
 from engine_proc.adapter.parsing import Parsing
 from engine_proc.adapter.rendering import Rendering
@@ -58,6 +59,7 @@ def starter(tokenizer: Any, renderer: Any) -> Starter:
         defaults={},
         default_stop_ids=frozenset(),
         repetition=RepetitionDetectionParams(max_pattern_size=32, min_count=4),
+        max_beam_width=4,
     )
     parsing = Parsing(ParserManager.get_parser("llama3_json", None, True, tokenizer=tokenizer), tokenizer, None)
     engine: Any = Engine(tokenizer)
@@ -156,3 +158,28 @@ async def test_a_plain_answer_goes_on_as_it_always_has(starter: Starter) -> None
     resumed = await begin(starter, sent={0: [5, 6]})
     assert type(resumed.tag) is Choice
     assert resumed.sent == [5, 6]
+
+
+@pytest.mark.parametrize("penalty", ["presence_penalty", "frequency_penalty"])
+@on_a_loop
+async def test_more_penalised_tokens_than_vllm_takes_biases_are_written_again(starter: Starter, penalty: str) -> None:
+    bias = {"2000": 1.0, "7": 1.0}  # the second has a penalty too
+    penalties: dict[str, Any] = {penalty: 0.5}
+    sampling = Sampling(logit_bias=bias, **penalties)
+    fits, above = list(range(MAX_BIASES - 1)) * 2, list(range(MAX_BIASES))
+    resumed = await begin(starter, sampling=sampling, sent={0: fits})
+    assert (type(resumed.tag), resumed.sent) == (Choice, fits)
+    resumed = await begin(starter, sampling=sampling, sent={0: above})
+    assert (type(resumed.tag), resumed.sent) == (Rewritten, [])
+    resumed = await begin(starter, sampling=Sampling(logit_bias=bias), sent={0: above})
+    assert (type(resumed.tag), resumed.sent) == (Choice, above), "without a penalty no bias is needed"
+
+
+@pytest.mark.parametrize("size", [100, 10**6], ids=["small", "large"])
+@on_a_loop
+async def test_a_beam_search_that_is_too_wide_is_refused_before_any_work(starter: Starter, size: int) -> None:
+    starter._rendering = starter._parsing = cast(Any, None)
+    beams = Generate(id=1, name="", messages=QUESTION, n=2, best_of=5, sampling=Sampling(use_beam_search=True))
+    with pytest.raises(ApiError) as caught:
+        await starter.plan(LiveRequest(b"web", 1, "", "", 5), beams, size)
+    assert (caught.value.status, caught.value.param) == (400, "best_of")
