@@ -9,6 +9,8 @@ from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid
 
+MAX_KEYS = 1000
+"""Fields of a body, those that are ignored included."""
 MAX_SHOWN = 400
 """Characters of a path or a message in an error. Both may repeat what the client sent: names of unknown fields, say."""
 
@@ -35,6 +37,8 @@ def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
 
 def load(schema: Schema, body: dict[str, Any]) -> Any:
     """Return what `schema` loads from `body`. Raises `ApiError` (400)."""
+    if len(body) > MAX_KEYS:
+        raise invalid(f"The body has more than {MAX_KEYS} fields.")
     try:
         return schema.load(body)
     except ValidationError as error:

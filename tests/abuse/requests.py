@@ -1,0 +1,183 @@
+"""Abusive requests: each asks for work whose size the client chooses, at, above and far above its limit."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+TOKENIZE, DETOKENIZE, PLAIN = "/tokenize", "/detokenize", "/"
+MB = 1_000_000
+HELLO = {"role": "user", "content": "Hello"}
+
+
+@dataclass(frozen=True)
+class Abuse:
+    """One request. Its body is made when it is sent, for it may be large."""
+
+    name: str
+    path: str
+    body: Callable[[], bytes]
+    statuses: tuple[int, ...] = (200, 400, 413)
+    """What an answer may be: the work within its limits, or a refusal."""
+
+
+def as_json(fields: Callable[[], dict[str, Any]]) -> Callable[[], bytes]:
+    return lambda: json.dumps(fields()).encode()
+
+
+def chat(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
+    return Abuse(name, CHAT, as_json(lambda: {"messages": [HELLO], "max_tokens": 4, **fields()}))
+
+
+def completion(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
+    return Abuse(name, COMPLETIONS, as_json(lambda: {"prompt": "Hello", "max_tokens": 4, **fields()}))
+
+
+def raw(name: str, path: str, make: Callable[[], bytes]) -> Abuse:
+    return Abuse(name, path, make, (400, 413))
+
+
+def many(text: bytes, size: int) -> bytes:
+    return b",".join([text] * (size // (len(text) + 1)))
+
+
+def tool(**parameters: Any) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": "f", "parameters": {"type": "object", **parameters}}}
+
+
+def called(arguments: str) -> list[dict[str, Any]]:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
+    return [HELLO, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]
+
+
+def nested(depth: int) -> dict[str, Any]:
+    inner: dict[str, Any] = {"type": "string"}
+    for _ in range(depth):
+        inner = {"type": "object", "properties": {"a": inner}, "required": ["a"]}
+    return inner
+
+
+def deep(before: bytes, depth: int, after: bytes) -> bytes:
+    """A chat's body with objects in objects: too deep for Python's encoder."""
+    inner = b'{"a":' * depth + b"1" + b"}" * depth
+    return b'{"messages":[{"role":"user","content":"a"}],' + before + inner + after + b"}"
+
+
+def structured(**kind: Any) -> dict[str, Any]:
+    return {"structured_outputs": kind, "n": 8}
+
+
+BODIES = [
+    raw("messages: ones, 1 MB", CHAT, lambda: b'{"messages":[' + many(b"1", MB) + b"]}"),
+    raw("messages: ones, 15 MB", CHAT, lambda: b'{"messages":[' + many(b"1", 15 * MB) + b"]}"),
+    raw("messages: empty objects", CHAT, lambda: b'{"messages":[' + many(b"{}", 15 * MB) + b"]}"),
+    raw("messages: empty strings", CHAT, lambda: b'{"messages":[' + many(b'""', 15 * MB) + b"]}"),
+    raw("messages: 115,000", CHAT, as_json(lambda: {"messages": [HELLO] * 115_000})),
+    Abuse("messages: 10,000", CHAT, as_json(lambda: {"messages": [HELLO] * 10_000, "max_tokens": 1})),
+    raw("content: ones", CHAT, lambda: b'{"messages":[{"role":"user","content":[' + many(b"1", 900_000) + b"]}]}"),
+    raw("input: ones", RESPONSES, lambda: b'{"input":[' + many(b"1", MB) + b"]}"),
+    raw("history: ones", PLAIN, lambda: b'{"prompt":"a","history":[' + many(b"1", MB) + b"]}"),
+    raw("tokens: -1", DETOKENIZE, lambda: b'{"tokens":[' + many(b"-1", MB) + b"]}"),
+    raw("prompt: NaN", COMPLETIONS, lambda: b'{"prompt":[' + many(b"NaN", MB) + b"]}"),
+    raw("prompt: empty lists", COMPLETIONS, lambda: b'{"prompt":[' + many(b"[]", 15 * MB) + b"]}"),
+    raw("depth: arrays", CHAT, lambda: b'{"messages":' + b"[" * 7 * MB),
+    raw("depth: objects", CHAT, lambda: b'{"a":' * 3 * MB),
+    raw("keys: 400,000", CHAT, as_json(lambda: {f"field {number}": 1 for number in range(400_000)})),
+    raw("beyond the limit", CHAT, lambda: b'{"messages":"' + b"a" * 17 * MB + b'"}'),
+]
+TEXTS = [
+    chat("content: 15 MB", lambda: {"messages": [{"role": "user", "content": "word " * 3 * MB}]}),
+    chat("content: 200 kB", lambda: {"messages": [{"role": "user", "content": "word " * 40_000}]}),
+    chat("content: blanks", lambda: {"messages": [{"role": "user", "content": " " * 10 * MB}]}),
+    chat("content: one letter", lambda: {"messages": [{"role": "user", "content": "a" * 10 * MB}]}),
+    chat("content: emoji", lambda: {"messages": [{"role": "user", "content": "🙂" * MB}]}),
+    completion("prompt: 15 MB", lambda: {"prompt": "word " * 3 * MB}),
+    completion("prompts: 2,048 short", lambda: {"prompt": ["Hello"] * 2048, "max_tokens": 1}),
+    completion("prompts: 2,048 long", lambda: {"prompt": ["word " * 1400] * 2048, "max_tokens": 1}),
+    completion("prompt: token ids", lambda: {"prompt": [5] * 400_000}),
+    completion("suffix: 10 MB", lambda: {"suffix": "a" * 10 * MB}),
+    completion("echo: 1,900 tokens", lambda: {"prompt": [5] * 1900, "echo": True, "logprobs": 20, "max_tokens": 1}),
+    Abuse("tokenize: 15 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 3 * MB})),
+    Abuse("tokenize: 1 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 200_000})),
+    Abuse("detokenize: 400,000", DETOKENIZE, as_json(lambda: {"tokens": [5] * 400_000})),
+    chat("user: 5 MB", lambda: {"user": "u" * 5 * MB}),
+    chat("model: 5 MB", lambda: {"model": "m" * 5 * MB}),
+    chat("force_prompt: 5 MB", lambda: {"force_prompt": "a " * 5 * MB}),
+]
+TOKENS = [
+    chat("white_list_token: 1 MB", lambda: {"white_list_token": ["word " * 200] * 1000}),
+    chat("white_list_token: 64 kB", lambda: {"white_list_token": ["word " * 12] * 1000, "n": 8}),
+    chat("white_list_token_ids: 1,024", lambda: {"white_list_token_ids": list(range(1024)), "n": 8}),
+    chat("logit_bias: 1 MB", lambda: {"logit_bias": {f"{number} {'a' * 900}": 1 for number in range(1000)}}),
+    chat(
+        "logit_bias: 64 kB", lambda: {"logit_bias": {f"{number} {'a b c ' * 9}": 1 for number in range(1000)}, "n": 8}
+    ),
+    chat("logit_bias: 90,000", lambda: {"logit_bias": {str(number): 1 for number in range(90_000)}}),
+    chat("bad_words: 256 kB", lambda: {"bad_words": ["word " * 200] * 256}),
+    chat("bad_words: 256", lambda: {"bad_words": [f"word{number}" for number in range(256)], "n": 8}),
+    chat("stop: 64 of 1,000", lambda: {"stop": [f"{number}" + "a" * 990 for number in range(64)], "n": 32}),
+    chat("stop: one of 15 MB", lambda: {"stop": "a" * 15 * MB}),
+    chat("stop_token_ids: 1,024", lambda: {"stop_token_ids": list(range(1024)), "min_tokens": 2}),
+    chat("n: 128", lambda: {"n": 128, "max_tokens": 16}),
+    chat("n: 10,000", lambda: {"n": 10_000}),
+    completion("best_of: 128", lambda: {"n": 1, "best_of": 128}),
+    chat("top_logprobs: 20, n: 128", lambda: {"n": 128, "logprobs": True, "top_logprobs": 20}),
+    chat("penalties", lambda: {"presence_penalty": 2, "frequency_penalty": 2, "max_tokens": 200, "ignore_eos": True}),
+]
+BEAMS = [
+    completion("beam width 128", lambda: {"use_beam_search": True, "best_of": 128, "stop": ["zzz", "yyy"]}),
+    completion("beam width 16, stops", lambda: {"use_beam_search": True, "best_of": 16, "stop": ["zzz"] * 64}),
+    completion(
+        "beam width 16, penalties",
+        lambda: {"use_beam_search": True, "best_of": 16, "presence_penalty": 1, "logit_bias": {"5": 3}},
+    ),
+    completion("beam, 8 prompts", lambda: {"use_beam_search": True, "n": 8, "prompt": ["Hello"] * 8}),
+]
+STRUCTURES = [
+    chat("choice: 1 MB", lambda: structured(choice=[f"{number}" + "a" * 990 for number in range(1000)])),
+    chat("choice: 128 kB", lambda: structured(choice=[f"{number}" + "a" * 120 for number in range(1000)])),
+    chat("regex: nested stars", lambda: structured(regex="(a*)*" * 200 + "b")),
+    chat("regex: counted", lambda: structured(regex="(a{1,1000}){1,1000}")),
+    chat("regex: 100 kB", lambda: structured(regex="a?" * 50_000)),
+    chat("regex: broken", lambda: structured(regex="(" * 1000)),
+    chat("grammar: recursive", lambda: structured(grammar="root ::= root root | 'a'")),
+    chat("grammar: 100 kB", lambda: structured(grammar="root ::= " + " | ".join(['"a"'] * 20_000))),
+    chat("json: depth 60", lambda: structured(json=nested(60))),
+    raw(
+        "json: depth 900",
+        CHAT,
+        lambda: deep(b'"response_format":{"type":"json_schema","json_schema":{"schema":', 900, b"}}"),
+    ),
+    chat("json: 3,000 fields", lambda: structured(json={"properties": {f"f{n}": {} for n in range(3000)}})),
+    chat("json: $ref to itself", lambda: structured(json={"$ref": "#"})),
+    chat("tools: 128", lambda: {"tools": [tool(properties={"a": {"type": "string"}}) for _ in range(128)]}),
+    chat("tools: 200 kB", lambda: {"tools": [tool(description="d" * 200_000)]}),
+    chat("tools: required, large", lambda: {"tools": [tool(**nested(60))], "tool_choice": "required", "n": 8}),
+    chat("arguments: 5 MB", lambda: {"messages": called(json.dumps({"a": "x" * 5 * MB}))}),
+    chat("arguments: depth", lambda: {"messages": called('{"a":' * 5000 + "1" + "}" * 5000)}),
+    chat(
+        "reasoning: 5 MB",
+        lambda: {"messages": [HELLO, {"role": "assistant", "content": "a", "reasoning": "r" * 5 * MB}]},
+    ),
+    chat("template: 5 MB", lambda: {"chat_template_kwargs": {"a": "x" * 5 * MB}}),
+    chat("template: 100 kB", lambda: {"chat_template_kwargs": {"a": "x" * 100_000}}),
+]
+ALL = [*BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES]
+SHORT = [
+    abuse
+    for abuse in ALL
+    if abuse.name
+    in {
+        "messages: ones, 1 MB",
+        "content: 15 MB",
+        "prompts: 2,048 short",
+        "white_list_token: 64 kB",
+        "logit_bias: 64 kB",
+        "beam width 128",
+        "choice: 128 kB",
+        "regex: broken",
+        "arguments: 5 MB",
+        "tokenize: 1 MB",
+    }
+]
