@@ -167,7 +167,8 @@ class GenerationSchema(SamplingSchema, VllmFields):
     stop_token_ids = optional(
         Items,
         [],
-        "Token ids that end a choice; ids outside the vocabulary never match.",
+        "Token ids that end a choice; ids outside the vocabulary never match. With `min_tokens`, at most 128 together "
+        "with the default stops.",
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
@@ -183,14 +184,14 @@ class GenerationSchema(SamplingSchema, VllmFields):
         {},
         "From a token to the bias added to its logit: -100 bans the token, 100 practically forces it. A token is an "
         "id in digits (outside the vocabulary: 400) or a text. A text stands for itself and for itself after a space, "
-        "where either is one token; where neither is, for the first token of each.",
+        "where either is one token; where neither is, for the first token of each. At most 1024 tokens.",
         validate=[validate.Length(max=1024), TotalLength(MAX_TOKEN_CHARS)],
     )
     white_list_token_ids = optional(
         Items,
         [],
         "Only these tokens and those of `white_list_token` may be generated, the end-of-text token only if it is "
-        "listed. Ids outside the vocabulary are a 400.",
+        "listed. Ids outside the vocabulary are a 400. At most 1024 tokens in all white lists.",
         Int(validate=TOKEN_ID),
         validate=validate.Length(max=1024),
     )
@@ -209,7 +210,8 @@ class GenerationSchema(SamplingSchema, VllmFields):
     use_beam_search = optional(
         Bool,
         False,
-        "Beam search of width max(`best_of`, `n`) instead of sampling: the `n` best by log probability / length ** "
+        "Beam search of width max(`best_of`, `n`), at most 16 unless the server says otherwise "
+        "(`HEARTH_MAX_BEAM_WIDTH`), instead of sampling: the `n` best by log probability / length ** "
         "`length_penalty`, always the same. `temperature`, `top_p`, `top_k`, `min_p` and `seed` have no effect, and "
         "with `stream` each choice is sent in one piece.",
     )

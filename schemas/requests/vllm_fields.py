@@ -25,8 +25,9 @@ class VllmFields(Body):
     bad_words = optional(
         Items,
         [],
-        "Texts that are not generated: a token that would complete one is never chosen. Cannot be combined with "
-        "`use_beam_search`.",
+        "Texts that are not generated: a token that would complete one is never chosen. A text usually counts twice, "
+        "as it stands and after a space: at most 128 of these, with at most 1024 tokens in all. Cannot be combined "
+        "with `use_beam_search`.",
         Text(validate=validate.Length(1, 1000)),
         validate=[validate.Length(max=256), TotalLength(64 * 1024)],
     )
