@@ -19,7 +19,7 @@ from schemas.requests import body
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.generation import GenerationSchema, Request
-from schemas.requests.tools import check_results
+from schemas.requests.parts.tools import check_results
 
 log = logging.getLogger("hearth.batch")
 

@@ -14,15 +14,15 @@ from schemas.openapi.replies import REPLIES
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.requests.embeddings import EmbeddingSchema
-from schemas.requests.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
-from schemas.requests.messages import Content
+from schemas.requests.parts.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
+from schemas.requests.parts.messages import Content
+from schemas.requests.parts.response_items import Input
+from schemas.requests.parts.structure import JsonSchema
+from schemas.requests.parts.token_ids import MAX_TOKEN_ID, TokenIds
+from schemas.requests.parts.tools import CHOICES, JsonObject, ToolChoice
 from schemas.requests.plain import PlainSchema, Turn
-from schemas.requests.response_items import Input
 from schemas.requests.responses import ConversationOf, FlatToolChoice, ResponseSchema
-from schemas.requests.structure import JsonSchema
-from schemas.requests.token_ids import MAX_TOKEN_ID, TokenIds
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
-from schemas.requests.tools import CHOICES, JsonObject, ToolChoice
 from schemas.requests.vllm_fields import TOKEN_ID
 from schemas.shared.version import VERSION
 

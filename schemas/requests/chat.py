@@ -5,9 +5,9 @@ from typing import Any
 from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.requests.generation import GenerationSchema
-from schemas.requests.json_types import Bool, Int, Items, Text, optional
-from schemas.requests.messages import messages_field
-from schemas.requests.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
+from schemas.requests.parts.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.parts.messages import messages_field
+from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
 
 MAX_CONVERSATION_ID = 255
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")

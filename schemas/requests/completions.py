@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schemas.requests.generation import GenerationSchema
-from schemas.requests.json_types import Int, Text, optional
-from schemas.requests.token_ids import token_ids
+from schemas.requests.parts.json_types import Int, Text, optional
+from schemas.requests.parts.token_ids import token_ids
 
 MAX_PROMPTS = 2048
 

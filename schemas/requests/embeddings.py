@@ -7,7 +7,7 @@ from marshmallow import post_load, validate
 from schemas import wire
 from schemas.requests.completions import MAX_PROMPTS, Prompt
 from schemas.requests.generation import Request
-from schemas.requests.json_types import Body, Int, Text, optional
+from schemas.requests.parts.json_types import Body, Int, Text, optional
 
 FORMATS = ("float", "base64")
 

@@ -10,9 +10,20 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from msgspec import structs
 
 from schemas import wire
-from schemas.requests.json_types import Body, Bool, Int, Items, LogitBias, Number, Seed, Text, TotalLength, optional
-from schemas.requests.messages import enforce
-from schemas.requests.structure import structure_of
+from schemas.requests.parts.json_types import (
+    Body,
+    Bool,
+    Int,
+    Items,
+    LogitBias,
+    Number,
+    Seed,
+    Text,
+    TotalLength,
+    optional,
+)
+from schemas.requests.parts.messages import enforce
+from schemas.requests.parts.structure import structure_of
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
 from schemas.shared.limits import MAX_CHOICES
 

@@ -6,8 +6,8 @@ from marshmallow import ValidationError, fields, post_load, validate
 
 from schemas import wire
 from schemas.requests.generation import Request, SamplingSchema
-from schemas.requests.json_types import Int, Items, Text, optional
-from schemas.requests.messages import MAX_MESSAGES
+from schemas.requests.parts.json_types import Int, Items, Text, optional
+from schemas.requests.parts.messages import MAX_MESSAGES
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
 """The engine's name of a field to this API's name, for error messages."""

@@ -8,10 +8,10 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from schemas import wire
 from schemas.requests.chat import EFFORTS, ConversationId, thinking
 from schemas.requests.generation import Request, SamplingSchema
-from schemas.requests.json_types import Bool, Int, Items, Text, optional
-from schemas.requests.response_items import Input, Item, messages_of
-from schemas.requests.structure import FORMATS, NamedSchema, structure_of
-from schemas.requests.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
+from schemas.requests.parts.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.parts.response_items import Input, Item, messages_of
+from schemas.requests.parts.structure import FORMATS, NamedSchema, structure_of
+from schemas.requests.parts.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
 
 MAX_METADATA = 16
 

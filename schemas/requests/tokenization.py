@@ -5,10 +5,10 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.json_types import Body, Bool, Items, Text, optional
-from schemas.requests.messages import messages_field
-from schemas.requests.token_ids import TokenIds
-from schemas.requests.tools import MAX_TOOLS, JsonObject, ToolSchema
+from schemas.requests.parts.json_types import Body, Bool, Items, Text, optional
+from schemas.requests.parts.messages import messages_field
+from schemas.requests.parts.token_ids import TokenIds
+from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolSchema
 
 
 class _ModelSchema(Body):

@@ -4,9 +4,9 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, validate, validates_schema
 
-from schemas.requests.json_types import Body, Bool, Int, Items, Text, TotalLength, optional
-from schemas.requests.structure import ResponseFormatSchema, StructuredOutputsSchema
-from schemas.requests.token_ids import MAX_TOKEN_ID
+from schemas.requests.parts.json_types import Body, Bool, Int, Items, Text, TotalLength, optional
+from schemas.requests.parts.structure import ResponseFormatSchema, StructuredOutputsSchema
+from schemas.requests.parts.token_ids import MAX_TOKEN_ID
 
 TOKEN_ID = validate.Range(0, MAX_TOKEN_ID)
 TEXT = {"type": "text"}

@@ -115,7 +115,7 @@ class Accepted(Message, tag="accepted"):
 
 
 class Testing(Message, tag="testing"):
-    """The engine is about to begin a request that has `losses`. If the engine dies now, the request may be the cause."""
+    """The engine is about to begin a request that has `losses`: if the engine dies now, that may be the cause."""
 
     id: int
     alone: bool = False

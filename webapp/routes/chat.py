@@ -5,7 +5,7 @@ from flask import Blueprint, Response
 from schemas.replies.chat import ChatShape
 from schemas.replies.shape import Shape
 from schemas.requests.generation import Request
-from schemas.requests.tools import check_results
+from schemas.requests.parts.tools import check_results
 from webapp.answering import request_body
 from webapp.answering.answer import answer
 from webapp.middleware.auth import caller

@@ -10,8 +10,8 @@ from schemas.errors import ApiError, invalid
 from schemas.replies.message import assistant_message
 from schemas.replies.response import ResponseShape
 from schemas.replies.shape import Choice, Shape
+from schemas.requests.parts.tools import check_results
 from schemas.requests.responses import ResponseRequest
-from schemas.requests.tools import check_results
 from webapp.answering import request_body
 from webapp.answering.answer import answer
 from webapp.answering.message import renamed

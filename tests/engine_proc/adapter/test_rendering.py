@@ -181,7 +181,7 @@ def test_what_cannot_fit_is_refused_before_it_is_tokenised(renderer: Any, kind: 
     content = parts if kind == "parts" else text
     generate = completion(text) if kind == "text" else chat([{"role": "user", "content": content}])
     rendering = Rendering(renderer, 100, VOCABULARY)
-    rendering._renderer = None  # type: ignore[assignment]
+    rendering._renderer = None
     with pytest.raises(ApiError) as caught:
         rendering.render(generate)
     assert (caught.value.status, caught.value.code) == (400, "context_length_exceeded")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.requests.messages import enforce
+from schemas.requests.parts.messages import enforce
 from tests.schemas.requests.loading import HELLO, chat, refusal
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}

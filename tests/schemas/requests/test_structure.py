@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from schemas.requests.structure import MAX_BYTES
+from schemas.requests.parts.structure import MAX_BYTES
 from tests.schemas.requests.loading import Load, both_endpoints, refusal
 
 OBJECT = {"type": "object", "properties": {"a": {"type": "integer"}}}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from schemas.errors import ApiError
-from schemas.requests.tools import check_results
+from schemas.requests.parts.tools import check_results
 from tests.schemas.requests.loading import HELLO, chat, refusal
 
 WEATHER = {

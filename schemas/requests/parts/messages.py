@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schemas.errors import quoted
-from schemas.requests.json_types import Items, Text
-from schemas.requests.tools import ToolCallSchema, WithoutNulls
+from schemas.requests.parts.json_types import Items, Text
+from schemas.requests.parts.tools import ToolCallSchema, WithoutNulls
 
 MAX_MESSAGES = 10_000
 MAX_PARTS = 10_000

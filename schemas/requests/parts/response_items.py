@@ -5,8 +5,8 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from schemas.errors import quoted
-from schemas.requests.messages import MAX_MESSAGES, MAX_PARTS, ROLES
-from schemas.requests.tools import Arguments
+from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, ROLES
+from schemas.requests.parts.tools import Arguments
 
 Item = dict[str, Any]
 Message = dict[str, Any]

@@ -6,7 +6,7 @@ import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.json_types import Bool, Items, Text, TotalLength, optional
+from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""

@@ -92,7 +92,7 @@ def check_length(field: fields.Field[Any], value: Collection[Any]) -> None:
     """Raise `ValidationError` if `value` is shorter or longer than the `Length` of `field` allows."""
     for validator in field.validators:
         if isinstance(validator, validate.Length):
-            validator(value)  # type: ignore[arg-type]
+            validator(value)
 
 
 class LogitBias(fields.Field[dict[str, float]]):

@@ -6,7 +6,7 @@ import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from schemas.errors import ApiError, invalid, quoted
-from schemas.requests.json_types import Bool, Text
+from schemas.requests.parts.json_types import Bool, Text
 
 MAX_TOOLS = 128
 MAX_JSON_BYTES, MAX_JSON_DEPTH = 128 * 1024, 64

@@ -1,0 +1,1 @@
+"""What the bodies of several endpoints are made of: field types, messages, tools, structures, token ids."""
