@@ -198,8 +198,9 @@ def _continued_text(request: Generate) -> str:
 
 
 def _characters(message: dict[str, Any]) -> int:
-    """Return how many characters a message has at least, as the template will see them."""
+    """Return how many characters of a message the template is sure to repeat."""
     content = message.get("content") or ""
+    calls = sum(len(call["function"]["arguments"]) for call in message.get("tool_calls") or ())
     if isinstance(content, str):
-        return len(content)
-    return sum(len(part.get("text", "")) for part in content if isinstance(part, dict))
+        return len(content) + calls
+    return sum(len(part.get("text", "")) for part in content if isinstance(part, dict)) + calls
