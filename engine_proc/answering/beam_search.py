@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine, Prepared
 
 T = TypeVar("T")
-WIDE_BYTES = 250_000
+WIDE_BYTES = 1_000_000
 """Size in bytes of a step's log probabilities above which the step counts as wide."""
 WIDE_STEPS = 4
 """How many searches may be in a wide step at once: their log probabilities are in memory until they are ranked, and
@@ -37,8 +37,8 @@ IDS_PER_TURN = 20_000
 """How many token ids of beams are sent to vLLM in one turn of the loop: each beam's prompt is encoded anew."""
 
 
-class Ranks:
-    """What the searches of an engine share: the thread that ranks their beams, and the turns of wide steps."""
+class SearchPool:
+    """What the searches of an engine share: a thread that ranks their beams, and the places of wide steps."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="beams")
@@ -48,8 +48,8 @@ class Ranks:
         """Do `work` in the thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def turn(self, size: int) -> contextlib.AbstractAsyncContextManager[Any]:
-        """Return the context of a step with `size` bytes of log probabilities. A wide one waits until it may begin."""
+    def step(self, size: int) -> contextlib.AbstractAsyncContextManager[Any]:
+        """Return the context of a step with `size` bytes of log probabilities. A wide one waits for a place."""
         return self._wide if size > WIDE_BYTES else contextlib.nullcontext()
 
 
@@ -76,7 +76,7 @@ class BeamSearch:
         sampled: "Prepared",
         rules: BeamRules,
         choices: list[Choice],
-        ranks: Ranks,
+        pool: SearchPool,
         text: TextTail | None = None,
     ) -> None:
         """`sampled` is the sequence as prepared for sampling, and determines how a beam is detokenised.
@@ -90,7 +90,7 @@ class BeamSearch:
         self._sampled = sampled
         self._rules = rules
         self._choices = choices
-        self._ranks = ranks
+        self._pool = pool
         self._ranking = Ranking(rules, self._prompt_ids)
         self._first = Beam([], 0.0, [], text)
         self._prepared_first = engine.prepare(prompt, rules.step(rules.rows(0), first=True))
@@ -110,18 +110,18 @@ class BeamSearch:
         try:
             for length in range(1, self._rules.max_tokens + 1):
                 rows = self._rules.rows(length - 1)
-                async with self._ranks.turn(self._rules.bytes(rows)):
+                async with self._pool.step(self._rules.bytes(rows)):
                     distributions = await self._distributions(running, rows)
                     last = length == self._rules.max_tokens
                     select = partial(self._ranking.select, running, distributions, last=last)
-                    finished, running = await self._ranks.run(select)
+                    finished, running = await self._pool.run(select)
                     del distributions, select
                 self._keep_best(finished)
                 if not running or not self._can_improve(running[0], length):
                     break
         finally:
             await self._engine.abort(self._keys)
-        return await self._ranks.run(self._deltas)
+        return await self._pool.run(self._deltas)
 
     async def _distributions(self, beams: list[Beam], rows: int) -> list[Distribution]:
         """Return the distribution of the next token of each beam: `rows` log probabilities."""

@@ -11,7 +11,7 @@ from engine_proc.adapter.rendering import Rendered, Rendering
 from engine_proc.adapter.resuming import can_continue
 from engine_proc.adapter.sampling import SamplingRules
 from engine_proc.adapter.stop_strings import TextTail
-from engine_proc.answering.beam_search import BeamSearch, Ranks
+from engine_proc.answering.beam_search import BeamSearch, SearchPool
 from engine_proc.answering.choices import Choice, Contest, Embedding, Tag
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
@@ -58,7 +58,7 @@ class Starter:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
         self._slow_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan-slow")
         """For what can take seconds, so that ordinary requests do not wait for it."""
-        self._ranks = Ranks()
+        self._search_pool = SearchPool()
 
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.
@@ -140,7 +140,7 @@ class Starter:
         rules = self._rules.beam_rules(generate, params, prompt.input["prompt_token_ids"])
         sampled = self._engine.prepare(prompt.input, params)
         text = TextTail.after_prompt(self._engine, sampled) if rules.has_stop_strings else None
-        return BeamSearch(self._engine, prompt.input, sampled, rules, choices, self._ranks, text)
+        return BeamSearch(self._engine, prompt.input, sampled, rules, choices, self._search_pool, text)
 
     def _sequences(self, generate: Generate, choices: list[Choice], prepared: Prepared) -> list[PlannedSequence]:
         candidate = self._engine.candidate

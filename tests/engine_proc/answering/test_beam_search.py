@@ -10,7 +10,7 @@ import pytest
 
 from engine_proc.adapter.beam_rules import BeamRules
 from engine_proc.adapter.outputs import Output
-from engine_proc.answering.beam_search import WIDE_STEPS, BeamSearch, Ranks
+from engine_proc.answering.beam_search import WIDE_BYTES, WIDE_STEPS, BeamSearch, SearchPool
 from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from schemas.wire import Delta
@@ -56,7 +56,7 @@ def make_search(engine: Scripted, choices: int = 1, **fields: Any) -> BeamSearch
     answers = [Choice(request, i) for i in range(choices)]
     text: Any = Letters(engine.stops) if engine.stops else None
     whole: Any = None
-    return BeamSearch(cast(Any, engine), {"prompt_token_ids": PROMPT}, whole, rules, answers, Ranks(), text)
+    return BeamSearch(cast(Any, engine), {"prompt_token_ids": PROMPT}, whole, rules, answers, SearchPool(), text)
 
 
 def search(engine: Scripted, choices: int = 1, **fields: Any) -> list[Delta]:
@@ -157,11 +157,11 @@ def test_a_step_has_few_different_numbers_of_rows() -> None:
 
 @on_a_loop
 async def test_few_searches_are_in_a_wide_step_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BeamRules, "bytes", lambda self, rows: 10**6)
-    engine, ranks = Scripted(table(6), answers=False), Ranks()
+    monkeypatch.setattr(BeamRules, "bytes", lambda self, rows: WIDE_BYTES + 1)
+    engine, pool = Scripted(table(6), answers=False), SearchPool()
     searches = [make_search(engine) for _ in range(WIDE_STEPS + 3)]
     for one in searches:
-        one._ranks = ranks
+        one._pool = pool
     tasks = [asyncio.create_task(one.run()) for one in searches]
     await eventually(lambda: len(engine.submitted) == WIDE_STEPS, "as many first steps are submitted")
     await asyncio.sleep(0.02)
@@ -169,7 +169,7 @@ async def test_few_searches_are_in_a_wide_step_at_once(monkeypatch: pytest.Monke
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert ranks._wide._value == WIDE_STEPS
+    assert pool._wide._value == WIDE_STEPS
 
 
 # ---- endings ----------------------------------------------------------------------------------------------------
