@@ -7,7 +7,7 @@ STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
 LOADING = unavailable("The model is being loaded.", "engine_loading")
 CRASHED = unavailable("The engine has crashed and is being restarted.", wire.CRASHED)
 TESTING = unavailable("The engine is testing a request that may have ended another engine.", "engine_testing", 1)
-CONTACT_LOST = unavailable("The engine lost contact with the web tier.", "contact_lost", 1)
+CONTACT_LOST = unavailable("The engine lost contact with the web tier.", wire.CONTACT_LOST, 1)
 
 
 def internal_error(component: str) -> ApiError:

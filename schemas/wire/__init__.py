@@ -22,6 +22,7 @@ from schemas.wire.generate import (
 )
 from schemas.wire.protocol import (
     CLIENT_SILENCE_LIMIT,
+    CONTACT_LOST,
     CRASHED,
     EXTENDED,
     FRAMES,
@@ -62,6 +63,7 @@ from schemas.wire.to_web import (
 
 __all__ = [
     "CLIENT_SILENCE_LIMIT",
+    "CONTACT_LOST",
     "CRASHED",
     "EXTENDED",
     "FRAMES",

@@ -23,7 +23,12 @@ QUARANTINE = "quarantine"
 """A value of `Welcome.features`: the engine tests the requests that may have killed another (`Generate.losses`)."""
 
 CRASHED = "engine_restarting"
-"""The value of `Failed.code` where the engine has died. Any other resumable failure hands the request back unharmed."""
+"""A value of `Failed.code`: the engine has died."""
+CONTACT_LOST = "contact_lost"
+"""A value of `Failed.code`: the engine does not have the request. Perhaps the one that had it has died.
+
+With any other code, a `Failed` that is `resumable` hands the request back: the engine lives, and has ended the request.
+"""
 
 PING_INTERVAL = 1.0
 """Seconds between two `Ping`s of a client."""

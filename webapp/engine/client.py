@@ -199,7 +199,7 @@ class EngineClient:
                     reply.clear()
             case wire.Failed() if message.id in self.live and message.resumable:
                 reply = self.live.pop(message.id)
-                if message.code != wire.CRASHED:
+                if message.code not in (wire.CRASHED, wire.CONTACT_LOST):
                     reply.hand_back()
                 self.recovery.add(reply)
                 if len(self.recovery) == 1:

@@ -178,7 +178,7 @@ def test_no_number_of_deaths_fails_one_that_passes_its_tests(engines: Engines) -
     assert rest(reply) == "0 1 2 3 4 5 6 7 8 9 end"
 
 
-@pytest.mark.parametrize("code", ["contact_lost", "engine_stopping", "engine_testing", "engine_loading"])
+@pytest.mark.parametrize("code", ["engine_stopping", "engine_testing", "engine_loading"])
 def test_an_engine_that_hands_a_request_back_has_not_died_of_it(engines: Engines, code: str) -> None:
     (reply,) = engines.start(1)
     engines.next("second", resumed=1)
@@ -196,6 +196,26 @@ def test_an_engine_that_says_that_it_crashes_has_died(engines: Engines) -> None:
     crashed = wire.Failed(id=reply.id, status=503, message="", code=wire.CRASHED, resumable=True)
     engines.say(quarantining("first", ready=False), crashed)
     assert evidence(engines.next("second", resumed=1)) == [(1, False)]
+
+
+def test_an_engine_that_does_not_know_the_request_says_nothing_of_the_one_before(engines: Engines) -> None:
+    """A ping may reach the next engine before the client has seen that it is another."""
+    (reply,) = engines.start(1)
+    lost = wire.Failed(id=reply.id, status=503, message="", code=wire.CONTACT_LOST, resumable=True)
+    engines._engine.on_hello = quarantining("first", ready=False)
+    engines.say(quarantining("first", ready=False), lost)
+    assert evidence(engines.next("second", resumed=1)) == [(1, False)]
+
+
+def test_an_engine_that_has_lost_contact_lives(engines: Engines) -> None:
+    (reply,) = engines.start(1)
+    engines.next("second", resumed=1)
+    engines.say(wire.Testing(id=reply.id, alone=True))
+    lost = wire.Failed(id=reply.id, status=503, message="", code=wire.CONTACT_LOST, resumable=True)
+    engines._seen += 1
+    engines.say(lost)
+    engines.next("second")
+    assert evidence(engines.next("third", resumed=1)) == [(1, False)]
 
 
 def test_what_was_only_handed_back_is_no_suspect(engines: Engines) -> None:
