@@ -200,6 +200,16 @@ def test_streamed_each_beam_is_one_chunk(precise: Hearth) -> None:
     assert texts == {choice["index"]: choice["text"] for choice in whole["choices"]}
 
 
+@pytest.mark.parametrize("fields", [{"best_of": 17}, {"n": 17, "best_of": None}], ids=["best_of", "n"])
+def test_the_width_has_a_limit(precise: Hearth, fields: dict[str, Any]) -> None:
+    response = precise.post(COMPLETIONS, body(**fields))
+    assert response.status_code == 400, response.text
+    error = response.json()["error"]
+    assert error["param"] == next(iter(fields))
+    assert "HEARTH_MAX_BEAM_WIDTH" in error["message"]
+    assert precise.post(COMPLETIONS, body(best_of=16, max_tokens=2)).status_code == 200
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_client_that_leaves_ends_the_search(precise: Hearth, stream: bool) -> None:
     before = computed_tokens(precise)

@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.fields.asking import COMPLETIONS, ENDPOINTS, TOKENIZER, ask, ids_of
+from tests.e2e.fields.asking import COMPLETIONS, ENDPOINTS, TOKENIZER, ask, ids_of, refused
 from tests.harness import Hearth
 
 both = pytest.mark.parametrize("endpoint", ENDPOINTS, ids=["chat", "completions"])
 SEEDS = range(6)
+TEXTS = sorted({TOKENIZER.decode([token_id]).strip() for token_id in range(300, 2400)} - {""})[:1000]
+"""Most of them are one token as they stand, and another after a space."""
 # Thirty words to choose from, and no end token: what differs is the choice.
 WORDS = [" the", " a", " and", " but", " to", " of", " in", " is", " you", " it", " that", " for", " with", " as"]
 
@@ -140,3 +142,21 @@ class TestWhiteList:
         text = ask(hearth, endpoint, white_list_token=[word], frequency_penalty=2).text
         assert text
         assert set(text) <= set(f" {word}")
+
+
+@pytest.mark.parametrize(
+    ("fields", "name"),
+    [
+        ({"logit_bias": dict.fromkeys(TEXTS, 1)}, "logit_bias"),
+        ({"white_list_token_ids": list(range(1024)), "allowed_token_ids": [1024]}, "allowed_token_ids"),
+        ({"white_list_token": TEXTS}, "white_list_token"),
+        ({"stop_token_ids": list(range(128)), "min_tokens": 1}, "stop_token_ids"),
+        ({"bad_words": ["hello", "world"] * 33}, "bad_words"),
+        ({"bad_words": ["hello world " * 50] * 10}, "bad_words"),
+    ],
+    ids=["biases", "white lists", "texts of a white list", "end tokens", "bad words", "tokens of bad words"],
+)
+def test_more_tokens_than_vllm_takes_are_refused(hearth: Hearth, fields: dict[str, Any], name: str) -> None:
+    """On a CPU too, where vLLM has no such limits: on a GPU they end EngineCore."""
+    for endpoint in ENDPOINTS:
+        assert refused(hearth, endpoint, **fields)["param"] == name
