@@ -48,7 +48,8 @@ class Entry:
     @property
     def tokens(self) -> int:
         """How many tokens each of its sequences must generate to pass the test."""
-        return TOKENS_FACTOR ** (min(self.generate.losses, MOST_LOSSES) - 1)
+        losses = min(self.generate.losses, MOST_LOSSES)
+        return int(TOKENS_FACTOR ** (losses - 1))
 
 
 class Quarantine:

@@ -39,13 +39,13 @@ def loading(mortal: Hearth) -> Hearth:
     if not is_loading(mortal, up_to=0.3):
         mortal.engine("stop")
         mortal.engine("start")
-        until(lambda: is_loading(mortal, up_to=0.3), 20, "the engine answers while it loads")
+        until(lambda: is_loading(mortal), 60, "the engine answers while it loads")
     return mortal
 
 
-def is_loading(stack: Hearth, up_to: float) -> bool:
+def is_loading(stack: Hearth, up_to: float = 1.0) -> bool:
     engine = stack.get("/health").json()["engine"]
-    return engine["state"] == "loading" and engine["progress"] <= up_to
+    return bool(engine["state"] == "loading" and engine["progress"] <= up_to)
 
 
 @pytest.fixture(scope="module")

@@ -635,7 +635,7 @@ def test_it_ends_in_vllm_too(loaded: Loaded) -> None:
     async def work() -> int:
         key = await loaded.submit("bad", text="x" + " and go on" * 30)
         await loaded.submit("good", text=TEXT)
-        loaded.engine._live[key].detokenizer = Raises()  # type: ignore[assignment]
+        loaded.engine._live[key].detokenizer = Raises()
         least = 2
         while loaded.engine.busy:
             await loaded.engine.step()

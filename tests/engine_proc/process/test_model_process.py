@@ -70,7 +70,7 @@ async def test_while_the_model_loads_too(tmp_path: Path, monkeypatch: pytest.Mon
     async def fail() -> None:
         raise KeyError("a defect")
 
-    monkeypatch.setattr(model_process.os, "_exit", leave)
+    monkeypatch.setattr("os._exit", leave)
     loop = asyncio.get_running_loop()
     monkeypatch.setattr(
         model_process,

@@ -43,7 +43,7 @@ def test_the_count_is_exact_whatever_the_strings_hold(monkeypatch: pytest.Monkey
     dice = random.Random(7)
     texts = ["", ",", '"', "\\", '\\"', "[[[", "{,}", "日本,", "\\\\", "a" * 9, '","', "\n"]
     for _ in range(100):
-        value = {
+        value: dict[str, Any] = {
             dice.choice(texts) + str(i): [dice.choice([*texts, 1, None, {}, []]) for _ in range(4)] for i in range(3)
         }
         assert counted(json.dumps(value).encode(), monkeypatch) == separators(value)

@@ -69,7 +69,7 @@ def test_the_worker_ends_by_its_masters_signal(monkeypatch: pytest.MonkeyPatch) 
 
 
 def break_receiving(client: EngineClient, engine: FakeEngine) -> None:
-    client._on_payload = fail  # type: ignore[method-assign]
+    client._on_payload = fail  # type: ignore[method-assign, assignment]
 
 
 def break_pinging(client: EngineClient, engine: FakeEngine) -> None:
