@@ -18,7 +18,7 @@ from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import SamplingParams
-from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest
+from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
@@ -257,6 +257,8 @@ class Engine:
                 continue  # aborted during the step
             if sequence.resumed is not None and sequence.resumed.request_id != raw.request_id:
                 continue  # restarted during the step
+            if raw.finish_reason == FinishReason.ABORT:
+                raise EngineGone  # it was not asked to: an EngineCore does so when it ends, before its death is seen
             try:
                 output = await self._advance(key, sequence, raw, stopped)
             except EngineDeadError as error:

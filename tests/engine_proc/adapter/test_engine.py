@@ -15,6 +15,7 @@ from unittest import mock
 import psutil
 import pytest
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
+from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 
 from engine_proc.adapter.engine import Engine
 from engine_proc.adapter.loading import model
@@ -653,6 +654,24 @@ def test_metrics_and_traces_that_raise_stop_no_other_output(loaded: Loaded, plac
     assert outputs[-1].failed == (place == "ended")
     assert outputs[-1].failed or text_of(outputs) == TEXT
     assert text_of(loaded.say()) == TEXT
+
+
+def test_sequences_that_vllm_aborts_by_itself_have_not_ended(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An EngineCore does so when it is told to end, as all of them are when one of several has died."""
+
+    async def work() -> None:
+        key = await loaded.submit("aborted", text=None, ignore_eos=True)
+        aborted = EngineCoreOutput(request_id=key, new_token_ids=[], finish_reason=FinishReason.ABORT)
+
+        async def ending() -> EngineCoreOutputs:
+            return EngineCoreOutputs(outputs=[aborted])
+
+        with monkeypatch.context() as patch, pytest.raises(EngineGone):
+            patch.setattr(loaded.engine._core, "get_output_async", ending)
+            await loaded.engine.step()
+        await loaded.engine.abort([key])
+
+    loaded.run(work())
 
 
 # ---- the end: this kills the engine, so it comes last -----------------------------------------------------------
