@@ -33,19 +33,25 @@ def stack(mortal: Hearth) -> Hearth:
 
 @pytest.fixture
 def loading(mortal: Hearth) -> Hearth:
-    """With an engine that loads, and has most of its load before it: the last test's, or a new one."""
-    if mortal.web is None:
-        mortal.start_web()
-    if not is_loading(mortal, up_to=0.3):
+    """With an engine that loads: the last test's, where most of its load is still to come, or a new one.
+
+    The web tier is as new as its engine: one that has had a ready engine says `restarting`.
+    """
+    if mortal.web is None or not is_loading(mortal, up_to=0.3):
+        if mortal.web is not None:
+            mortal.stop_web()
         mortal.engine("stop")
-        mortal.engine("start")
+        mortal.start_web()
         until(lambda: is_loading(mortal), 60, "the engine answers while it loads")
     return mortal
 
 
 def is_loading(stack: Hearth, up_to: float = 1.0) -> bool:
-    engine = stack.get("/health").json()["engine"]
-    return bool(engine["state"] == "loading" and engine["progress"] <= up_to)
+    """Both tiers say so. The web tier alone would say so for some seconds after the engine has ended."""
+    replies = stack.ask_briefly(wire.Ping(), seconds=1)
+    seen = stack.get("/health").json()["engine"]
+    loading = replies is not None and not replies[0].load.ready and replies[0].load.progress <= up_to
+    return loading and seen["state"] == "loading" and seen["stage"] != ""
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +96,7 @@ def test_a_killed_model_process_is_replaced_and_loses_no_request(
         ask(page, question)
         expect(page.locator("article.assistant .text")).to_contain_text("1")
         os.kill(engine.pid, signal.SIGKILL)
-        expect(page.locator("#banner")).to_contain_text("Your answer goes on when it is ready.")
+        expect(page.locator("#banner")).to_contain_text("Your answer resumes when the engine is ready.")
         begun.append(page.locator("article.assistant .text").inner_text())
 
     begun: list[str] = []
@@ -187,10 +193,11 @@ def test_while_it_loads_requests_get_503_and_health_says_how_far_it_is(loading: 
 
 def test_the_pages_show_the_load_and_what_is_sent_meanwhile_is_answered(loading: Hearth, browser: Browser) -> None:
     with page_of(browser, loading.url) as page, page_of(browser, loading.url, path="/status") as status:
-        expect(page.locator("#banner")).to_contain_text("The model is being loaded: ")
+        expect(page.locator("#banner")).to_contain_text("Loading the model: ")
         expect(page.locator("#engine")).to_have_text(re.compile(r"^loading \d+%$"))
-        expect(status.locator("#state")).to_have_text(re.compile(r"^The model is being loaded: .+, about \d+%$"))
+        expect(status.locator("#state")).to_have_text(re.compile(r"^Loading the model: .+, about \d+%$"))
         ask(page, "Who are you?")
+        loading.wait_ready()
         assert "Hearth" in answered(page)
         expect(page.locator("#banner")).to_be_hidden()
         expect(status.locator("#state")).to_have_text("The engine is ready")
