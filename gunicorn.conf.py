@@ -4,6 +4,7 @@ The master runs this file again at every reload (SIGHUP). See docs/configuration
 """
 
 import functools
+import gc
 import os
 import subprocess
 import sys
@@ -42,6 +43,7 @@ except (EndpointError, ValueError, OSError) as error:
 # Workers are forked from the master and share its modules: forget Hearth's, so that a reload imports the new release.
 for name in [name for name in sys.modules if name.partition(".")[0] in {"webapp", "schemas", "engine_proc"}]:
     del sys.modules[name]
+gc.collect()  # modules are reference cycles: those of the reload before would wait long in a master that does little
 
 gunicorn.app.base.Arbiter = HearthArbiter  # gunicorn has no setting for the master's class
 bind = settings.bind

@@ -27,7 +27,7 @@ class Prometheus:
     def is_up(self) -> bool:
         try:
             return any(sample["value"][1] == "1" for sample in self.ask('up{job="hearth"}'))
-        except httpx.TransportError:
+        except (httpx.TransportError, ValueError):  # it answers in plain text until it has read its data
             return False
 
 

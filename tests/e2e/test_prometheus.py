@@ -64,7 +64,7 @@ def test_the_commands_that_are_shown_run(hearth: Hearth) -> None:
         block for block in blocks(PROJECT_ROOT / "docs/monitoring.md", "sh") if block.startswith(("promtool", "curl"))
     ]
     assert len(shown) == 2
-    for block, says in zip(shown, ("SUCCESS", "hearth_engine_state"), strict=True):
+    for block, says in zip(sorted(shown, reverse=True), ("SUCCESS", "hearth_engine_state"), strict=True):
         here = block.replace("127.0.0.1:6006", f"127.0.0.1:{hearth.port}")
         done = subprocess.run(
             ["bash", "-euc", here], cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False

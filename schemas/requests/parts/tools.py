@@ -29,7 +29,11 @@ class JsonObject(fields.Field[dict[str, Any]]):
 
 def check_json(value: Any) -> None:
     """Raise `ValidationError` if free JSON is larger, or nested more deeply, than templates and parsers should get."""
-    if len(msgspec.json.encode(value)) > MAX_JSON_BYTES:
+    try:
+        size = len(msgspec.json.encode(value))
+    except UnicodeEncodeError:
+        raise ValidationError("The text has a lone surrogate, which is not a Unicode character.") from None
+    if size > MAX_JSON_BYTES:
         raise ValidationError(f"Expected at most {MAX_JSON_BYTES} bytes of JSON.")
     level = [value]
     for _ in range(MAX_JSON_DEPTH):
