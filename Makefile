@@ -20,7 +20,7 @@ REQUESTS ?= 100000
 PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock next-vllm train abuse chaos fuzz audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -98,6 +98,9 @@ bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm 
 
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
+
+mutants: $(VENV)/installed-dev ## break the core in some seventy places, one at a time, and print what no test notices
+	$(BIN)/python -m tests.mutants
 
 audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerabilities
 	@$(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install -q pip-audit

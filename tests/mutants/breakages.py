@@ -1,0 +1,334 @@
+"""The breakages: each one is a change of a few characters, and the tests of which at least one must then fail."""
+
+from dataclasses import dataclass
+
+SERVING, ANSWERING, ADAPTER, BATCH = (
+    f"tests/engine_proc/{room}/" for room in ("serving", "answering", "adapter", "batch")
+)
+ENGINE, WEB = "tests/webapp/engine/", "tests/webapp/"
+REQUESTS, REPLIES = "tests/schemas/requests", "tests/schemas/replies"
+
+
+@dataclass(frozen=True, slots=True)
+class Breakage:
+    """Replaces `old`, which the file has exactly once, by `new`."""
+
+    file: str
+    old: str
+    new: str
+    tests: str
+    """Files or folders of tests, separated by spaces."""
+
+
+BREAKAGES = [
+    # ---- the engine: which requests are admitted, and how they end ------------------------------------------------
+    Breakage(
+        "engine_proc/serving/admission.py",
+        "excess := live.sequences + sequences - self.max_queue) > 0",
+        "excess := live.sequences + sequences - self.max_queue) > 1",
+        SERVING + "test_admission.py " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/admission.py",
+        "if generate.resumed:",
+        "if False:",
+        SERVING + "test_admission.py " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/admission.py",
+        "if self.max_per_key and generate.tenant:",
+        "if self.max_per_key and not generate.tenant:",
+        SERVING + "test_admission.py " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/admission.py",
+        "min(LONGEST_WAIT, math.ceil(sequences * observed / self._sequences))",
+        "min(LONGEST_WAIT, math.ceil(sequences / observed / self._sequences))",
+        SERVING + "test_admission.py",
+    ),
+    Breakage(
+        "engine_proc/serving/drain.py",
+        "self._deadline = min(self._deadline,",
+        "self._deadline = max(self._deadline,",
+        SERVING + "test_server.py tests/engine_proc/process",
+    ),
+    Breakage(
+        "engine_proc/serving/load_clock.py",
+        "self._began += now - self._share_set_at",
+        "self._began -= now - self._share_set_at",
+        SERVING + "test_load_clock.py",
+    ),
+    Breakage(
+        "engine_proc/serving/clients.py",
+        "if now - checked_at > wire.CLIENT_SILENCE_LIMIT / 2:",
+        "if False:",
+        SERVING + "test_server.py",
+    ),
+    Breakage("engine_proc/serving/clients.py", "if at < limit]", "if at > limit]", SERVING + "test_server.py"),
+    Breakage(
+        "engine_proc/serving/server.py",
+        "open_choices = generate.choices - len(set(generate.ended))",
+        "open_choices = generate.choices",
+        SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/server.py",
+        "if not self.live.has(client, request_id):",
+        "if False:",
+        SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/server.py",
+        "            if request not in self.live:\n                self._abort(request)\n",
+        "            pass\n",
+        SERVING + "test_server.py",
+    ),
+    Breakage("engine_proc/serving/server.py", "request.open -= 1", "request.open -= 2", SERVING + "test_server.py"),
+    Breakage(
+        "engine_proc/serving/server.py", 'if output.finish_reason == "error":', "if False:", SERVING + "test_server.py"
+    ),
+    Breakage(
+        "engine_proc/serving/server.py",
+        "self.admission.rate.record(request.sequences)",
+        "self.admission.rate.record(1)",
+        SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/serving/quarantine.py",
+        "TOKENS_FACTOR ** (min(self.generate.losses, MOST_LOSSES) - 1)",
+        "TOKENS_FACTOR ** min(self.generate.losses, MOST_LOSSES)",
+        SERVING + "test_quarantine.py",
+    ),
+    Breakage(
+        "engine_proc/serving/quarantine.py",
+        "elif self._alone:",
+        "elif not self._alone:",
+        SERVING + "test_quarantine.py",
+    ),
+    Breakage("engine_proc/serving/router.py", "if len(frames) > MAX_FRAMES:", "if False:", SERVING + "test_router.py"),
+    Breakage(
+        "engine_proc/serving/router.py",
+        "for payload in payloads[:-1]:",
+        "for payload in payloads[1:-1]:",
+        SERVING + "test_router.py",
+    ),
+    Breakage(
+        "engine_proc/answering/live.py",
+        "self._tenants[request.tenant] -= request.sequences",
+        "self._tenants[request.tenant] -= 1",
+        ANSWERING + "test_live.py",
+    ),
+    Breakage(
+        "engine_proc/answering/live.py",
+        "self._requests.get((request.client, request.id)) is request",
+        "(request.client, request.id) in self._requests",
+        ANSWERING + "test_live.py " + SERVING + "test_server.py",
+    ),
+    # ---- the engine: what is generated ----------------------------------------------------------------------------
+    Breakage(
+        "engine_proc/answering/choices.py",
+        "if len(self._finished) < self.candidates:",
+        "if len(self._finished) < len(self.choices):",
+        ANSWERING + " " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/answering/choices.py",
+        "/ max(1, len(output.token_ids))",
+        "/ 1",
+        ANSWERING + " " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/answering/choices.py",
+        "if reason is not None:\n            text += self.ending",
+        "text += self.ending",
+        ANSWERING + " " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/answering/rewritten.py",
+        "self._received != self.sent[: len(self._received)] or ended_early",
+        "ended_early",
+        ANSWERING + " " + SERVING + "test_server.py",
+    ),
+    Breakage(
+        "engine_proc/answering/beam_ranking.py",
+        "if rank >= width and has_ended:",
+        "if has_ended:",
+        ANSWERING + "test_beam_search.py",
+    ),
+    Breakage(
+        "engine_proc/answering/beam_search.py",
+        "best_running.logprob / length**self._rules.length_penalty > self._finished[-1].score",
+        "best_running.logprob / length**self._rules.length_penalty > self._finished[0].score",
+        ANSWERING + "test_beam_search.py",
+    ),
+    Breakage(
+        "engine_proc/answering/beam_search.py",
+        "await self._engine.abort(self._keys)",
+        "pass",
+        ANSWERING + "test_beam_search.py",
+    ),
+    Breakage(
+        "engine_proc/answering/starting.py",
+        "if choice.index not in generate.ended",
+        "if True",
+        ANSWERING + "test_starting.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/sampling.py", "wanted.seed % HIGHEST_SEED", "wanted.seed", ADAPTER + "test_sampling.py"
+    ),
+    Breakage(
+        "engine_proc/adapter/sampling.py",
+        "return min(requested, room)",
+        "return requested",
+        ADAPTER + "test_sampling.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/sampling.py",
+        "params.seed = (params.seed + number) % HIGHEST_SEED",
+        "params.seed = params.seed % HIGHEST_SEED",
+        ADAPTER + "test_sampling.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/rendering.py",
+        "if prompt.tokens >= self._max_model_len:",
+        "if prompt.tokens > self._max_model_len:",
+        ADAPTER + "test_rendering.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/resuming.py",
+        "max(1, (params.max_tokens or 0) - len(sent))",
+        "max(1, params.max_tokens or 0)",
+        ADAPTER + "test_resuming.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/resuming.py",
+        "remaining.seed = (params.seed + len(sent)) % HIGHEST_SEED",
+        "remaining.seed = params.seed",
+        ADAPTER + "test_resuming.py",
+    ),
+    # ---- batches and processes ------------------------------------------------------------------------------------
+    Breakage("engine_proc/batch/files.py", "os.ftruncate(fd, complete)", "pass", BATCH + "test_files.py"),
+    Breakage(
+        "engine_proc/batch/files.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        BATCH + "test_files.py",
+    ),
+    Breakage(
+        "engine_proc/batch/lines.py",
+        "if custom_id in self._done.ids:",
+        "if custom_id not in self._done.ids:",
+        BATCH + "test_lines.py",
+    ),
+    Breakage(
+        "engine_proc/lock.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        "tests/engine_proc/test_lock.py",
+    ),
+    Breakage(
+        "engine_proc/process/supervisor.py",
+        "if time.monotonic() - started > STABLE:",
+        "if time.monotonic() - started < STABLE:",
+        "tests/engine_proc/process",
+    ),
+    Breakage(
+        "engine_proc/process/watchdog.py",
+        "if now - self._last_check > 5.0:",
+        "if now - self._last_check > 0.0:",
+        "tests/engine_proc/process",
+    ),
+    # ---- the web tier: the engine's client ------------------------------------------------------------------------
+    Breakage(
+        "webapp/engine/client.py",
+        "self.live.pop(reply.id, None) is not None and not reply.finished",
+        "self.live.pop(reply.id, None) is not None and reply.finished",
+        ENGINE,
+    ),
+    Breakage("webapp/engine/client.py", "self._abort_later += self.live", "pass", ENGINE),
+    Breakage("webapp/engine/client.py", "self._was_ready = self._was_ready or welcome.load.ready", "pass", ENGINE),
+    Breakage("webapp/engine/client.py", "> ENGINE_SILENCE_LIMIT:", "> 100 * ENGINE_SILENCE_LIMIT:", ENGINE),
+    Breakage("webapp/engine/client.py", "time.monotonic() - received_at < CACHE_SECONDS", "True", ENGINE),
+    Breakage("webapp/engine/reply.py", "if len(self._queue) >= MAX_QUEUED:", "if False:", ENGINE),
+    Breakage("webapp/engine/reply.py", "if index not in ended}", "if True}", ENGINE),
+    Breakage("webapp/engine/reply.py", "            self._queue = [error]\n", "            pass\n", ENGINE),
+    Breakage("webapp/engine/recovery.py", "reply.waiting_since or time.monotonic()", "time.monotonic()", ENGINE),
+    Breakage("webapp/engine/recovery.py", "if reply.fingerprint != welcome.fingerprint:", "if False:", ENGINE),
+    Breakage("webapp/engine/suspicion.py", "if self._suspect and testing is None:", "if testing is None:", ENGINE),
+    # ---- the web tier: answers ------------------------------------------------------------------------------------
+    Breakage(
+        "webapp/answering/sse.py",
+        "        writer.flush()\n        yield shape.error_chunk(error)",
+        "        yield shape.error_chunk(error)",
+        WEB + "answering " + WEB + "connection",
+    ),
+    Breakage("webapp/answering/sse.py", "timeout = PING_SECONDS - writer.silence()", "pass", WEB + "answering"),
+    Breakage(
+        "webapp/answering/message.py",
+        "if params.stream and params.rewritten and",
+        "if params.stream and",
+        WEB + "answering " + WEB + "engine",
+    ),
+    Breakage(
+        "webapp/answering/message.py", 'return f"{caller()}/{given}" if given else own', "return given or own", WEB
+    ),
+    Breakage(
+        "webapp/answering/request_body.py",
+        "len(data) != request.content_length",
+        "len(data) > request.content_length",
+        WEB + "answering",
+    ),
+    Breakage(
+        "webapp/connection/chunk_writer.py",
+        "self._connection is not None and not self._unsent",
+        "self._connection is not None",
+        WEB + "connection",
+    ),
+    Breakage(
+        "webapp/connection/chunk_writer.py",
+        'unsent, self._unsent = self._unsent, b""',
+        "unsent = self._unsent",
+        WEB + "connection",
+    ),
+    Breakage(
+        "webapp/middleware/auth.py", 'scheme.lower() != "bearer" or not matches', "not matches", WEB + "middleware"
+    ),
+    Breakage("webapp/middleware/auth.py", 'request.method in ("GET", "HEAD")', "True", WEB + "middleware"),
+    Breakage(
+        "webapp/api_keys.py",
+        "    if not entries:  # an empty file must not mean that no key is required\n",
+        "    if False:\n",
+        "tests/webapp/test_settings.py",
+    ),
+    Breakage(
+        "webapp/conversations/turns.py", 'if echo and last["role"] == "assistant":', "if False:", WEB + "conversations"
+    ),
+    Breakage(
+        "webapp/conversations/turns.py",
+        "if turn.continues and messages and _extends",
+        "if turn.continues and _extends",
+        WEB + "conversations",
+    ),
+    # ---- the schemas ----------------------------------------------------------------------------------------------
+    Breakage("schemas/replies/shape.py", "if delta.index % self._n == 0:", "if True:", REPLIES),
+    Breakage("schemas/replies/shape.py", "min(self.cached_tokens, self.prompt_tokens)", "self.cached_tokens", REPLIES),
+    Breakage(
+        "schemas/replies/shape.py", "return 0 if entry.silent else len(entry.text)", "return len(entry.text)", REPLIES
+    ),
+    Breakage("schemas/replies/shape.py", "if call.index < len(self.calls):", "if False:", REPLIES),
+    Breakage(
+        "schemas/wire/generate.py",
+        "max(self.n, self.best_of)",
+        "self.best_of or self.n",
+        REQUESTS + " tests/schemas/wire",
+    ),
+    Breakage(
+        "schemas/shared/log_lines.py",
+        "return escape(super().formatMessage(record))",
+        "return super().formatMessage(record)",
+        "tests/schemas/shared",
+    ),
+    Breakage(
+        "schemas/shared/log_lines.py", 'text.encode(errors="backslashreplace").decode()', "text", "tests/schemas/shared"
+    ),
+]
