@@ -34,17 +34,24 @@ LIMIT_MINUTES = 15
 BEGAN, LOAD_BEFORE = time.monotonic(), os.getloadavg()[0]
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups and pytest the marks
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark a test with its engine and its group, before pytest-xdist reads the groups and pytest the marks."""
+    names = {name for mark in item.iter_markers("field") for name in mark.args}
+    item.user_properties += [("field", name) for name in sorted(names)]
+    engine = engine_of(item)
+    if engine:
+        item.add_marker(pytest.mark.engine(engine))
+    item.add_marker(pytest.mark.xdist_group(engine or item.nodeid.partition("::")[0]))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        names = {name for mark in item.iter_markers("field") for name in mark.args}
-        item.user_properties += [("field", name) for name in sorted(names)]
-        engine = engine_of(item)
-        if engine:
-            item.add_marker(pytest.mark.engine(engine))
-        item.add_marker(pytest.mark.xdist_group(engine or item.nodeid.partition("::")[0]))
     places = {engine: place for place, engine in enumerate(ENGINES)}
     items.sort(key=lambda item: (places.get(engine_of(item), len(places)), "mortal" in fixtures_of(item)))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
+        raise pytest.UsageError("pytest-xdist has not grouped the tests: it may not know this pytest")
 
 
 def engine_of(item: pytest.Item) -> str:

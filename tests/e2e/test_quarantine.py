@@ -12,7 +12,7 @@ from tests.e2e.killer import AT_ONCE, LATE, TOKEN
 from tests.e2e.mixture import CHAT, LONG, STORY, STREAM, TEXT, answer_to
 from tests.harness import Hearth, chat_body, serving, until
 
-pytestmark = pytest.mark.timeout(1800)  # each death costs a load
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.engine("killers")]  # each death costs a load
 
 LONG_STREAM: dict[str, Any] = {**LONG, **STREAM, "max_tokens": 600}
 INNOCENTS: dict[str, tuple[str, dict[str, Any]]] = {
