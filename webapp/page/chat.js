@@ -253,6 +253,7 @@ async function begin() {
   addEventListener("storage", list);
   engine.addEventListener("change", onEngine);
   engine.poll();
+  $("prompt").disabled = false;
   $("prompt").value = load("draft", "");
   list();
   if (location.hash.length > 1) open(location.hash.slice(1));

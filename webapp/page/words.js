@@ -22,8 +22,10 @@ export function t(text, ...values) {
   return (translations.get(english) ?? english).replace(/\{(\d)\}/g, (_, index) => values[index]);
 }
 
-// Translates the page's HTML, and sets up the button that switches the language.
+// Translates the page's HTML, and sets up the button that switches the language. Until then the page is inert: a click
+// or a key before its scripts run would be lost.
 export function translate() {
+  document.body.inert = false;
   document.documentElement.lang = language;
   const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
