@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from schemas.shared.endpoint import PROJECT_ROOT
-from tests.harness import LOAD_SECONDS, Hearth, processes_of, until
+from tests.harness import FORKED, LOAD_SECONDS, Hearth, processes_of, until
 
 LINES = 1000
 FLOAT32 = ("--dtype", "float32")
@@ -51,7 +51,7 @@ class Batch:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "engine_proc", "batch", *arguments],
                 cwd=PROJECT_ROOT,
-                env={**os.environ, "HEARTH_RUN_DIR": str(tmp_path / "run"), "TEST_MARKER": self.marker},
+                env={**os.environ, **FORKED, "HEARTH_RUN_DIR": str(tmp_path / "run"), "TEST_MARKER": self.marker},
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,

@@ -1,0 +1,41 @@
+"""Let vLLM's processes be forked from the model process, so that a test does not wait until each has imported vLLM.
+
+`tests.harness` puts this folder into `PYTHONPATH`, and Python imports a module of this name as it starts. The product
+always spawns vLLM's processes: that a load takes two imports more makes no difference to it, and fork is less safe in a
+process that has threads. The tests of the shared engine run it as the product does.
+"""
+
+import multiprocessing
+import os
+import signal
+import sys
+from typing import Any
+
+_STARTS_VLLM = ("engine_proc.process.model_process", "engine_proc.batch.process")
+"""The modules that start processes of vLLM."""
+
+
+def fork_instead_of_spawn() -> None:
+    """Replace multiprocessing's start method in this process and in those that are forked from it."""
+    by_method = multiprocessing.get_context
+
+    def get_context(method: str | None = None) -> Any:
+        return by_method("fork" if method == "spawn" else method)
+
+    multiprocessing.get_context = get_context
+    os.register_at_fork(after_in_child=_become_a_process_of_vllm)
+
+
+def _become_a_process_of_vllm() -> None:
+    """Do what the model process's module does in a spawned process, and undo what only a forked one inherits."""
+    from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
+
+    signal.set_wakeup_fd(-1)  # the pipe by which asyncio learns of signals, and the parent's loop reads from it
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    die_with_parent()
+    yield_by_sleeping()
+
+
+if any(name in sys.orig_argv for name in _STARTS_VLLM):
+    fork_instead_of_spawn()
