@@ -14,8 +14,9 @@ SECONDS = 120
 
 
 def master_of(hearth: Hearth) -> int:
-    """The pid of the gunicorn that serves."""
-    return int(pid_file(hearth).read_text())
+    """The pid of the gunicorn that serves. Its pid file is written anew at each reload, and so is gone for a moment."""
+    pid: int = until(lambda: _pid(hearth), SECONDS, "there is a pid file")
+    return pid
 
 
 def worker_pids(hearth: Hearth) -> set[int]:
@@ -68,7 +69,8 @@ def pid_file(hearth: Hearth) -> Path:
 
 
 def _pid(hearth: Hearth) -> int | None:
+    """None: the file is being written anew, or the old master is gone and the new one has not noticed yet."""
     try:
-        return master_of(hearth)
+        return int(pid_file(hearth).read_text())
     except FileNotFoundError:
-        return None  # the old one is gone, and the new one has not noticed yet
+        return None

@@ -11,7 +11,7 @@ import pytest
 
 from tests.harness import Hearth, serving, until
 
-RELOADS = 12
+RELOADS = 8
 KEY = {"Authorization": "Bearer secret"}
 
 
@@ -61,7 +61,7 @@ def cpu_of_a_request(web: Hearth) -> float:
 
 
 def test_a_request_costs_the_same_after_many_reloads_and_the_master_does_not_grow(web: Hearth) -> None:
-    for _ in range(5):  # the first ones fill the allocator's arenas
+    for _ in range(3):  # the first ones fill the allocator's arenas
         reload_workers(web)
     fresh = cpu_of_a_request(web)
     before = psutil.Process(master_of(web)).memory_info().rss
