@@ -157,7 +157,7 @@ async def _housekeeping(server: Server, router: Router, stall_seconds: float) ->
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
-        heartbeat.beat()
+        heartbeat.beat(loaded=server.engine is not None)
         router.poll()  # read what has arrived before a client counts as silent
         server.abort_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:

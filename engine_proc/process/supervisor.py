@@ -21,9 +21,7 @@ log = logging.getLogger("hearth.supervisor")
 STOP_GRACE = 8.0
 """Seconds that the model process has to exit after TERM and the drain, before KILL."""
 FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
-"""Seconds before a restart: the first value, doubled after each crash up to the last."""
-STABLE = 60.0
-"""Seconds that a model process must run for the backoff to begin at the first value again."""
+"""Seconds before a restart: the first value, doubled up to the last by each process that has not loaded its model."""
 MAX_FAILED_LOADS = 3
 """Failed loads in a row after which the supervisor exits."""
 
@@ -35,6 +33,8 @@ class Supervisor:
         self.settings = settings
         self.argv = argv
         self.load_count = 0
+        self.loaded = False
+        """Whether the last model process had loaded its model when it ended."""
         self.stop_requested_at: float | None = None
         self.child: subprocess.Popen[bytes] | None = None
 
@@ -54,7 +54,6 @@ class Supervisor:
     def _keep_alive(self) -> int:
         backoff, failed_loads = FIRST_BACKOFF, 0
         while True:
-            started = time.monotonic()
             status = self._run_once()
             if self.stop_requested_at is not None or status == 0:  # stopped by a signal, or after a drain
                 return 0
@@ -64,7 +63,7 @@ class Supervisor:
             if failed_loads == MAX_FAILED_LOADS:
                 log.error("the model could not be loaded %d times in a row: giving up", failed_loads)
                 return status
-            if time.monotonic() - started > STABLE:
+            if self.loaded:  # requests wait, and what ends engines again and again is found (docs/resuming.md)
                 backoff = FIRST_BACKOFF
             log.error("the model process ended with status %s: restarting it in %.0f s", status, backoff)
             self._sleep(backoff)
@@ -94,6 +93,7 @@ class Supervisor:
         try:
             return self._wait(self.child, watchdog)
         finally:
+            self.loaded = watchdog.loaded
             watchdog.close()
             _end_group(self.child.pid)
             self.child.wait()

@@ -6,6 +6,8 @@ import time
 
 HEARTBEAT_FD = "HEARTH_PULSE_FD"
 """Environment variable of the model process: the file descriptor of the pipe's writing end."""
+LOADING, LOADED = b".", b"+"
+"""A heartbeat: whether the model process has loaded its model."""
 
 
 class Heartbeat:
@@ -16,17 +18,19 @@ class Heartbeat:
         if self._fd >= 0:
             os.set_blocking(self._fd, False)
 
-    def beat(self) -> None:
-        """Send one heartbeat. Never blocks or raises."""
+    def beat(self, *, loaded: bool) -> None:
+        """Send one heartbeat. `loaded`: the model is ready. Never blocks or raises."""
         if self._fd >= 0:
             with contextlib.suppress(BlockingIOError, BrokenPipeError):
-                os.write(self._fd, b".")
+                os.write(self._fd, LOADED if loaded else LOADING)
 
 
 class Watchdog:
     """The supervisor's end."""
 
     def __init__(self) -> None:
+        self.loaded = False
+        """Whether the model process had loaded its model when it sent the last heartbeat that was read."""
         self._fd, self.child_fd = os.pipe()
         os.set_blocking(self._fd, False)
         self._last_beat = self._last_check = time.monotonic()
@@ -38,8 +42,9 @@ class Watchdog:
         """
         now = time.monotonic()
         with contextlib.suppress(BlockingIOError):
-            if os.read(self._fd, 4096):
+            if beats := os.read(self._fd, 4096):
                 self._last_beat = now
+                self.loaded = self.loaded or LOADED in beats
         if now - self._last_check > 5.0:
             self._last_beat = now
         self._last_check = now

@@ -46,7 +46,10 @@ if act in ("brood", "brood-crash"):
 with Path("lives").open("a") as lives:
     record = {"life": life, "argv": acts, "pids": pids, "group": os.getpgrp(), "environment": list(os.environ)}
     lives.write(json.dumps(record) + "\\n")
-if act in ("crash", "brood-crash"):
+if act == "loaded-crash":
+    os.write(int(os.environ["HEARTH_PULSE_FD"]), b"..+")
+    time.sleep(0.5)
+if act in ("crash", "loaded-crash", "brood-crash"):
     os.kill(os.getpid(), signal.SIGKILL)
 if act.isdigit():
     sys.exit(int(act))
@@ -60,7 +63,7 @@ from engine_proc import log_file
 from engine_proc.process import supervisor
 from tests.engine_proc.helpers import settings_in
 
-root, supervisor.STABLE, nap = Path(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+root, nap = Path(sys.argv[1]), float(sys.argv[2])
 supervisor.PROJECT_ROOT, supervisor.STOP_GRACE = root, 0.5
 log_file.MAX_LOG_BYTES, log_file.KEPT_LOG_BYTES = 100_000, 20_000
 sleep = supervisor.Supervisor._sleep
@@ -72,7 +75,7 @@ def _sleep(self, seconds):
         sleep(self, nap)
 
 supervisor.Supervisor._sleep = _sleep
-sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[4:]).run())
+sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[3:]).run())
 """
 
 
@@ -90,7 +93,6 @@ class Stage:
     def start(
         self,
         *acts: str,
-        stable: float = 60,
         nap: float = 0,
         stderr: int = subprocess.PIPE,
         env: dict[str, str] | None = None,
@@ -99,15 +101,15 @@ class Stage:
 
         Each back-off is noted, and takes `nap` seconds.
         """
-        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(stable), str(nap), *acts]
+        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(nap), *acts]
         process = subprocess.Popen(
             command, cwd=PROJECT_ROOT, stderr=stderr, env={**os.environ, **(env or {})}, text=True
         )
         self.started.append(process)
         return process
 
-    def run(self, *acts: str, stable: float = 60) -> int:
-        return self.start(*acts, stable=stable).wait(30)
+    def run(self, *acts: str) -> int:
+        return self.start(*acts).wait(30)
 
     @property
     def lives(self) -> list[dict[str, Any]]:
@@ -160,9 +162,9 @@ def test_it_is_started_again_with_doubled_and_bounded_back_off(stage: Stage) -> 
     assert stage.backoffs == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_a_life_that_was_long_enough_resets_the_back_off(stage: Stage) -> None:
-    assert stage.run(*["crash"] * 3, f"{EXIT_USAGE}", stable=0.0) == EXIT_USAGE
-    assert stage.backoffs == [1, 1, 1]
+def test_a_model_that_was_loaded_resets_the_back_off(stage: Stage) -> None:
+    assert stage.run("crash", "crash", "loaded-crash", "loaded-crash", "crash", f"{EXIT_USAGE}") == EXIT_USAGE
+    assert stage.backoffs == [1, 2, 1, 1, 2]
 
 
 def test_the_back_off_is_waited_for(stage: Stage) -> None:
