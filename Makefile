@@ -35,21 +35,21 @@ else
 	@$(BIN)/gunicorn wsgi:app
 endif
 
-stop: ## end the engine (Ctrl-C in `make run` ends the web tier alone)
+stop: ## stop the engine (Ctrl-C in `make run` stops the web tier only)
 	@$(BIN)/python -m engine_proc stop
 
-status: ## what the engine is doing; `make doctor` where it does nothing
+status: ## show the engine's state; `make doctor` finds out why none answers
 	@$(BIN)/python -m engine_proc status
 
 doctor: $(INSTALLED) ## find out what keeps Hearth from working, and how to fix it
 	@$(BIN)/python -m engine_proc doctor
 
-setup: $(INSTALLED) ## set up .venv for BACKEND=cpu|cuda|web, without running anything
+setup: $(INSTALLED) ## install into .venv for BACKEND=cpu|cuda|web, without running anything
 
-install: ## as root: Hearth into /opt/hearth, with units and a user; PREFIX and DESTDIR as deploy/install says
+install: ## as root: install Hearth in /opt/hearth, with systemd units and a user; see deploy/install for PREFIX and DESTDIR
 	deploy/install
 
-uninstall: ## the reverse; configuration and conversations stay
+uninstall: ## as root: remove what `make install` installed, except configuration and conversations
 	deploy/install --remove
 
 test: lint $(LM_EVAL)/installed ## every check and every test
@@ -76,7 +76,7 @@ NO_PRODUCT := (tests|bench|demo_model|examples)/
 ENGINE_ONLY := engine_proc/(adapter|answering|batch|serving)/
 OWN_CLIENTS := langchain|litellm|llama
 
-train: $(VENV)/installed-dev ## make the demo model and its adapter again from its corpus
+train: $(VENV)/installed-dev ## train the demo model and its adapter from the corpus
 	$(BIN)/python demo_model/train.py
 	$(BIN)/python demo_model/train_adapter.py
 
@@ -99,13 +99,13 @@ bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm 
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
 
-mutants: $(VENV)/installed-dev ## break the core in some seventy places, one at a time, and print what no test notices
+mutants: $(VENV)/installed-dev ## break the core in some seventy places, one at a time, and print which breakages no test notices
 	$(BIN)/python -m tests.mutants
 
 audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerabilities
 	@$(BIN)/python -m venv $(AUDIT) && $(AUDIT)/bin/pip install -q pip-audit
 	$(AUDIT)/bin/pip-audit --strict --disable-pip --no-deps -r requirements/$(BACKEND).txt \
-	  || { echo "audit: not clean, or not done: above stand vulnerable packages, or those that PyPI would not tell of"; exit 1; }
+	  || { echo "audit: not clean, or incomplete: listed above are vulnerable packages, or packages that PyPI has no answer for"; exit 1; }
 
 clean: ## remove what was installed and cached; ends a running engine first
 	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true
