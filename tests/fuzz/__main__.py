@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.fuzz.acceptor import compare
 from tests.fuzz.run import fuzz
 from tests.harness import Hearth
 
@@ -16,6 +17,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--only", type=int, help="send this one request of the seed")
     args = parser.parse_args()
+    if args.only is None:
+        loaded, refused = compare(args.seed, args.requests)
+        print(f"the acceptor agrees with marshmallow: {loaded} bodies loaded, {refused} refused")
     numbers = range(args.requests) if args.only is None else range(args.only, args.only + 1)
     with tempfile.TemporaryDirectory(prefix="hearth-fuzz-") as directory:
         hearth = Hearth(Path(directory) / "run")

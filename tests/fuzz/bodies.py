@@ -101,8 +101,7 @@ SCALARS: list[Any] = [
 def spoil(rng: random.Random, path: str) -> bytes:
     """A body for `path`, mostly a bad one, as a client would send it."""
     body = json.loads(json.dumps(rng.choice(SEEDS[path])))
-    for _ in range(rng.randint(1, 3)):
-        rng.choice(SPOILERS)(rng, body)
+    spoil_fields(rng, body, rng.randint(1, 3))
     if is_good(path, body):
         if rng.random() < GOOD_ONES:
             body.update({name: value for name, value in CHEAP.items() if name in SCHEMAS[path].fields})
@@ -110,6 +109,12 @@ def spoil(rng: random.Random, path: str) -> bytes:
             body["temperature"] = rng.choice(["hot", [], {}, True, 1e9, -1])
     raw = json.dumps(body, ensure_ascii=rng.random() < 0.5).encode("utf-8", "surrogatepass")
     return raw if rng.random() < 0.75 else spoil_bytes(rng, raw)
+
+
+def spoil_fields(rng: random.Random, body: dict[str, Any], changes: int) -> None:
+    """Make so many changes to `body`."""
+    for _ in range(changes):
+        rng.choice(SPOILERS)(rng, body)
 
 
 def is_good(path: str, body: Any) -> bool:

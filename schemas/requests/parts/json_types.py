@@ -1,11 +1,13 @@
 """Field types of JSON bodies. They are strict: marshmallow's own also accept `"5"` and `true` as numbers."""
 
 from collections.abc import Collection, Mapping
+from functools import cached_property
 from typing import Any
 
 from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 from schemas.errors import MAX_QUOTED
+from schemas.requests.parts.acceptor import Acceptor, ListField, Unsupported
 
 
 class _Strict(fields.Field[Any]):
@@ -56,7 +58,7 @@ class TotalLength(validate.Validator):
         return value
 
 
-class Items(fields.List[Any]):
+class Items(ListField):
     """A JSON array, loaded as a list. With `scalar`, a single value counts as an array of one (`"stop": "\\n"`).
 
     Its length is checked before its elements are loaded, and the first bad element ends the loading: a client chooses
@@ -69,7 +71,7 @@ class Items(fields.List[Any]):
         super().__init__(inner, **kwargs)
         self.scalar = scalar
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+    def elements(self, value: Any) -> list[Any]:
         if self.scalar and not isinstance(value, (list, dict)):
             value = [value]
         if not isinstance(value, list):
@@ -79,8 +81,11 @@ class Items(fields.List[Any]):
                 else ValidationError("Expected a string or an array of strings.")
             )
         check_length(self, value)
+        return value
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         loaded = []
-        for index, element in enumerate(value):
+        for index, element in enumerate(self.elements(value)):
             try:
                 loaded.append(self.inner.deserialize(element, **kwargs))
             except ValidationError as error:
@@ -128,8 +133,30 @@ class Body(Schema):
     def __init__(self, *, strict_fields: bool = False, **kwargs: Any) -> None:
         super().__init__(unknown=RAISE if strict_fields else EXCLUDE, **kwargs)
 
+    def load(self, data: Any, **kwargs: Any) -> Any:
+        """Return what `data` loads to. Raises `ValidationError`, which is always marshmallow's own."""
+        if self._acceptor is not None and not kwargs:
+            try:
+                return self._acceptor(data)
+            except ValidationError:
+                pass  # marshmallow finds all errors, and names them
+        return super().load(data, **kwargs)
+
+    @cached_property
+    def _acceptor(self) -> Acceptor | None:
+        """None: marshmallow loads every body."""
+        try:
+            return Acceptor(self)
+        except Unsupported:
+            return None
+
     def fill_defaults(self, data: dict[str, Any]) -> None:
         """Replace each null in `data` by its field's default: null means the same as an absent field."""
-        for name, field in self.fields.items():
+        for name, default in self._defaults.items():
             if data.get(name) is None:
-                data[name] = field.load_default
+                data[name] = default
+
+    @cached_property
+    def _defaults(self) -> dict[str, Any]:
+        """The defaults that are not null."""
+        return {name: field.load_default for name, field in self.fields.items() if field.load_default is not None}
