@@ -30,7 +30,10 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
 
     def _emit_body(self, data: bytes) -> None:
         head, self._head = self._head, b""
-        self.sock.sendall(b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data)
+        data = b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data
+        sent = self.sock.send(data)  # nearly always all of it; `sendall` first asks for the size of the socket's buffer
+        if sent < len(data):
+            self.sock.sendall(data[sent:])
 
     def should_close(self) -> bool:
         """Return whether the connection ends with this response, which the headers announce."""

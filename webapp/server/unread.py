@@ -5,6 +5,7 @@ A connection with much left is closed instead.
 """
 
 import contextlib
+import io
 import math
 import socket
 from typing import Any
@@ -28,6 +29,18 @@ def unread_bytes(request: Any) -> float:
     if isinstance(reader, ChunkedReader) and reader.parser is not None:
         return math.inf
     return 0.0
+
+
+def arrived(body: Any, length: int) -> bytes | None:
+    """Return all `length` bytes of a request's body, gunicorn's or one in memory; None if reading it might block."""
+    if type(body) is io.BytesIO:
+        size = body.getbuffer().nbytes
+    elif isinstance(reader := getattr(body, "reader", None), LengthReader):
+        size = reader.unreader.buf.getbuffer().nbytes
+    else:
+        return None
+    read: bytes = body.read(length) if size >= length else b""
+    return read if len(read) == length else None
 
 
 def linger(connection: socket.socket) -> None:

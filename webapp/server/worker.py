@@ -8,7 +8,6 @@ import gc
 import signal
 import socket
 import time
-from types import TracebackType
 from typing import Any
 
 import gevent
@@ -18,6 +17,8 @@ from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
+from webapp.connection.hangups import cut_off_when_stuck
+from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
 from webapp.server.unread import linger, unread_bytes
 
@@ -33,26 +34,24 @@ GARBAGE_AT_ONCE = 10_000
 Streaming makes no cycles, and with Python's threshold of 700 the collector took a tenth of the time of a token.
 """
 CHECK_INTERVAL = 0.25
-"""Seconds between two checks of a stopping worker for idle connections."""
+"""Seconds between two checks for idle connections."""
 
 
-class _KeepAlive(gevent.Timeout):  # type: ignore[misc]
-    """gunicorn's timeout for a connection's next request, which notes since when the connection has been idle."""
+class _KeepAlive:
+    """The wait of a connection for its next request: notes since when. `_close_idle` ends a wait that is too long.
 
-    def __init__(self, worker: "HearthWorker") -> None:
-        super().__init__(worker.cfg.keepalive, False)
-        self._idle_since = worker.idle_since
+    gunicorn's own is a timer for each request, which costs as much as the request's parsing.
+    """
 
-    def __enter__(self) -> "_KeepAlive":
-        self._idle_since[gevent.getcurrent()] = time.monotonic()
-        super().__enter__()
-        return self
+    def __init__(self) -> None:
+        self.idle_since: dict[gevent.Greenlet, float] = {}
+        """For each connection that waits for a request: since when, as `time.monotonic()`."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Any:
-        self._idle_since.pop(gevent.getcurrent(), None)
-        return super().__exit__(kind, error, trace)
+    def __enter__(self) -> None:
+        self.idle_since[gevent.getcurrent()] = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self.idle_since.pop(gevent.getcurrent(), None)
 
 
 class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
@@ -61,8 +60,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.connections: dict[gevent.Greenlet, socket.socket] = {}
-        self.idle_since: dict[gevent.Greenlet, float] = {}
-        """For each connection that waits for a request: since when, as `time.monotonic()`."""
+        self._waiting = _KeepAlive()
 
     def init_process(self) -> None:
         """Change gunicorn in this worker alone.
@@ -72,11 +70,13 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         """
         util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
+        work_out_once(self.cfg)
         super().init_process()
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         greenlet = gevent.getcurrent()
         self.connections[greenlet] = client
+        cut_off_when_stuck(client)
         try:
             super().handle(listener, client, addr)
         finally:
@@ -91,24 +91,23 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
             raise
 
     def timeout_ctx(self) -> _KeepAlive:
-        return _KeepAlive(self)
+        return self._waiting
 
     def run(self) -> None:
         gc.collect()
         gc.freeze()  # the application's own objects live as long as the worker
         gc.set_threshold(GARBAGE_AT_ONCE)
-        gevent.spawn(self._close_idle_when_stopping)
+        gevent.spawn(self._close_idle)
         super().run()
         # The master repeats the signal, which must not interrupt the last messages to the engine.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
-    def _close_idle_when_stopping(self) -> None:
+    def _close_idle(self) -> None:
+        """Close the connections that wait for too long, forever."""
         while True:
             gevent.sleep(CHECK_INTERVAL)
-            if self.alive:
-                continue
-            limit = time.monotonic() - IDLE_BEFORE_CLOSE
-            for greenlet, since in self.idle_since.items():
+            limit = time.monotonic() - (self.cfg.keepalive if self.alive else IDLE_BEFORE_CLOSE)
+            for greenlet, since in self._waiting.idle_since.items():
                 if since < limit:
                     # Its greenlet still answers a request that has already arrived, and then reads end of file.
                     with contextlib.suppress(OSError):

@@ -1,5 +1,6 @@
 """What HearthWorker and HearthLogger assume of gunicorn. A failure says what a new release has moved."""
 
+import email.utils
 import json
 import logging
 import socket
@@ -8,15 +9,17 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import gevent
 import pytest
 from gunicorn import http, util
 from gunicorn.config import Config
-from gunicorn.http import wsgi
+from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
 from webapp.server.logger import HearthLogger
 from webapp.server.response import HearthResponse
+from webapp.server.unread import arrived
 from webapp.server.worker import HearthWorker
 
 REQUEST = b"POST /v1/completions HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n{}"
@@ -44,8 +47,18 @@ def worker() -> HearthWorker:
 @pytest.fixture
 def changed(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a worker changes in gunicorn when it starts, until the end of the test."""
-    monkeypatch.setattr(util, "write_error", util.write_error)
-    monkeypatch.setattr(wsgi, "Response", wsgi.Response)
+    restored = (
+        (util, "write_error"),
+        (util, "http_date"),
+        (wsgi, "Response"),
+        (wsgi, "base_environ"),
+        (message.HeaderPolicy, "_peer_is_trusted_proxy"),
+        (logging, "_srcfile"),
+        (logging, "logThreads"),
+        (logging, "logMultiprocessing"),
+    )
+    for owner, name in restored:
+        monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(GeventWorker, "init_process", lambda worker: None)
     worker.init_process()
 
@@ -64,6 +77,44 @@ def test_a_request_gets_the_response_class_of_the_wsgi_module(sockets: Sockets) 
         "gunicorn no longer gives the application the client's socket as environ['gunicorn.socket']: "
         "see webapp/connection/chunk_writer.py and webapp/answering/answer.py."
     )
+
+
+@pytest.mark.usefixtures("changed")
+def test_what_is_kept_is_what_gunicorn_would_work_out(worker: HearthWorker, sockets: Sockets) -> None:
+    ours, theirs = sockets
+    fresh = Config()
+    theirs.sendall(REQUEST + REQUEST)
+    parser = http.get_parser(worker.cfg, ours, ADDRESS)
+    for _ in range(2):
+        request = next(parser)
+        _, environ = wsgi.create(request, ours, ADDRESS, ("127.0.0.1", 6006), worker.cfg)
+        assert environ["wsgi.url_scheme"] == "http" and environ["HTTP_HOST"] == "here"
+        environ["left over"] = True
+        assert request._peer_is_trusted_proxy() is True
+        request.peer_addr = ("192.0.2.1", 1)
+        assert request._peer_is_trusted_proxy() is False, "each address has an answer of its own"
+        request.body.read()
+    assert "left over" not in wsgi.base_environ(worker.cfg)
+    assert email.utils.parsedate_to_datetime(util.http_date()) is not None
+    assert util.http_date(0) == "Thu, 01 Jan 1970 00:00:00 GMT"
+    different = [name for name in fresh.settings if getattr(worker.cfg, name) != getattr(fresh, name)]
+    assert different == [], "gunicorn's settings are no longer read by __getattr__ from `Config.settings`"
+
+
+def test_http_is_parsed_by_the_parser_in_c() -> None:
+    assert message._check_fast_parser(Config()), (
+        "gunicorn no longer takes gunicorn_h1c, or not this version of it: see requirements/web.in."
+    )
+
+
+@pytest.mark.parametrize(("sent", "whole"), [(b"ab", True), (b"a", False)])
+def test_a_body_has_arrived_with_its_head_or_is_not_waited_for(sockets: Sockets, sent: bytes, whole: bool) -> None:
+    ours, theirs = sockets
+    theirs.sendall(REQUEST[:-2] + sent)
+    request = next(http.get_parser(Config(), ours, ADDRESS))
+    assert arrived(request.body, 2) == (sent if whole else None)
+    theirs.sendall(b"b")
+    assert request.body.read() == (b"" if whole else b"ab"), "what was not taken is still there"
 
 
 @pytest.mark.usefixtures("changed")
@@ -120,12 +171,41 @@ def test_each_wait_for_a_request_is_within_timeout_ctx(
     assert worker.connections == {}
 
 
+@pytest.mark.parametrize(("idle_seconds", "alive", "closed"), [(80, True, True), (60, True, False), (7, False, True)])
+def test_a_connection_that_waits_for_too_long_is_closed(
+    worker: HearthWorker,
+    sockets: Sockets,
+    monkeypatch: pytest.MonkeyPatch,
+    idle_seconds: float,
+    alive: bool,
+    closed: bool,
+) -> None:
+    monkeypatch.setattr("webapp.server.worker.CHECK_INTERVAL", 0.001)
+    worker.cfg.set("keepalive", 75)
+    worker.alive = alive
+    ours, _ = sockets
+    ours.setblocking(False)
+    greenlet = gevent.getcurrent()
+    worker.connections[greenlet] = ours
+    with worker.timeout_ctx():
+        worker._waiting.idle_since[greenlet] -= idle_seconds
+        closing = gevent.spawn(worker._close_idle)
+        gevent.sleep(0.02)
+        closing.kill()
+        if closed:
+            assert ours.recv(1) == b""
+        else:
+            with pytest.raises(BlockingIOError):
+                ours.recv(1)
+    assert worker._waiting.idle_since == {}
+
+
 def test_a_stopping_worker_is_one_that_is_no_longer_alive(worker: HearthWorker) -> None:
     before = worker.alive
     worker.handle_exit(None, None)
     assert (before, worker.alive) == (True, False), (
         "gunicorn's worker no longer says by `alive` whether it accepts connections: "
-        "see _close_idle_when_stopping in webapp/server/worker.py."
+        "see _close_idle in webapp/server/worker.py."
     )
 
 

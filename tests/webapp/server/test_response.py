@@ -12,10 +12,16 @@ from webapp.server.response import HearthResponse
 class Response:
     """One that writes to nobody, and what it has written."""
 
-    def __init__(self, method: str = "POST", version: tuple[int, int] = (1, 1)) -> None:
+    def __init__(self, method: str = "POST", version: tuple[int, int] = (1, 1), most: int = 10_000) -> None:
+        """`most`: bytes that the socket has room for."""
         self.writes: list[bytes] = []
+        self._most = most
         request = SimpleNamespace(method=method, version=version, should_close=lambda: version == (1, 0))
-        self.response = HearthResponse(request, SimpleNamespace(sendall=self.writes.append), Config())
+        self.response = HearthResponse(request, SimpleNamespace(send=self._send, sendall=self.writes.append), Config())
+
+    def _send(self, data: bytes) -> int:
+        self.writes.append(data[: self._most])
+        return len(self.writes[-1])
 
     def send(self, *items: bytes, status: str = "200 OK", **headers: str) -> list[bytes]:
         self.response.start_response(status, list(headers.items()))
@@ -33,6 +39,12 @@ def test_a_whole_body_leaves_with_its_headers() -> None:
     assert b"\r\nX-Request-ID: one" in head
     assert b"chunked" not in head
     assert body == b'{"a":1}'
+
+
+def test_what_the_socket_has_no_room_for_follows() -> None:
+    first, rest = Response(most=20).send(b'{"a":1}', **{"Content-Length": "7"})
+
+    assert (len(first), rest[-7:]) == (20, b'{"a":1}')
 
 
 def test_the_first_chunk_leaves_with_the_headers_and_each_other_by_itself() -> None:
