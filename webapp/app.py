@@ -19,6 +19,7 @@ from webapp.routes import (
     page,
     plain,
     responses,
+    short_way,
     status,
     tokenization,
 )
@@ -62,4 +63,5 @@ def create_app(settings: Settings | None = None) -> Flask:
         status.blueprint,
     ):
         app.register_blueprint(blueprint)
+    app.wsgi_app = short_way.ShortWay(app.wsgi_app, app.extensions[services.EXTENSION])  # type: ignore[method-assign]
     return app

@@ -8,6 +8,7 @@ import msgspec
 from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid
+from schemas.requests.parts.json_types import Body
 
 MAX_KEYS = 1000
 """Fields of a body, those that are ignored included."""
@@ -45,6 +46,15 @@ def load(schema: Schema, body: dict[str, Any]) -> Any:
         # The error's traceback refers to marshmallow's frames, which refer to the error and to the body: a cycle that
         # would keep megabytes until the next garbage collection.
         raise from_validation(error.with_traceback(None)) from error
+
+
+def accept(schema: Body, raw: bytes) -> Any:
+    """Return what `schema` loads from the JSON object in `raw`, or None where `load` must decide.
+
+    Raises `ApiError` (400), as `parse` does.
+    """
+    body = parse(raw)
+    return schema.accept(body) if len(body) <= MAX_KEYS else None
 
 
 def from_validation(error: ValidationError) -> ApiError:

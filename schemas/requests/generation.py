@@ -59,9 +59,13 @@ class Request:
     force_prompt: str | None = None
     """An instruction to add to the messages when they are complete: see `with_messages`."""
     conversation_id: str | None = None
+    stream_interval: int = 1
+    """Tokens of a choice that a stream sends together."""
 
     def with_messages(self, messages: list[dict[str, Any]]) -> "Request":
         """Return this request over `messages`, the complete conversation, to which `force_prompt` is added."""
+        if messages is self.params.messages and not self.force_prompt:
+            return self
         return replace(self, params=structs.replace(self.params, messages=enforce(messages, self.force_prompt)))
 
     def shape_options(self) -> dict[str, Any]:
@@ -296,6 +300,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
             continuous_usage=bool(options.get("continuous_usage_stats")),
             logprobs=self._logprobs(data) is not None,
             return_token_ids=data["return_token_ids"],
+            stream_interval=data["stream_interval"],
             **self._web_tier_fields(data),
         )
 

@@ -69,6 +69,13 @@ class VllmFields(Body):
         otherwise="the server's setting",
         validate=validate.Length(1, 256),
     )
+    stream_interval = optional(
+        Int,
+        1,
+        "With `stream`: how many tokens of a choice are sent together, at most 1024. The first token and the end are "
+        "sent at once.",
+        validate=validate.Range(1, 2**31 - 1),
+    )
     response_format = fields.Nested(
         ResponseFormatSchema,
         load_default=None,

@@ -69,6 +69,7 @@ NOTES: dict[str, tuple[str, str]] = {
     "chat_template": (NEVER, "a template is a program; the operator may give one by `--chat-template`"),
     "documents": (NOT_YET, ""),
     "stream_options": (SAME, ""),
+    "stream_interval": (SAME, "at most 1024"),
     "user": (BETTER, "goes to the log"),
     "store": (BETTER, "into a database"),
     "previous_response_id": (BETTER, "also after a restart, and from every worker"),

@@ -270,7 +270,7 @@ BREAKAGES = [
         WEB + "answering " + WEB + "engine",
     ),
     Breakage(
-        "webapp/answering/message.py", 'return f"{caller()}/{given}" if given else own', "return given or own", WEB
+        "webapp/answering/message.py", 'return f"{call.scope}/{given}" if given else own', "return given or own", WEB
     ),
     Breakage(
         "webapp/answering/request_body.py",
@@ -291,7 +291,10 @@ BREAKAGES = [
         WEB + "connection",
     ),
     Breakage(
-        "webapp/middleware/auth.py", 'scheme.lower() != "bearer" or not matches', "not matches", WEB + "middleware"
+        "webapp/middleware/auth.py",
+        'if matches and scheme.lower() == "bearer" else None',
+        "if matches else None",
+        WEB + "middleware",
     ),
     Breakage("webapp/middleware/auth.py", 'request.method in ("GET", "HEAD")', "True", WEB + "middleware"),
     Breakage(

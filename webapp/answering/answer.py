@@ -1,10 +1,10 @@
 """Answer a valid request over HTTP: send it to the engine, and shape its deltas into the response."""
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
-import flask
 from flask import Response
 from gevent import get_hub
 
@@ -16,34 +16,66 @@ from webapp.answering import sse
 from webapp.answering.message import make_message
 from webapp.answering.sse import OnComplete
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
-from webapp.connection.hangups import cut_off_when_stuck
 from webapp.engine.reply import HungUp, Reply
+from webapp.middleware import call as calls
 from webapp.middleware import request_id
+from webapp.middleware.call import Call
 from webapp.observing.request_log import RequestLog
-from webapp.services import services
+from webapp.services import Services, services
+
+DISCONNECTED = 499
+"""nginx's status for a client that closed the connection before the response."""
+
+
+@dataclass(slots=True)
+class Answered:
+    """A response. `close` is called when its body has been sent, or will not be."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: Iterable[bytes]
+    close: Callable[[], None]
 
 
 def answer(request: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
-    """Return the response to `request`. The headers of a stream are sent with its first text, or after
-    `sse.PING_SECONDS` if the engine has accepted the request by then.
+    """Return the response to `request`, which Flask has routed. See `begin`."""
+    answered = begin(calls.current(), services(), request, make_shape, on_complete)
+    response = Response(answered.body, answered.status, answered.headers)
+    response.call_on_close(answered.close)
+    return response
+
+
+def begin(
+    call: Call,
+    shared: Services,
+    request: Request,
+    make_shape: Callable[..., Shape],
+    on_complete: OnComplete | None = None,
+) -> Answered:
+    """Return the response to `request`, the body of `call`. The headers of a stream are sent with its first text, or
+    after `sse.PING_SECONDS` if the engine has accepted the request by then.
 
     `on_complete` gets the reply when every choice has ended, before the client receives the end, and may return a
     warning for the client; it is not called if the client has hung up by then. Raises `ApiError` if the engine cannot
-    accept the request, or refuses it.
+    accept the request, or refuses it. Nothing has been logged or sent to the engine unless `call` is `LOGGED`.
     """
-    welcome = services().engine.require_ready()
+    welcome = shared.engine.require_ready()
     adapter = welcome.adapter_named(request.model)
     if not adapter:
-        _check_model(request.model, welcome)
+        _check_model(request.model, welcome, strict=shared.settings.strict_model)
     shape = make_shape(
         adapter or welcome.served_names[0],
         request.params.choices,
         fingerprint=welcome.system_fingerprint,
         **request.shape_options(),
     )
-    seconds = _allowed_seconds()
-    with Answer(request, shape, adapter, on_complete) as ongoing:
-        return ongoing.respond(seconds)
+    seconds = _allowed_seconds(call.environ, shared.settings.request_seconds)
+    ongoing = Answer(call, shared, request, shape, on_complete)
+    try:
+        return ongoing.respond(adapter, seconds)
+    except BaseException as error:
+        ongoing.fail(getattr(error, "status", 500))
+        raise
 
 
 class Answer:
@@ -51,72 +83,89 @@ class Answer:
     together: when the response is closed, or at once if an exception is raised before there is a response.
     """
 
-    def __init__(self, request: Request, shape: Shape, adapter: str, on_complete: OnComplete | None) -> None:
+    def __init__(
+        self, call: Call, shared: Services, request: Request, shape: Shape, on_complete: OnComplete | None
+    ) -> None:
+        self._call = call
+        self._shared = shared
         self._request = request
         self._shape = shape
-        self._adapter = adapter
         self._on_complete = on_complete
-        self._exits = ExitStack()
-        self._record = RequestLog(stream=request.params.stream, user=request.params.user, shape=shape)
-        self._exits.callback(self._record.write)
+        self._reply: Reply | None = None
+        self._deadline: Any = None
+        self._watched: int | None = None
+        """The file descriptor that is watched for a hang-up."""
+        self._closed = False
+        self._record = RequestLog(call, stream=request.params.stream, user=request.params.user, shape=shape)
 
-    def __enter__(self) -> "Answer":
-        return self
+    def close(self) -> None:
+        """Release everything, and write the log line. Does nothing after the first call."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            if self._deadline is not None:
+                self._deadline.close()
+            if self._watched is not None:
+                self._shared.hangups.remove(self._watched)
+            if self._reply is not None:
+                self._reply.close()
+        finally:
+            self._record.write()
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is not None:
-            self._record.status = getattr(error, "status", 500)
-            self._exits.close()
+    def fail(self, status: int) -> None:
+        """Close an answer that has no response."""
+        self._record.status = status
+        self.close()
 
-    def respond(self, seconds: float) -> Response:
+    def respond(self, adapter: str, seconds: float) -> Answered:
         """Send the request and return its response. After `seconds` the client gets an error in place of the rest."""
-        reply = self._send(seconds)
+        reply = self._send(adapter, seconds)
+        headers = [(request_id.HEADER, self._call.request_id or self._shape.id)]
         try:
             reply.wait(sse.PING_SECONDS)
             self._shape.accept(reply.accepted)
-            response = self._stream(reply) if self._request.params.stream else self._whole(reply)
+            if self._request.params.stream:
+                return Answered(200, [*sse.HEADERS, *headers], self._stream(reply), self.close)
+            whole = self._whole(reply)
         except HungUp:
-            response = Response(status=499)
-        response.headers[request_id.HEADER] = request_id.given() or self._shape.id
-        response.call_on_close(self._exits.close)
-        return response
+            return Answered(DISCONNECTED, [("Content-Length", "0"), *headers], (), self.close)
+        described = [("Content-Type", "application/json"), ("Content-Length", str(len(whole)))]
+        return Answered(200, described + headers, [whole], self.close)
 
-    def _send(self, seconds: float) -> Reply:
+    def _send(self, adapter: str, seconds: float) -> Reply:
         message = make_message(
-            self._request.params, name=self._shape.id, adapter=self._adapter, trace=self._record.trace_parent
+            self._call,
+            self._shared,
+            self._request.params,
+            name=self._shape.id,
+            adapter=adapter,
+            trace=self._record.trace_parent,
         )
-        reply = services().engine.submit(message)
-        self._exits.callback(reply.close)
-        self._watch_for_hangup(reply)
-        deadline = get_hub().loop.timer(seconds)
-        self._exits.callback(deadline.close)
-        deadline.start(reply.time_out, seconds)
+        self._reply = reply = self._shared.engine.submit(message, self._request.stream_interval)
+        socket = self._call.environ.get("gunicorn.socket")
+        if socket is not None:
+            fd = socket.fileno()
+            self._shared.hangups.add(fd, reply.hang_up)
+            self._watched = fd
+        self._deadline = get_hub().loop.timer(seconds)
+        self._deadline.start(reply.time_out, seconds)
         return reply
 
-    def _watch_for_hangup(self, reply: Reply) -> None:
-        """Abort `reply` when the client hangs up."""
-        socket = flask.request.environ.get("gunicorn.socket")
-        if socket is not None:
-            cut_off_when_stuck(socket)
-            fd, hangups = socket.fileno(), services().hangups
-            hangups.add(fd, reply.hang_up)
-            self._exits.callback(hangups.remove, fd)
-
-    def _stream(self, reply: Reply) -> Response:
-        events = sse.events(
+    def _stream(self, reply: Reply) -> Iterable[bytes]:
+        return sse.events(
             reply,
             self._shape,
             include_usage=self._request.include_usage,
             on_text=self._record.on_text,
             on_end=self._record.on_end,
             writer=ChunkWriter(
-                chunked_connection(flask.request.environ) if self._on_complete is None else None, self._shape
+                chunked_connection(self._call.environ), self._shape, keeps_content=self._on_complete is not None
             ),
             on_complete=self._on_complete,
         )
-        return Response(events, content_type="text/event-stream; charset=utf-8", headers=sse.HEADERS)
 
-    def _whole(self, reply: Reply) -> Response:
+    def _whole(self, reply: Reply) -> bytes:
         while not reply.consumed:
             for delta in reply.deltas():
                 self._record.on_text()
@@ -124,16 +173,15 @@ class Answer:
         if self._on_complete is not None:
             self._shape.warning = self._on_complete(self._shape)
         self._record.status = 200
-        return Response(self._shape.whole(), content_type="application/json")
+        return self._shape.whole()
 
 
-def _allowed_seconds() -> float:
-    """Return the seconds that the request may take: HEARTH_REQUEST_TIMEOUT, or the client's X-Request-Timeout if less.
+def _allowed_seconds(environ: dict[str, Any], allowed: float) -> float:
+    """Return the seconds that the request may take: `allowed`, or the client's X-Request-Timeout if less.
 
     Raises `ApiError` (400).
     """
-    allowed = services().settings.request_seconds
-    given = flask.request.headers.get("X-Request-Timeout")
+    given = environ.get("HTTP_X_REQUEST_TIMEOUT")
     if given is None:
         return allowed
     try:
@@ -145,8 +193,8 @@ def _allowed_seconds() -> float:
     return min(seconds, allowed)
 
 
-def _check_model(name: str | None, welcome: Welcome) -> None:
-    if services().settings.strict_model and name is not None and name not in welcome.served_names:
+def _check_model(name: str | None, welcome: Welcome, *, strict: bool) -> None:
+    if strict and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
 
 

@@ -9,29 +9,35 @@ from msgspec import structs
 
 from schemas.errors import ApiError, invalid
 from schemas.wire import EXTENDED, Generate, GenerateParams, Welcome
-from webapp.middleware import request_id
-from webapp.middleware.auth import caller
-from webapp.services import services
+from webapp.middleware.call import Call
+from webapp.services import Services
+from webapp.settings import Settings
 
 
-def make_message(params: GenerateParams, *, name: str, adapter: str = "", trace: str = "") -> Generate:
-    """Return the message for the current HTTP request, with a new id from the engine client.
+def make_message(
+    call: Call, shared: Services, params: GenerateParams, *, name: str, adapter: str = "", trace: str = ""
+) -> Generate:
+    """Return the message for the HTTP request `call`, with a new id from the engine client.
 
     `name` is the public id (`chatcmpl-...`), `trace` the W3C `traceparent` of the request's span. Raises `ApiError`
     (400) if the running engine is too old for a field.
     """
-    engine = services().engine
-    check_engine(params, engine.require_ready())
+    check_engine(params, shared.engine.require_ready())
     sampling = params.sampling
     if params.stream and params.rewritten and sampling.seed is None:
         # An engine that resumes the answer generates it again from its start, and must then generate the same.
         sampling = structs.replace(sampling, seed=secrets.randbits(62))
-    return structs.replace(params, sampling=sampling, cache_salt=_cache_salt(params.cache_salt)).message(
-        id=engine.next_id(),
+    return Generate(
+        **{
+            **structs.asdict(params),
+            "sampling": sampling,
+            "cache_salt": _cache_salt(call, shared.settings, params.cache_salt),
+        },
+        id=shared.engine.next_id(),
         name=name,
-        tenant=caller(),
+        tenant=call.scope,
         adapter=adapter,
-        request_id=request_id.given(),
+        request_id=call.request_id,
         trace=trace,
     )
 
@@ -43,15 +49,14 @@ def check_engine(params: GenerateParams, welcome: Welcome) -> None:
         raise invalid(f"The engine that is running is too old for `{field}`: its operator must upgrade it.", field)
 
 
-def _cache_salt(given: str) -> str:
+def _cache_salt(call: Call, settings: Settings, given: str) -> str:
     """Return the salt of the caller's prompts in vLLM's prefix cache.
 
     The time to the first token shows whether the beginning of a prompt is cached, so two keys share the cache only if
     the operator allows it.
     """
-    settings = services().settings
-    own = "" if settings.share_prefix_cache or not settings.api_keys else caller()
-    return f"{caller()}/{given}" if given else own
+    own = "" if settings.share_prefix_cache or not settings.api_keys else call.scope
+    return f"{call.scope}/{given}" if given else own
 
 
 @contextmanager

@@ -15,7 +15,11 @@ SENT, CLIENT_DISCONNECTED, FAILED = 200, 499, 500
 PING_SECONDS = 15.0
 """After so many seconds without an event a comment is sent, so that no proxy closes the connection."""
 PING = b": ping\n\n"
-HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+HEADERS = [
+    ("Content-Type", "text/event-stream; charset=utf-8"),
+    ("Cache-Control", "no-cache"),
+    ("X-Accel-Buffering", "no"),
+]
 
 
 def events(
@@ -51,14 +55,10 @@ def events(
                     yield PING
                 continue
             on_text()
-            chunks = b"".join([shape.chunk(delta) for delta in deltas])
-            if on_complete is not None:
-                for delta in deltas:
-                    if delta.index == 0:
-                        shape.choices[0].add_content(delta)
-                if reply.consumed:
-                    shape.warning = on_complete(shape)
+            chunks = writer.events(deltas)
             if reply.consumed:
+                if on_complete is not None:
+                    shape.warning = on_complete(shape)
                 chunks += shape.closing_chunks(include_usage=include_usage)
             yield opening + chunks
             opening = b""

@@ -12,6 +12,7 @@ from typing import Any
 
 from gevent.socket import socket as GeventSocket
 
+from schemas.replies.merging import merged
 from schemas.replies.shape import Shape
 from schemas.wire import Delta
 
@@ -31,9 +32,11 @@ def chunked_connection(environ: dict[str, Any]) -> GeventSocket | None:
 class ChunkWriter:
     """Writes chunks of a body whose headers have been sent. Never `ready` where `connection` is None."""
 
-    def __init__(self, connection: GeventSocket | None, shape: Shape) -> None:
+    def __init__(self, connection: GeventSocket | None, shape: Shape, *, keeps_content: bool = False) -> None:
+        """`keeps_content`: whether `shape` keeps the content of its first choice, to be stored."""
         self._connection = connection
         self._shape = shape
+        self._keeps_content = keeps_content
         self._unsent = b""
         self._wrote_at = -math.inf
 
@@ -42,10 +45,19 @@ class ChunkWriter:
         """True where the socket has accepted everything written so far."""
         return self._connection is not None and not self._unsent
 
+    def events(self, deltas: list[Delta]) -> bytes:
+        """Return the events of `deltas`: one for all text of a choice."""
+        deltas = merged(deltas)
+        if self._keeps_content:
+            for delta in deltas:
+                if delta.index == 0:
+                    self._shape.choices[0].add_content(delta)
+        return b"".join([self._shape.chunk(delta) for delta in deltas])
+
     def write(self, deltas: list[Delta]) -> None:
         """Write the events of `deltas` as one chunk, without blocking. If not `ready` afterwards, call `flush`."""
         assert self._connection is not None
-        events = b"".join([self._shape.chunk(delta) for delta in deltas])
+        events = self.events(deltas)
         if not events:
             return
         self._wrote_at = time.monotonic()

@@ -112,8 +112,8 @@ class EngineClient:
         """Return an id that no request of this client has had."""
         return next(self._ids)
 
-    def submit(self, generate: wire.Generate) -> Reply:
-        """Send a request whose id comes from `next_id`, and return its reply.
+    def submit(self, generate: wire.Generate, stream_interval: int = 1) -> Reply:
+        """Send a request whose id comes from `next_id`, and return its reply. `stream_interval` is that of `Reply`.
 
         Raises `ApiError`: 503 if no engine is ready, 400 if the request has a value that the wire cannot carry.
         """
@@ -125,7 +125,7 @@ class EngineClient:
             RecursionError,
         ) as error:  # from the parts of a message that are not validated: its tool calls
             raise invalid(f"The request cannot be sent to the engine: {error}.") from None
-        reply = Reply(generate, self._release)
+        reply = Reply(generate, self._release, stream_interval)
         reply.fingerprint, reply.instance = welcome.fingerprint, welcome.instance
         self.live[generate.id] = reply
         if not self._send(payload):

@@ -12,6 +12,7 @@ from gevent.event import Event
 from schemas import wire
 from schemas.errors import ApiError
 from webapp.connection.chunk_writer import ChunkWriter
+from webapp.engine.pace import Pace
 from webapp.engine.suspicion import Suspicion
 
 log = logging.getLogger("hearth.reply")
@@ -33,8 +34,11 @@ class Reply:
     Of a streamed request it keeps the token ids received, so that another engine can resume the request (`resumption`).
     """
 
-    def __init__(self, generate: wire.Generate, release: Callable[["Reply"], None]) -> None:
-        """`release` is called when the request is aborted or its answer has been read, perhaps more than once."""
+    def __init__(self, generate: wire.Generate, release: Callable[["Reply"], None], stream_interval: int = 1) -> None:
+        """`release` is called when the request is aborted or its answer has been read, perhaps more than once.
+
+        `stream_interval`: tokens of a choice that a stream sends together.
+        """
         self.generate = generate
         self.id = generate.id
         """The request's id in the engine. Each resumption gets a new one."""
@@ -51,6 +55,10 @@ class Reply:
         """What the first engine to accept the request sent. None: no engine has accepted it yet."""
         self._release = release
         self._queue: list[Item] = []
+        self._only_text = True
+        """Whether no queued delta ends a choice, and nothing has failed."""
+        self._pace = Pace(stream_interval) if stream_interval > 1 and generate.stream else None
+        """None: each delta is sent at once."""
         self._event = Event()
         self._asleep = False
         """Whether the request's greenlet waits for deltas."""
@@ -118,21 +126,25 @@ class Reply:
 
         Raises `ApiError` if the request has failed, once the deltas before the error have been taken; raises `HungUp`.
         """
-        if not self._queue:
+        if not self._queue or self._held_back():
             self._sleep(timeout)
         items, self._queue = self._queue, []
+        self._only_text = True
+        if self._pace is not None:
+            self._pace.sent()
         if items and isinstance(items[-1], ApiError):
             error = items.pop()
             if not items:
                 raise error  # type: ignore[misc]
             self._queue = [error]
+            self._only_text = False
         return items  # type: ignore[return-value]
 
     def hang_up(self) -> None:
         """Abort the request, because its client has closed the connection, and raise `HungUp` in its greenlet."""
         self._hung_up = True
         self.close()
-        self._event.set()
+        self._wake()
 
     def time_out(self, seconds: float) -> None:
         """Abort the request after its `seconds` seconds, and queue the error after the deltas received."""
@@ -168,14 +180,19 @@ class Reply:
             return
         if delta.finish_reason is not None:
             self._ended.append(delta.index)
+            self._only_text = False
         elif self.generate.stream:
             self._sent[delta.index].extend(delta.token_ids)
         self._queue.append(delta)
+        if self._pace is not None:
+            self._pace.add(delta)
 
     def deliver(self) -> None:
         """Write the queued deltas with `writer`, or wake the request's greenlet to do it."""
+        if not self._asleep or self._held_back():
+            return
         writer = self.writer
-        if self._asleep and writer is not None and writer.ready and all(map(_is_text, self._queue)):
+        if self._only_text and writer is not None and writer.ready:
             try:
                 writer.write(self._queue)  # type: ignore[arg-type]
             except Exception:  # the greenlet, woken below, raises it again, and only this request fails
@@ -183,6 +200,8 @@ class Reply:
                 self.writer = None
             else:
                 self._queue = []
+                if self._pace is not None:
+                    self._pace.sent()
                 if writer.ready:
                     return
         self._event.set()
@@ -191,11 +210,20 @@ class Reply:
         """Queue `error` as the end of the request, unless the request has finished."""
         if not self.finished:
             self._queue.append(error)
+            self._only_text = False
+            self._wake()
+
+    def _held_back(self) -> bool:
+        """Return whether the queued deltas wait for more."""
+        return self._pace is not None and self._only_text and not self._pace.due
+
+    def _wake(self) -> None:
+        if self._asleep:
             self._event.set()
 
     def _sleep(self, timeout: float | None) -> None:
         if not self._hung_up:
-            self._event.clear()  # it is still set by deltas that were taken without waiting
+            self._event.clear()
             self._asleep = True
             try:
                 self._event.wait(timeout)
@@ -203,8 +231,3 @@ class Reply:
                 self._asleep = False
         if self._hung_up:
             raise HungUp
-
-
-def _is_text(item: Item) -> bool:
-    """Whether `item` is a delta that ends no choice, so that writing it needs no more than its text."""
-    return isinstance(item, wire.Delta) and item.finish_reason is None

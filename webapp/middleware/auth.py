@@ -24,17 +24,26 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
     def check_key() -> None:
         if _is_open():
             return
-        scheme, _, given = request.headers.get("Authorization", "").partition(" ")
-        given_digest = digest(given.strip().encode("latin-1"))  # WSGI decodes headers as Latin-1
-        # Compare with every key, each in constant time, so that the response time reveals nothing about the keys.
-        matches = [key for key in keys if hmac.compare_digest(given_digest, key.digest)]
-        if scheme.lower() != "bearer" or not matches:
+        given = request.headers.get("Authorization", "")
+        found = find_key(given, keys)
+        if found is None:
             raise ApiError(
                 401,
-                "Incorrect API key provided." if given else "No API key provided: send `Authorization: Bearer <key>`.",
+                "Incorrect API key provided."
+                if given.partition(" ")[2]
+                else "No API key provided: send `Authorization: Bearer <key>`.",
                 code="invalid_api_key",
             )
-        g.api_key = matches[0]
+        g.api_key = found
+
+
+def find_key(authorization: str, keys: Sequence[ApiKey]) -> ApiKey | None:
+    """Return the key of `keys` that the header `Authorization` carries, or None."""
+    scheme, _, given = authorization.partition(" ")
+    given_digest = digest(given.strip().encode("latin-1"))  # WSGI decodes headers as Latin-1
+    # Compare with every key, each in constant time, so that the response time reveals nothing about the keys.
+    matches = [key for key in keys if hmac.compare_digest(given_digest, key.digest)]
+    return matches[0] if matches and scheme.lower() == "bearer" else None
 
 
 def _is_open() -> bool:
@@ -47,16 +56,20 @@ def caller() -> str:
 
     "anyone" where the server has no keys.
     """
-    key = _key()
+    return scope(key())
+
+
+def scope(key: ApiKey | None) -> str:
+    """Return the `ApiKey.scope` of `key`; "anyone" for None."""
     return "anyone" if key is None else key.scope
 
 
-def key_name() -> str:
-    """Return the name of the request's key, for logs; "-" where the server has no keys."""
-    key = _key()
+def key_name(key: ApiKey | None) -> str:
+    """Return the name of `key`, for logs; "-" for None."""
     return "-" if key is None else key.name
 
 
-def _key() -> ApiKey | None:
-    key: ApiKey | None = g.get("api_key") if has_request_context() else None
-    return key
+def key() -> ApiKey | None:
+    """Return the request's key; None where the server has no keys."""
+    found: ApiKey | None = g.get("api_key") if has_request_context() else None
+    return found

@@ -19,8 +19,18 @@ CODES = {
 }
 
 
+ERROR = "hearth.error"
+"""Set in the WSGI environment of a request that has failed on its short way (webapp/routes/short_way.py)."""
+
+
 def register(app: Flask) -> None:
     """Answer every exception of `app` with the envelope."""
+
+    @app.before_request
+    def raise_earlier_error() -> None:
+        if ERROR in request.environ:
+            raise request.environ[ERROR]
+
     app.register_error_handler(ApiError, respond)
     app.register_error_handler(HTTPException, _on_http_exception)
     app.register_error_handler(Exception, _on_exception)

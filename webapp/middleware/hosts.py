@@ -5,9 +5,10 @@ machine for the page's own server, and lets the page read conversations. But the
 as `Host`, which no script can change. Nor can a script set `Via`, which browsers reserve for proxies.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 from ipaddress import ip_address
+from typing import Any
 
 from flask import Flask, request
 
@@ -25,18 +26,12 @@ def register(app: Flask, names: Collection[str], bind: str) -> None:
     Allowed are `names` (`*` for all) and those in gunicorn's setting `bind`. IP addresses and `localhost` always are,
     with any port: no DNS server decides what they mean.
     """
-    if ANY in names:
-        return
-    addresses = [address for address in bind.split(",") if not address.startswith(("unix:", "fd:"))]
-    allowed = {*names, *map(host_name, addresses)}
+    is_allowed = make_check(names, bind)
 
     @app.before_request
     def check_host() -> None:
-        host = request.environ.get("HTTP_HOST", "")  # browsers always send one
-        if not host or not _is_loopback(request.environ["SERVER_NAME"]) or _from_proxy():
-            return
-        name = host_name(host)
-        if name is None or (name not in allowed and name != "localhost" and not _is_address(name)):
+        if not is_allowed(request.environ):
+            host = request.environ["HTTP_HOST"]
             raise ApiError(
                 403,
                 f"The host {host[:200]!r} is not allowed: add its name to HEARTH_ALLOWED_HOSTS if it is yours.",
@@ -44,10 +39,29 @@ def register(app: Flask, names: Collection[str], bind: str) -> None:
             )
 
 
-def _from_proxy() -> bool:
+def make_check(names: Collection[str], bind: str) -> Callable[[Mapping[str, Any]], bool]:
+    """Return a function that tells whether a request's host is allowed, given its WSGI environment."""
+    addresses = [address for address in bind.split(",") if not address.startswith(("unix:", "fd:"))]
+    allowed = {*names, *map(host_name, addresses), "localhost"}
+
+    @lru_cache(maxsize=64)
+    def is_good(host: str) -> bool:
+        name = host_name(host)
+        return name is not None and (name in allowed or _is_address(name))
+
+    def is_allowed(environ: Mapping[str, Any]) -> bool:
+        host = environ.get("HTTP_HOST", "")  # browsers always send one
+        if not host or ANY in names or not _is_loopback(environ["SERVER_NAME"]):
+            return True
+        return _from_proxy(environ) or is_good(host)
+
+    return is_allowed
+
+
+def _from_proxy(environ: Mapping[str, Any]) -> bool:
     """Return whether a reverse proxy that is set up for Hearth has sent the request: it decides about hosts itself."""
-    hops = request.headers.get("Via", "").split(",")
-    return any(hop.split()[1:2] == [PROXY] for hop in hops)
+    via = environ.get("HTTP_VIA")
+    return via is not None and any(hop.split()[1:2] == [PROXY] for hop in via.split(","))
 
 
 @lru_cache(maxsize=64)

@@ -2,6 +2,8 @@
 
 import re
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from flask import Flask, Response, request
 
@@ -11,8 +13,13 @@ USABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 def given() -> str:
     """Return the client's id, or an empty string where there is none or it cannot be logged safely."""
-    name = request.headers.get(HEADER, "")
-    return name if USABLE.fullmatch(name) else ""
+    return usable(request.environ)
+
+
+def usable(environ: Mapping[str, Any]) -> str:
+    """Return the client's id of any WSGI request, as `given` does."""
+    name = environ.get("HTTP_X_REQUEST_ID")
+    return name if name is not None and USABLE.fullmatch(name) else ""
 
 
 def register(app: Flask) -> None:

@@ -6,15 +6,18 @@ for itself.
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, generate_latest, values
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from schemas import wire
+from webapp.middleware.call import LOGGED
 from webapp.observing.metrics_files import DIRECTORY, locked, sound_files
 
 values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master may have imported it without a directory
@@ -35,19 +38,32 @@ COMPLETION_TOKENS = Counter("hearth_completion_tokens", "Generated tokens, disca
 STRANDED = Counter("hearth_requests_stranded", "Requests that lost their engine and waited for the next.")
 
 
+class PathMetrics(NamedTuple):
+    """The metrics of the generations of one route."""
+
+    duration: Histogram
+    ttft: Histogram
+    prompt_tokens: Counter
+    completion_tokens: Counter
+
+
+@lru_cache(maxsize=16)
+def of_path(path: str) -> PathMetrics:
+    """Return the metrics of the route `path`."""
+    return PathMetrics(
+        DURATION.labels(path), TTFT.labels(path), PROMPT_TOKENS.labels(path), COMPLETION_TOKENS.labels(path)
+    )
+
+
 def register(app: Flask) -> None:
     """Count the responses of `app`, except those of generations: a `RequestLog` counts these when they have ended."""
 
     @app.after_request
     def count(response: Response) -> Response:
-        if "logged" not in g:
-            REQUESTS.labels(rule(), str(response.status_code)).inc()
+        if LOGGED not in request.environ:
+            rule = request.url_rule.rule if request.url_rule is not None else "unknown"
+            REQUESTS.labels(rule, str(response.status_code)).inc()
         return response
-
-
-def rule() -> str:
-    """Return the route of the current request; "unknown" where there is none."""
-    return request.url_rule.rule if request.url_rule is not None else "unknown"
 
 
 def text(engine: Collector) -> bytes:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from schemas.replies.shape import Shape
-from webapp.middleware import request_id
-from webapp.middleware.auth import key_name
+from webapp.middleware import auth, request_id
+from webapp.middleware.call import LOGGED, Call
 from webapp.observing import metrics, traces
 
 log = logging.getLogger("hearth.access")
@@ -27,32 +27,31 @@ def register(app: Flask) -> None:
     @app.after_request
     def write(response: Response) -> Response:
         """Log an error response without a `RequestLog`: a refused body, a wrong key, an unknown path."""
-        if response.status_code >= 400 and "logged" not in g:
+        if response.status_code >= 400 and LOGGED not in request.environ:
             fields = {"method": request.method, "path": request.path, "status": response.status_code}
-            _write({**fields, "key": key_name(), "request_id": request_id.given() or None})
+            _write({**fields, "key": auth.key_name(auth.key()), "request_id": request_id.given() or None})
         return response
 
 
 class RequestLog:
     """Collects the figures of one generation for its log line, its metrics and its trace."""
 
-    def __init__(self, *, stream: bool, user: str, shape: Shape) -> None:
-        self._path = request.path
-        self._rule = metrics.rule()
+    def __init__(self, call: Call, *, stream: bool, user: str, shape: Shape) -> None:
+        self._path = call.rule
         self._stream = stream
         self._user = user
-        self._request_id = request_id.given()
-        self._key = key_name()
+        self._request_id = call.request_id
+        self._key = auth.key_name(call.key)
         self._began = time.monotonic()
         self._first_text: float | None = None
         self._written = False
         self.status = CLIENT_DISCONNECTED
         """What became of the request: 499 until the whole response has been sent, or an error has ended it."""
         self._shape = shape
-        self._span = traces.begin()
+        self._span = traces.begin(call.environ)
         self.trace_parent = traces.parent(self._span)
         """W3C's `traceparent` for the engine's spans; empty if nothing is traced."""
-        g.logged = True
+        call.environ[LOGGED] = True
         metrics.LIVE.inc()
 
     def on_text(self) -> None:
@@ -95,12 +94,13 @@ class RequestLog:
 
     def _count(self, seconds: float) -> None:
         metrics.LIVE.dec()
-        metrics.REQUESTS.labels(self._rule, str(self.status)).inc()
-        metrics.DURATION.labels(self._path).observe(seconds)
+        metrics.REQUESTS.labels(self._path, str(self.status)).inc()
+        of_path = metrics.of_path(self._path)
+        of_path.duration.observe(seconds)
         if self._stream and self._first_text is not None:
-            metrics.TTFT.labels(self._path).observe(self._first_text)
-        metrics.PROMPT_TOKENS.labels(self._path).inc(self._shape.prompt_tokens)
-        metrics.COMPLETION_TOKENS.labels(self._path).inc(self._shape.completion_tokens)
+            of_path.ttft.observe(self._first_text)
+        of_path.prompt_tokens.inc(self._shape.prompt_tokens)
+        of_path.completion_tokens.inc(self._shape.completion_tokens)
 
 
 def _write(fields: Mapping[str, Any]) -> None:

@@ -7,9 +7,8 @@ of the spans here.
 import os
 import threading
 from collections.abc import Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any
-
-from flask import request
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span, Tracer
@@ -21,22 +20,25 @@ _tracer: "Tracer | None" = None
 _making = threading.Lock()
 
 
+@cache
 def enabled() -> bool:
     """Return whether one of `VARIABLES` is set."""
     return any(os.environ.get(name) for name in VARIABLES)
 
 
-def begin() -> "Span | None":
-    """Start the span of the current request, a child of the client's if there is one. None: nothing is traced."""
+def begin(environ: Mapping[str, Any]) -> "Span | None":
+    """Start the span of a WSGI request, a child of the client's if there is one. None: nothing is traced."""
     if not enabled():
         return None
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    headers = {name.lower(): value for name, value in request.headers.items()}
+    names = {name: f"HTTP_{name.upper()}" for name in (PARENT, "tracestate")}
+    headers = {name: environ[variable] for name, variable in names.items() if variable in environ}
     context = TraceContextTextMapPropagator().extract(headers)
-    attributes = {"http.request.method": request.method, "url.path": request.path}
-    name = f"{request.method} {request.path}"
+    method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+    attributes = {"http.request.method": method, "url.path": path}
+    name = f"{method} {path}"
     return _get_tracer().start_span(name, context=context, kind=SpanKind.SERVER, attributes=attributes)
 
 

@@ -8,6 +8,7 @@ from schemas import wire
 from schemas.errors import unavailable
 from webapp.answering import request_body
 from webapp.answering.message import make_message, renamed
+from webapp.middleware import call
 from webapp.services import services
 
 blueprint = Blueprint("tokenization", __name__)
@@ -38,7 +39,8 @@ def detokenize() -> dict[str, Any]:
 
 
 def _submit(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
-    reply = services().engine.submit(make_message(params, name="tokenize"))
+    shared = services()
+    reply = shared.engine.submit(make_message(call.current(), shared, params, name="tokenize"))
     try:
         deltas = reply.deltas(WAIT_SECONDS)
     finally:

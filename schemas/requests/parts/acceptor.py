@@ -103,7 +103,7 @@ def _accept(field: fields.Field[Any]) -> Accept:
     if field.pre_load or field.post_load:
         return field.deserialize
     if type(field) is fields.Nested and not field.many:
-        nested = Acceptor(cast("Schema", field.schema), field.unknown)
+        nested = Acceptor(field.schema, field.unknown)
         return _validated(lambda value, name, data: nested(value), field.validators)
     if isinstance(field, ListField):
         return _validated(_accept_list(field), field.validators)

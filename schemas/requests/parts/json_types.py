@@ -135,12 +135,17 @@ class Body(Schema):
 
     def load(self, data: Any, **kwargs: Any) -> Any:
         """Return what `data` loads to. Raises `ValidationError`, which is always marshmallow's own."""
-        if self._acceptor is not None and not kwargs:
-            try:
-                return self._acceptor(data)
-            except ValidationError:
-                pass  # marshmallow finds all errors, and names them
-        return super().load(data, **kwargs)
+        accepted = None if kwargs else self.accept(data)
+        return super().load(data, **kwargs) if accepted is None else accepted
+
+    def accept(self, data: Any) -> Any:
+        """Return what `data` loads to, or None where marshmallow must decide."""
+        if self._acceptor is None:
+            return None
+        try:
+            return self._acceptor(data)
+        except ValidationError:
+            return None
 
     @cached_property
     def _acceptor(self) -> Acceptor | None:

@@ -140,3 +140,20 @@ def test_token_ids_of_a_stream(hearth: Hearth, endpoint: str) -> None:
     ids = [token for line in lines for choice in json.loads(line)["choices"] for token in choice.get("token_ids", [])]
     assert ids == whole
     assert END_OF_TURN not in ids
+
+
+@pytest.mark.field("stream_interval")
+@both
+def test_tokens_are_sent_several_at_a_time(hearth: Hearth, endpoint: str) -> None:
+    whole = reply_to(hearth, endpoint, max_tokens=12)["choices"][0]
+    prompt: dict[str, Any] = {"prompt": STORY} if endpoint == COMPLETIONS else {"messages": [message(STORY)]}
+    body = {**prompt, "max_tokens": 12, "temperature": 0, "stream_interval": 5, "return_token_ids": True}
+    with hearth.stream(endpoint, body) as response:
+        lines = [line.removeprefix("data: ") for line in response.iter_lines() if line.startswith("data: {")]
+    choices = [choice for line in lines for choice in json.loads(line)["choices"]]
+    text = "".join(choice.get("text") or choice.get("delta", {}).get("content") or "" for choice in choices)
+    assert text == (whole["text"] if endpoint == COMPLETIONS else whole["message"]["content"])
+    counts = [len(choice["token_ids"]) for choice in choices if choice.get("token_ids")]
+    assert sum(counts) == 12
+    assert counts[0] == 1 and all(count >= 5 for count in counts[1:-1])
+    assert refused(hearth, endpoint, stream_interval=0)["param"] == "stream_interval"

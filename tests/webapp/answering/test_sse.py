@@ -41,14 +41,14 @@ def parse(writes: list[bytes]) -> list[Any]:
     return [json.loads(payload) if payload.startswith("{") else payload for payload in payloads]
 
 
-def test_what_waits_leaves_in_one_write(reply: Reply) -> None:
+def test_what_waits_leaves_in_one_write_and_one_event(reply: Reply) -> None:
     for item in (delta("one "), delta("two"), delta("", "stop")):
         reply.put(item)
     writes = list(stream(reply))
 
     assert len(writes) == 1
     *chunks, done = parse(writes)
-    assert [chunk["choices"][0]["text"] for chunk in chunks] == ["one ", "two", ""]
+    assert [chunk["choices"][0]["text"] for chunk in chunks] == ["one two", ""]
     assert done == "[DONE]"
 
 
@@ -143,7 +143,7 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
     reply = Reply(wire.Generate(id=1, name="", messages=[], n=2, stream=True), lambda _: None)
     told: list[Shape] = []
     shape = ChatShape("fake", 2, with_logprobs=False, include_usage=False)
-    writer = ChunkWriter(None, shape)
+    writer = ChunkWriter(None, shape, keeps_content=True)
     events = sse.events(
         reply,
         shape,
@@ -167,7 +167,7 @@ def test_the_first_choice_is_told_whole_before_its_end_is_sent(writes: int) -> N
 def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
     told: list[Shape] = []
     shape = ChatShape("fake", 1, with_logprobs=False, include_usage=False)
-    writer = ChunkWriter(None, shape)
+    writer = ChunkWriter(None, shape, keeps_content=True)
     events = sse.events(
         reply,
         shape,
@@ -187,7 +187,7 @@ def test_a_stream_that_fails_is_never_told_as_complete(reply: Reply) -> None:
 def test_each_text_is_told_to_the_log(reply: Reply) -> None:
     told: list[None] = []
     shape = CompletionShape("fake", 1, with_logprobs=False, include_usage=False)
-    writer = ChunkWriter(None, shape)
+    writer = ChunkWriter(None, shape, keeps_content=True)
     events = sse.events(
         reply, shape, include_usage=False, on_text=lambda: told.append(None), on_end=lambda _: None, writer=writer
     )

@@ -12,6 +12,7 @@ from schemas import wire
 from schemas.replies.completion import CompletionShape
 from webapp.answering import sse
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
+from webapp.engine.pace import Pace
 from webapp.engine.reply import Reply
 
 
@@ -86,7 +87,7 @@ def test_what_comes_together_leaves_together(stream: Stream) -> None:
         stream.reply.put(wire.Delta(1, 0, text, [1]))
     stream.reply.deliver()
     chunk = stream.client.recv(65536)
-    assert texts(chunk) == ["b", "c"]
+    assert texts(chunk) == ["bc"], "one event"
     assert chunk.count(b"\r\n") == 2, "one chunk"
 
 
@@ -99,7 +100,7 @@ def test_a_client_that_reads_late_gets_all_in_order(stream: Stream) -> None:
         stream.put(written[-1])
         gevent.sleep(0)
     stream.put("", "stop")
-    assert texts(stream.read()) == [*written, ""]
+    assert "".join(texts(stream.read())) == "".join(written)
     assert stream.shape.completion_tokens == 502, "each token is counted once"
 
 
@@ -172,3 +173,13 @@ def test_only_chunks_of_http_1_1_are_written_directly(stream: Stream, protocol: 
 def test_other_sockets_are_left_to_their_server(stream: Stream) -> None:
     assert chunked_connection({"gunicorn.socket": stream.client, "SERVER_PROTOCOL": "HTTP/1.1"}) is None
     assert chunked_connection({"SERVER_PROTOCOL": "HTTP/1.1"}) is None
+
+
+def test_a_stream_with_an_interval_sends_several_tokens_in_one_event(stream: Stream) -> None:
+    stream.reply._pace = Pace(3)
+    for text in "abcdefg":
+        stream.put(text)
+        gevent.sleep(0.01)
+    stream.put("h", "stop")
+    assert texts(stream.read()) == ["a", "bcd", "efg", "h", ""]
+    assert stream.shape.completion_tokens == 8

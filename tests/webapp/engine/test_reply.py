@@ -166,3 +166,33 @@ def test_a_full_queue_still_takes_an_error(
     with pytest.raises(ApiError, match="Gone"):
         reply.deltas()
     assert released == []
+
+
+def test_what_is_held_back_is_sent_with_the_end_or_with_an_error(released: list[Reply]) -> None:
+    generate = wire.Generate(id=1, name="", messages=[], stream=True)
+    ending, failing = (Reply(generate, released.append, 100) for _ in range(2))
+    for reply in (ending, failing):
+        reply.put(delta("a"))
+        assert reply.deltas(0) == [delta("a")], "the first token waits for nothing"
+        reply.put(delta("b"))
+    waiting = [gevent.spawn(reply.deltas, 60) for reply in (ending, failing)]
+    gevent.sleep(0)
+    for reply in (ending, failing):
+        reply.deliver()
+    gevent.sleep(0)
+    assert not any(greenlet.ready() for greenlet in waiting)
+
+    ending.put(delta("c", "stop"))
+    ending.deliver()
+    assert waiting[0].get(timeout=5) == [delta("b"), delta("c", "stop")]
+    failing.fail(ApiError(500, "Broken."))
+    assert waiting[1].get(timeout=5) == [delta("b")]
+    with gevent.Timeout(5), pytest.raises(ApiError, match="Broken"):
+        failing.deltas(60)
+
+
+def test_a_stream_resumes_after_what_it_holds_back(released: list[Reply]) -> None:
+    reply = Reply(wire.Generate(id=1, name="", messages=[], stream=True), released.append, 100)
+    for text in "ab":
+        reply.put(delta(text))
+    assert reply.resumption(2).sent == {0: [1, 1]}

@@ -11,6 +11,7 @@ from flask import Flask
 from schemas.replies.completion import CompletionShape
 from schemas.shared.log_lines import JsonLines
 from schemas.wire import Accepted, Delta
+from webapp.middleware import call
 from webapp.observing.request_log import RequestLog
 
 
@@ -26,7 +27,7 @@ def _request() -> Iterator[None]:
 
 
 def record_of(user: str, *finish_reasons: str | None) -> RequestLog:
-    return RequestLog(stream=False, user=user, shape=shape_of(*finish_reasons))
+    return RequestLog(call.current(), stream=False, user=user, shape=shape_of(*finish_reasons))
 
 
 def shape_of(*finish_reasons: str | None) -> CompletionShape:
