@@ -86,7 +86,7 @@ abuse: $(VENV)/installed-dev ## abusive requests beside innocent streams, and a 
 chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
 	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
-bench: $(VENV)/installed-dev ## Hearth beside vLLM's own servers, about half an hour; ROUNDS=1 is shorter
+bench: $(VENV)/installed-dev ## Hearth beside vLLM's own servers, about 25 minutes; ROUNDS=1 is shorter
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
 	$(BIN)/python -m bench.document
 

@@ -1,4 +1,8 @@
-"""`make bench`: compare Hearth with its peers, on one engine, machine and run. Writes bench/results/."""
+"""`make bench`: compare Hearth with its peers, on the same engines, machine and run. Writes bench/results/.
+
+First on a simulated GPU, which leaves the cores to the servers; then the engine on the CPU, the web tier alone, and the
+batch command.
+"""
 
 import argparse
 import resource
@@ -8,12 +12,14 @@ import tempfile
 from pathlib import Path
 
 from bench import offline, report, results, rust_binary, web_tier
-from bench.loads import LOADS
+from bench.beds import bed
+from bench.loads import CPU_LOADS, GPU_LOADS
 from bench.run import Plan, run
+from bench.step_time import DEFAULT_STEP
 from bench.stopping import end_on_term
 from bench.targets import NAMES
 
-PARTS = ("loads", "web-tier", "offline")
+PARTS = ("gpu", "cpu", "web-tier", "offline")
 QUICK = 8
 """Divisor of the number of requests in a quick run."""
 
@@ -36,8 +42,10 @@ def main() -> int:
 
 
 def _measure(args: argparse.Namespace, directory: Path, measured: results.Results) -> None:
-    if "loads" in args.parts:
-        _loads(args, directory, measured)
+    if "gpu" in args.parts:
+        _loads("gpu", args.rounds, args, directory, measured)
+    if "cpu" in args.parts:
+        _loads("cpu", 1, args, directory, measured)
     if "web-tier" in args.parts:
         measured.web_tier = web_tier.measure(directory)
     if "offline" in args.parts:
@@ -45,8 +53,13 @@ def _measure(args: argparse.Namespace, directory: Path, measured: results.Result
         measured.checks.offline = [measured.offline["ratio"], measured.offline["ratio_with_loading"]]
 
 
-def _loads(args: argparse.Namespace, directory: Path, measured: results.Results) -> None:
-    plan = Plan(args.contenders, args.loads, args.rounds)
+def _loads(name: str, rounds: int, args: argparse.Namespace, directory: Path, measured: results.Results) -> None:
+    """Measure the loads of a bed."""
+    wanted = bed(name, args.step)
+    loads = [load.smaller(QUICK) if args.quick else load for load in wanted.loads if load.name in args.loads]
+    if not loads:
+        return
+    plan = Plan(wanted, list(args.contenders), loads, rounds)
     if "rust" in plan.contenders:
         plan.rust, reason = rust_binary.find_or_fetch()
         if plan.rust is None:
@@ -58,11 +71,19 @@ def _loads(args: argparse.Namespace, directory: Path, measured: results.Results)
 
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("--rounds", type=int, help="how often each contender is measured (default 3; 1 with --quick)")
+    parser.add_argument(
+        "--rounds", type=int, help="how often each contender is measured on the GPU (default 2; 1 with --quick)"
+    )
+    parser.add_argument(
+        "--step",
+        default=DEFAULT_STEP,
+        help="the GPU's step: base ms, us for each sequence, us for each prompt token (default %(default)s: an 8B "
+        "model on an H100)",
+    )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} times fewer requests")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)} (default all)")
     parser.add_argument("--contenders", default=",".join(NAMES), help=f"some of {','.join(NAMES)} (default all)")
-    loads = [load.name for load in LOADS]
+    loads = list(dict.fromkeys(load.name for load in (*GPU_LOADS, *CPU_LOADS)))
     parser.add_argument("--loads", default=",".join(loads), help=f"some of {','.join(loads)} (default all)")
     parser.add_argument(
         "--prompts", type=int, default=offline.PROMPTS, help="prompts of the offline part (default %(default)s)"
@@ -77,12 +98,9 @@ def _parse(argv: list[str]) -> argparse.Namespace:
             parser.error(f"--{name}: name at least one of {', '.join(known)}")
         setattr(args, name, [word for word in known if word in wanted])
     if args.rounds is None:
-        args.rounds = 1 if args.quick else 3
+        args.rounds = 1 if args.quick else 2
     if args.rounds < 1 or args.prompts < 1:
         parser.error("--rounds and --prompts must be at least 1")
-    args.loads = [load for load in LOADS if load.name in args.loads]
-    if args.quick:
-        args.loads = [load.smaller(QUICK) for load in args.loads]
     return args
 
 

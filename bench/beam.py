@@ -20,6 +20,7 @@ import httpx
 
 from bench import contenders
 from bench.accounting import cpu_seconds
+from bench.beds import bed
 from bench.contenders import Server
 from bench.loads import SUBJECTS
 from bench.results import RESULTS as DIRECTORY
@@ -67,9 +68,10 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=8)
     args = parser.parse_args()
     end_on_term()
+    demo = bed("cpu")
     with tempfile.TemporaryDirectory(prefix="beam-") as directory, contextlib.ExitStack() as stack:
-        ours = stack.enter_context(contenders.hearth(Path(directory, "hearth"), contenders.ENGINE_FLAGS))
-        theirs = stack.enter_context(contenders.vllm(Path(directory, "vllm"), contenders.ENGINE_FLAGS))
+        ours = stack.enter_context(contenders.hearth(Path(directory, "hearth"), demo))
+        theirs = stack.enter_context(contenders.vllm(Path(directory, "vllm"), demo))
         sides = {"hearth": Side(ours), "vllm": Side(theirs)}
         measure(sides, args)
     report(sides, args)

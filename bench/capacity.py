@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from bench.samples import Samples
 
-PACES = (10_000, 100_000, 1_000_000)
+PACES = (5_000, 20_000, 50_000)
 """Streamed tokens per second."""
 LENGTHS = (128, 1000)
 """Tokens per answer."""
-REQUEST, TOKEN = ("one-token", "wrk"), ("stream-64", "wrk")
+REQUEST, TOKEN = ("one-token-64", "wrk"), ("stream-256", "wrk")
 """Load and tool that the cost of a request and of a token come from."""
 TOKENS_PER_ANSWER = 128
 """Of the load in `TOKEN`."""

@@ -13,12 +13,11 @@ import httpx
 import psutil
 
 from bench.accounting import family
+from bench.beds import Bed
 from bench.loads import Load
 from bench.stack import Stack, free_port, until
-from engine_proc.settings import DEMO_MODEL
 from schemas.shared.endpoint import PROJECT_ROOT
 
-ENGINE_FLAGS = ["--enforce-eager"]
 START_SECONDS = 600.0
 STOP_SECONDS = 60.0
 VLLM_ENVIRONMENT = {
@@ -47,9 +46,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def hearth(run_dir: Path, flags: list[str]) -> Iterator[Server]:
+def hearth(run_dir: Path, bed: Bed) -> Iterator[Server]:
     """Hearth as an operator starts it, with its default number of web workers."""
-    stack = Stack(run_dir, HEARTH_ENGINE_ARGS=" ".join(flags))
+    environment = {"HEARTH_MODEL": str(bed.model), "HEARTH_ENGINE_ARGS": " ".join(bed.flags), **bed.environment}
+    stack = Stack(run_dir, **environment)
     if "WEB_CONCURRENCY" not in os.environ:
         del stack.env["WEB_CONCURRENCY"]
     try:
@@ -62,27 +62,27 @@ def hearth(run_dir: Path, flags: list[str]) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def vllm(run_dir: Path, flags: list[str]) -> Iterator[Server]:
+def vllm(run_dir: Path, bed: Bed) -> Iterator[Server]:
     """vLLM's own server, in Python."""
-    with _vllm("vllm", "vllm.entrypoints.openai.api_server", run_dir, flags, {}) as server:
+    with _vllm("vllm", "vllm.entrypoints.openai.api_server", run_dir, bed, {}) as server:
         yield server
 
 
 @contextlib.contextmanager
-def rust(run_dir: Path, flags: list[str], binary: Path) -> Iterator[Server]:
+def rust(run_dir: Path, bed: Bed, binary: Path) -> Iterator[Server]:
     """vLLM's own server, with its Rust front end."""
     environment = {"VLLM_USE_RUST_FRONTEND": "1", "VLLM_RUST_FRONTEND_PATH": str(binary)}
-    with _vllm("rust", "bench.vllm_serve", run_dir, flags, environment) as server:
+    with _vllm("rust", "bench.vllm_serve", run_dir, bed, environment) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _vllm(name: str, module: str, run_dir: Path, flags: list[str], environment: dict[str, str]) -> Iterator[Server]:
+def _vllm(name: str, module: str, run_dir: Path, bed: Bed, environment: dict[str, str]) -> Iterator[Server]:
     run_dir.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), run_dir / f"{name}.log"
-    command = [sys.executable, "-m", module, "--model", str(DEMO_MODEL), "--served-model-name", "hearth-demo"]
-    command += ["--host", "127.0.0.1", "--port", str(port), *flags]
-    environment = {**os.environ, **VLLM_ENVIRONMENT, **environment}
+    command = [sys.executable, "-m", module, "--model", str(bed.model), "--served-model-name", "hearth-demo"]
+    command += ["--host", "127.0.0.1", "--port", str(port), *bed.flags]
+    environment = {**os.environ, **VLLM_ENVIRONMENT, **bed.environment, **environment}
     with log.open("wb") as out:
         process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=out, stderr=out)
     try:

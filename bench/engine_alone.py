@@ -1,7 +1,8 @@
 """The engine without a server: the upper limit for any front end.
 
-`python -m bench.engine_alone FLAGS` loads the model and prints `ready`. Then each line on standard input is a load, as
-JSON, and is answered by the seconds that the load took. The generated token ids are not detokenised.
+`python -m bench.engine_alone FLAGS` loads the model that vLLM's flags name, and prints `ready`. Then each line on
+standard input is a load, as JSON, and is answered by the seconds that the load took. The generated token ids are not
+detokenised.
 """
 
 import asyncio
@@ -23,9 +24,8 @@ async def main(flags: list[str], results: Any) -> None:
     """Load the model, and run the loads of standard input. `results` is a file for the answers."""
     from engine_proc.adapter.loading import model
     from engine_proc.adapter.rendering import Rendering
-    from engine_proc.settings import DEMO_MODEL
 
-    engine = model.load(model.parse_args(["--model", str(DEMO_MODEL), *flags]), lambda stage, share=None: None)
+    engine = model.load(model.parse_args(flags), lambda stage, share=None: None)
     rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)
     results.write("ready\n")
     results.flush()

@@ -4,16 +4,31 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
+from schemas.shared.endpoint import PROJECT_ROOT
+
+SEED = PROJECT_ROOT / "tests" / "seed" / "chat_request.json"
+FUNCTIONS = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": f"Look up the {name} of a place.",
+            "parameters": {"type": "object", "properties": {"place": {"type": "string"}}, "required": ["place"]},
+        },
+    }
+    for name in ("weather", "population", "distance")
+]
+CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"place": "Rome"}'}}
+RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "Sunny, 25 degrees."}
 SUBJECTS = ["the weather", "a bird", "the old bridge", "Hearth", "a sorted list", "the king", "a river", "seven days"]
 TOKENS = 128
 """Default length of an answer, in tokens. End tokens are ignored."""
 CONNECTIONS = (1, 16, 64, 256, 1000)
-REQUESTS = {1: 8, 16: 64, 64: 512, 256: 768, 1000: 1000}
+REQUESTS = {1: 6, 16: 64, 64: 384, 256: 768, 1000: 1000}
 """Total requests by number of connections: enough for some seconds, and the same for every contender."""
-LONG_PROMPT_TOKENS = 1500
-LONG_PROMPT_SENTENCE = "Hearth and the rest of the day, "
-LONG_PROMPT_REPEATS = 185
-"""With so many repeats the prompt has about `LONG_PROMPT_TOKENS` tokens of the demo model."""
+SENTENCE = "Hearth and the rest of the day, "
+SENTENCE_TOKENS = 8
+"""About how many tokens the sentence has, for both models."""
 ENGINE_TOKENS_PER_SECOND = 7000
 """An estimate, for the progress bar and time limits."""
 
@@ -28,7 +43,16 @@ class Load:
     stream: bool = True
     max_tokens: int = TOKENS
     n: int = 1
-    long_prompt: bool = False
+    prompt_tokens: int = 0
+    """About how many tokens each prompt has, no two alike. 0: a short question."""
+    long_every: int = 1
+    """Every how many requests have such a prompt. The others have a short question."""
+    shared_tokens: int = 0
+    """About how many tokens the system prompt has, the same for all requests. 0: there is none."""
+    functions: bool = False
+    """Whether the model is offered functions, and the chat has a call of one."""
+    seed: bool = False
+    """Whether the request is the body that this project began with, without beam search, stops and repeat stopper."""
     tools: tuple[str, ...] = ("wrk",)
     """`wrk` measures throughput and CPU; `client` measures the time of every event of a stream."""
 
@@ -45,27 +69,38 @@ class Load:
     @property
     def expected_seconds(self) -> float:
         """An estimate of how long the load takes."""
-        prompts = self.requests * (LONG_PROMPT_TOKENS if self.long_prompt else 20)
+        prompts = self.requests * (self.prompt_tokens // self.long_every + 20)
         waves = self.requests / self.connections
         return 0.2 * waves + (self.tokens + prompts / 4) / ENGINE_TOKENS_PER_SECOND
 
     def bodies(self) -> list[bytes]:
         """Return the bodies of the requests, which are sent in this order, repeatedly."""
-        count = 64 if self.long_prompt else len(SUBJECTS)
+        count = 64 if self.prompt_tokens else len(SUBJECTS)
         return [json.dumps(self._body(number)).encode() for number in range(count)]
 
     def messages(self, number: int) -> list[dict[str, Any]]:
         subject = SUBJECTS[number % len(SUBJECTS)]
         text = f"Tell me about {subject}."
-        if self.long_prompt:  # the number is first, so that no two prompts share a cached prefix
-            text = f"Story {number}. " + LONG_PROMPT_SENTENCE * LONG_PROMPT_REPEATS
-        return [{"role": "user", "content": text}]
+        if self.prompt_tokens and number % self.long_every == 0:  # the number is first: no two share a cached prefix
+            text = f"Story {number}. " + SENTENCE * (self.prompt_tokens // SENTENCE_TOKENS)
+        messages: list[dict[str, Any]] = [{"role": "user", "content": text}]
+        if self.shared_tokens:
+            messages.insert(0, {"role": "system", "content": SENTENCE * (self.shared_tokens // SENTENCE_TOKENS)})
+        if self.functions:
+            messages += [{"role": "assistant", "content": None, "tool_calls": [CALL]}, RESULT]
+        return messages
 
     def _body(self, number: int) -> dict[str, Any]:
+        if self.seed:
+            body: dict[str, Any] = json.loads(SEED.read_text())
+            whole = {"use_beam_search": False, "ignore_eos": True, "stop": [], "enable_repeat_stopper": False}
+            return body | whole | {"stream": self.stream}
         body = {"model": "hearth-demo", "messages": self.messages(number), "max_tokens": self.max_tokens}
         body |= {"ignore_eos": True, "n": self.n, "stream": self.stream}
         if self.n == 1:  # vLLM's servers refuse several greedy choices
             body["temperature"] = 0
+        if self.functions:
+            body |= {"tools": FUNCTIONS, "tool_choice": "none"}
         return body
 
     def smaller(self, divisor: int) -> "Load":
@@ -74,13 +109,38 @@ class Load:
 
 
 WARM_UP = Load("warm-up", 64, 128)
-LOADS = [
-    *(
-        Load(f"stream-{count}", count, REQUESTS[count], tools=("wrk", "client") if count < 1000 else ("client",))
-        for count in CONNECTIONS
-    ),
-    *(Load(f"whole-{count}", count, REQUESTS[count], stream=False) for count in CONNECTIONS),
-    Load("one-token", 64, 6400, stream=False, max_tokens=1),
-    Load("long-prompt", 64, 128, long_prompt=True, tools=("client",)),
-    Load("n-4", 16, 128, n=4),
+
+
+def _streams(count: int) -> Load:
+    tools = ("wrk", "client") if count < 1000 else ("client",)
+    return Load(f"stream-{count}", count, REQUESTS[count], tools=tools)
+
+
+def _one_token(count: int) -> Load:
+    return Load(f"one-token-{count}", count, 2048, stream=False, max_tokens=1)
+
+
+def _whole(count: int) -> Load:
+    return Load(f"whole-{count}", count, REQUESTS[count], stream=False)
+
+
+GPU_LOADS = [
+    *map(_streams, CONNECTIONS),
+    *map(_whole, (64, 256)),
+    *map(_one_token, (64, 256)),
+    Load("prompt-1500", 64, 128, prompt_tokens=1500, tools=("client",)),
+    Load("prompt-6000", 16, 32, prompt_tokens=6000, tools=("client",)),
+    Load("beside-6000", 32, 128, prompt_tokens=6000, long_every=8, tools=("client",)),
+    Load("shared-4000", 64, 192, shared_tokens=4000, tools=("wrk", "client")),
+    Load("n-4", 16, 64, n=4),
+    Load("functions", 64, 256, functions=True, max_tokens=32),
+    Load("seed", 64, 256, stream=False, max_tokens=64, seed=True),
 ]
+"""What a fast engine is measured with."""
+CPU_LOADS = [
+    *map(_streams, (1, 64, 256)),
+    _whole(64),
+    _one_token(64),
+    Load("prompt-1500", 64, 128, prompt_tokens=1500, tools=("client",)),
+]
+"""What the engine on the CPU is measured with: it shares its cores with the servers."""

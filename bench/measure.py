@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 
 from bench import wrk
 from bench.accounting import cpu_seconds
+from bench.beds import Bed
 from bench.client import Client, Timings
 from bench.contenders import STOP_SECONDS, VLLM_ENVIRONMENT, Server
 from bench.loads import Load
@@ -86,11 +87,11 @@ class EngineAlone:
 
 
 @contextlib.contextmanager
-def engine_alone(flags: list[str]) -> Iterator[EngineAlone]:
+def engine_alone(bed: Bed) -> Iterator[EngineAlone]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.engine_alone", *flags],
+        [sys.executable, "-m", "bench.engine_alone", "--model", str(bed.model), *bed.flags],
         cwd=PROJECT_ROOT,
-        env={**os.environ, **VLLM_ENVIRONMENT, "VLLM_LOGGING_LEVEL": "WARNING"},
+        env={**os.environ, **VLLM_ENVIRONMENT, **bed.environment, "VLLM_LOGGING_LEVEL": "WARNING"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import tables
-from bench.contenders import ENGINE_FLAGS
+from bench.beds import CPU_FLAGS
 from bench.loads import SUBJECTS, TOKENS
 from bench.results import RESULTS
 from bench.stopping import end_on_term
@@ -53,7 +53,7 @@ def _line(number: int) -> dict[str, Any]:
 
 def _batch(requests: Path, results: Path) -> dict[str, float]:
     """Return the seconds of the generation, from the command's own tokens per second, and all others (`loading`)."""
-    command = [sys.executable, "-m", "engine_proc", "batch", str(requests), "-o", str(results), *ENGINE_FLAGS]
+    command = [sys.executable, "-m", "engine_proc", "batch", str(requests), "-o", str(results), *CPU_FLAGS]
     began = time.perf_counter()
     done = subprocess.run(
         command,

@@ -4,16 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import tables
+from bench.loads import CPU_LOADS, GPU_LOADS
 from bench.plot import plot
 from bench.results import FILE, Results
 
 CHAPTERS: dict[str, Callable[[Results], str]] = {
     "targets": lambda results: tables.targets(results),
-    "throughput": lambda results: tables.throughput(results.samples),
-    "latency": lambda results: tables.latency(results.samples),
+    "throughput on the gpu": lambda results: tables.throughput(results.gpu, GPU_LOADS),
+    "latency on the gpu": lambda results: tables.latency(results.gpu, GPU_LOADS),
+    "throughput on the cpu": lambda results: tables.throughput(results.samples, CPU_LOADS),
+    "latency on the cpu": lambda results: tables.latency(results.samples, CPU_LOADS),
     "web tier": lambda results: tables.web_tier(results.web_tier) if results.web_tier else "Not measured.",
     "offline": lambda results: tables.offline(results.offline) if results.offline else "Not measured.",
-    "cores": lambda results: tables.cores(results.samples),
+    "cores": lambda results: tables.cores(results.gpu),
 }
 """Functions that return a table, by the name of its block in a document."""
 
@@ -41,5 +44,5 @@ def write(results: Results, directory: Path) -> list[Path]:
     files = [directory / FILE, directory / "bench.md", directory / "bench.svg"]
     results.save(files[0])
     files[1].write_text(text(results))
-    files[2].write_text(plot(results.samples))
+    files[2].write_text(plot(results.gpu))
     return files

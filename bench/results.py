@@ -25,12 +25,19 @@ class Results:
     """All results of `make bench`. Parts that were left out are empty."""
 
     machine: dict[str, Any] = field(default_factory=dict)
+    gpu: Samples = field(default_factory=Samples)
+    """Samples on the simulated GPU."""
     samples: Samples = field(default_factory=Samples)
+    """Samples on the CPU."""
     checks: Checks = field(default_factory=Checks)
     absent: dict[str, str] = field(default_factory=dict)
     """Contenders that are not available, with the reason."""
     web_tier: list[dict[str, Any]] = field(default_factory=list)
     offline: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, bed: str) -> Samples:
+        """Return the samples of a bed: `gpu` or `cpu`."""
+        return self.gpu if bed == "gpu" else self.samples
 
     def save(self, path: Path) -> None:
         body = {
@@ -39,6 +46,7 @@ class Results:
             "checks": asdict(self.checks),
             "web_tier": self.web_tier,
             "offline": self.offline,
+            "gpu": [sample.as_json() for sample in self.gpu.all],
             "samples": [sample.as_json() for sample in self.samples.all],
         }
         path.write_text(json.dumps(body, indent=1) + "\n")
@@ -48,6 +56,7 @@ def load(path: Path) -> Results:
     body = json.loads(path.read_text())
     return Results(
         machine=body["machine"],
+        gpu=Samples(Sample(**sample) for sample in body["gpu"]),
         samples=Samples(Sample(**sample) for sample in body["samples"]),
         checks=Checks(**body["checks"]),
         absent=body["absent"],

@@ -11,7 +11,8 @@ from tqdm import tqdm
 
 from bench import contenders, measure, restart, wrk
 from bench.accounting import peak_mb
-from bench.contenders import ENGINE_FLAGS, Server
+from bench.beds import TITLES, Bed
+from bench.contenders import Server
 from bench.loads import WARM_UP, Load
 from bench.results import Results
 from bench.samples import Sample
@@ -23,8 +24,9 @@ START_SECONDS = 30
 
 @dataclass(slots=True)
 class Plan:
-    """What to measure."""
+    """What to measure on one bed."""
 
+    bed: Bed
     contenders: list[str]
     loads: list[Load]
     rounds: int
@@ -56,12 +58,14 @@ class Progress:
 
 def run(plan: Plan, run_dir: Path, results: Results) -> None:
     """Run the plan, and add the measurements to `results`. Every server is stopped, also after an error."""
+    title = TITLES[plan.bed.name]
     progress = Progress(plan.seconds())
     try:
         for number in range(1, plan.rounds + 1):
             order = plan.contenders if number % 2 else plan.contenders[::-1]  # no contender is always last
             for name in order:
-                _turn(f"round {number} of {plan.rounds}, {name}", number, name, plan, run_dir, results, progress)
+                label = f"{title}, round {number} of {plan.rounds}, {name}"
+                _turn(label, number, name, plan, run_dir, results, progress)
     finally:
         progress.close()
 
@@ -72,7 +76,7 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{name}-", dir=run_dir))
         with progress.step(f"{label}, starting", START_SECONDS):
             if name == "engine":
-                alone = stack.enter_context(measure.engine_alone(ENGINE_FLAGS))
+                alone = stack.enter_context(measure.engine_alone(plan.bed))
                 alone.measure(number, WARM_UP)
             else:
                 server = stack.enter_context(_server(name, plan, Path(directory)))
@@ -87,10 +91,10 @@ def _turn(label: str, number: int, name: str, plan: Plan, run_dir: Path, results
                         sample = measure.with_wrk(number, server, load)
                     else:
                         sample = measure.with_client(number, server, load, opening)
-                results.samples.all.append(sample)
+                results.of(plan.bed.name).all.append(sample)
                 if name == "hearth" and load.name == "stream-1000":
                     _check_thousand(server, sample, results.checks)
-        if name == "hearth":
+        if name == "hearth" and plan.bed.name == "cpu":
             with progress.step(f"{label}, restart", 0):
                 restarted = restart.measure(server, opening)
             results.checks.restart_seconds.append(restarted.seconds)
@@ -108,11 +112,13 @@ def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:
 def _server(name: str, plan: Plan, directory: Path) -> AbstractContextManager[Server]:
     if name == "rust":
         assert plan.rust is not None
-        return contenders.rust(directory, ENGINE_FLAGS, plan.rust)
-    start: Callable[[Path, list[str]], AbstractContextManager[Server]] = getattr(contenders, name)
-    return start(directory, ENGINE_FLAGS)
+        return contenders.rust(directory, plan.bed, plan.rust)
+    start: Callable[[Path, Bed], AbstractContextManager[Server]] = getattr(contenders, name)
+    return start(directory, plan.bed)
 
 
 def _tools(name: str, load: Load) -> tuple[str, ...]:
     """Return the tools for a load. The engine alone has no HTTP API: it runs a load once, for comparison with wrk."""
+    if name == "engine" and load.seed:
+        return ()  # its fields are a server's to read
     return load.tools[:1] if name == "engine" else load.tools

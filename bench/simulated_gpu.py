@@ -6,11 +6,9 @@ structured outputs nor log probabilities. `HEARTH_SIMULATED_STEP` sets the time 
 15 us per sequence, plus 6 us per prompt token.
 """
 
-import os
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any
 
 from vllm.tasks import SupportedTask
@@ -19,31 +17,12 @@ from vllm.v1.executor.abstract import Executor
 from vllm.v1.kv_cache_interface import FullAttentionSpec, KVCacheConfig
 from vllm.v1.outputs import EMPTY_MODEL_RUNNER_OUTPUT, ModelRunnerOutput
 
-STEP_VARIABLE = "HEARTH_SIMULATED_STEP"
-DEFAULT_STEP = "8.0,15,6"
+from bench.step_time import StepTime
+
 TOKEN_ID = 279
 """The token that is always generated: " the" in Llama 3's vocabulary."""
 KV_CACHE_BYTES = 60 * 2**30
 """About the free memory of an 80 GB GPU that holds 8B parameters in bfloat16."""
-
-
-@dataclass(frozen=True, slots=True)
-class StepTime:
-    """The time that a step takes, in seconds."""
-
-    base: float
-    per_sequence: float
-    per_prompt_token: float
-
-    @classmethod
-    def read(cls) -> "StepTime":
-        """Read the environment variable. Raises `ValueError` if it is not three numbers."""
-        base_ms, sequence_us, token_us = map(float, os.environ.get(STEP_VARIABLE, DEFAULT_STEP).split(","))
-        return cls(base_ms / 1e3, sequence_us / 1e6, token_us / 1e6)
-
-    def of(self, sequences: int, prompt_tokens: int) -> float:
-        """Return the time of a step with this many sequences and prompt tokens."""
-        return self.base + self.per_sequence * sequences + self.per_prompt_token * prompt_tokens
 
 
 class Computed(Future[Any]):

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bench.capacity import LENGTHS, PACES, cost
-from bench.loads import LOADS
+from bench.loads import Load
 from bench.results import Results
 from bench.samples import LATENCIES, Samples
 from bench.targets import NAMES, Row, rows
@@ -16,6 +16,7 @@ COLUMNS = {
     "cpu_us_per_token": "front-end CPU, us per token",
     "cpu_us_per_request": "us per request",
 }
+PART_COLUMNS = ("of a token: web + model", "of a request: web + model")
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
@@ -33,7 +34,7 @@ def number(value: float | None) -> str:
 
 def targets(results: Results) -> str:
     """Return the table of the targets, and how many are met."""
-    all_rows = rows(results.samples, results.checks, results.absent)
+    all_rows = rows(results.gpu, results.checks, results.absent)
     met, measured = sum(row.met is True for row in all_rows), sum(row.met is not None for row in all_rows)
     lines = [[row.what, _limit(row), number(row.value), _each(row), row.verdict] for row in all_rows]
     head = ["what", "target", "measured", "each round", ""]
@@ -46,7 +47,7 @@ def _failures(results: Results) -> str:
     lines = [
         f"- {NAMES[sample.contender]}, {sample.load}, round {sample.round}: {sample.bad} of {sample.requests} answers "
         f"were bad ({', '.join(sample.failures) or 'counted by wrk'})"
-        for sample in results.samples.failed()
+        for sample in (*results.gpu.failed(), *results.samples.failed())
     ]
     lines += [f"- requests lost by a restart: {reason}" for reason in results.checks.restart_failures]
     return "\n".join([*lines, "\n"]) if lines else ""
@@ -61,26 +62,36 @@ def _each(row: Row) -> str:
     return ", ".join(number(value) for value in row.values) if len(row.values) > 1 else ""
 
 
-def throughput(samples: Samples) -> str:
-    """Return the table of throughput and CPU, by load and contender, as wrk (for 1,000 streams the client) measured."""
+def throughput(samples: Samples, loads: Sequence[Load]) -> str:
+    """Return the table of throughput and CPU, by load and contender, as the first tool of each load measured them."""
     lines = []
-    for load in LOADS:
+    for load in loads:
         for name in NAMES:
             values = [samples.median(name, load.name, load.tools[0], figure) for figure in COLUMNS]
             if values[0] is not None:
-                lines.append([load.name, NAMES[name], *(number(value) for value in values)])
-    return table(["load", "", *COLUMNS.values()], lines)
+                parts = (_parts(samples, name, load, unit) for unit in ("token", "request"))
+                lines.append([load.name, NAMES[name], *(number(value) for value in values), *parts])
+    return table(["load", "", *COLUMNS.values(), *PART_COLUMNS], lines) if lines else "Not measured."
 
 
-def latency(samples: Samples) -> str:
+def _parts(samples: Samples, name: str, load: Load, unit: str) -> str:
+    """Return Hearth's CPU time by part: web workers + model process. Others have one part."""
+    if name != "hearth":
+        return ""
+    figures = (f"{part}_us_per_{unit}" for part in ("web", "model"))
+    return " + ".join(number(samples.median(name, load.name, load.tools[0], figure)) for figure in figures)
+
+
+def latency(samples: Samples, loads: Sequence[Load]) -> str:
     """Return the table of TTFT and ITL, by load and contender."""
     lines = []
-    for load in LOADS:
+    for load in loads:
         for name in NAMES:
             values = [samples.median(name, load.name, "client", figure) for figure in LATENCIES]
             if values[0] is not None:
                 lines.append([load.name, NAMES[name], *(number(value) for value in values)])
-    return table(["load", "", *(f"{name.upper().replace('_P', ' p')}, ms" for name in LATENCIES)], lines)
+    head = ["load", "", *(f"{name.upper().replace('_P', ' p')}, ms" for name in LATENCIES)]
+    return table(head, lines) if lines else "Not measured."
 
 
 def web_tier(points: list[dict[str, Any]]) -> str:

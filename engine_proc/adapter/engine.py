@@ -23,14 +23,15 @@ from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
 from vllm.v1.engine.input_processor import InputProcessor
 from vllm.v1.executor import Executor
-from vllm.v1.metrics.stats import SchedulerStats
 
+from engine_proc.adapter.core_sockets import CoreSockets
 from engine_proc.adapter.observing.records import Records
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
 from engine_proc.adapter.sequences import Sequence, Sequences
+from engine_proc.adapter.shortcuts.checks import Proving
 from schemas import wire
 from schemas.errors import invalid
 
@@ -61,10 +62,13 @@ class Engine:
         # Each request says whether the end tokens apply (add_default_stop), so sampling.py adds them, not vLLM.
         self.generation_config: dict[str, Any] = self._inputs.generation_config_fields
         self._inputs.generation_config_fields = {}
+        proving = Proving(self.renderer, self.vocab_size)
         self._core: AsyncMPClient = EngineCoreClient.make_async_mp_client(
             vllm_config=config, executor_class=Executor.get_class(config), log_stats=True, renderer=self.renderer
         )
-        self.sequences = Sequences(self.renderer.get_tokenizer())
+        CoreSockets.take_over(self._core)
+        self.shortcuts = proving.result()
+        self.sequences = Sequences(self.renderer.get_tokenizer(), self.shortcuts.table)
         self.embeds: bool = config.model_config.runner_type == "pooling"
         """Whether the model computes embeddings. Such a model generates no text."""
         self._tasks = ("embed",) if self.embeds else ("generate",)
@@ -151,10 +155,12 @@ class Engine:
             raise invalid(str(error)) from error
 
     def candidate(self, prepared: EngineCoreRequest, number: int) -> EngineCoreRequest:
-        """Return a copy of a prepared sequence for candidate `number` of its prompt, with its own seed.
+        """Return a prepared sequence for candidate `number` of its prompt: itself, or a copy with its own seed.
 
         vLLM's checks would find the same for each candidate, and cost as much as all other work on it.
         """
+        if number == 0:
+            return prepared
         assert prepared.sampling_params is not None
         params = of_candidate(prepared.sampling_params, number)
         return msgspec.structs.replace(prepared, request_id=str(next(self._keys)), sampling_params=params)
@@ -245,8 +251,8 @@ class Engine:
             step = await self._core.get_output_async()
         except EngineDeadError as error:
             raise EngineGone from error
-        if step.scheduler_stats is not None:
-            self._update_stats(step.scheduler_stats)
+        if (scheduler := step.scheduler_stats) is not None:
+            self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
         self._records.metrics.begin(step.timestamp, step.engine_index)
         outputs: list[Output] = []
         stopped: list[str] = []
@@ -268,7 +274,7 @@ class Engine:
                 output = self._fail(key, sequence, stopped)
             if output is not None:
                 outputs.append(output)
-        self._records.end(step.scheduler_stats)
+        self._records.end(scheduler)
         if stopped:
             await self._core.abort_requests_async(stopped)
         return outputs
@@ -298,9 +304,6 @@ class Engine:
         stopped.append(self._release(key, sequence))
         self._records.failed(sequence, stopped[-1])
         return Output(sequence.tag, "", [], None, None, failed=True)
-
-    def _update_stats(self, scheduler: SchedulerStats) -> None:
-        self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
 
     def _release(self, key: str, sequence: Sequence) -> str:
         """Forget vLLM's id of the sequence `key`, and return this id."""

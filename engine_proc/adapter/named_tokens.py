@@ -78,8 +78,10 @@ class NamedTokens:
 
     def check_stop_ids(self, stop_ids: list[int], min_tokens: int) -> None:
         """Check the end tokens of a request with `min_tokens` (0: it has none), which vLLM bans until then."""
+        if min_tokens == 0:
+            return
         count = len({*stop_ids, self.tokenizer.eos_token_id} - {None})
-        if min_tokens > 0 and count > MAX_STOP_IDS:
+        if count > MAX_STOP_IDS:
             raise invalid(
                 f"With `min_tokens`, at most {MAX_STOP_IDS} end tokens are possible. This request has {count}, the "
                 "model's own and the server's default stops included.",

@@ -1,12 +1,15 @@
 """Prompts to token ids, by vLLM's own renderer: the model's chat template and tokenizer."""
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from vllm.exceptions import VLLMClientError
-from vllm.inputs import EngineInput, TextPrompt, TokensPrompt
+from vllm.inputs import EngineInput, TextPrompt, TokensPrompt, tokens_input
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
+from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
+from engine_proc.adapter.shortcuts.encoder import Encoder
 from schemas.errors import context_length_exceeded, invalid
 from schemas.wire import Delta, Generate, Sampling, TokenLogprob
 
@@ -52,11 +55,23 @@ class Rendering:
     """Renders the prompts of `Generate` messages. For long ones `render` takes long: call it in a thread."""
 
     def __init__(
-        self, renderer: BaseRenderer[Any], max_model_len: int, vocab_size: int, template: Template | None = None
+        self,
+        renderer: BaseRenderer[Any],
+        max_model_len: int,
+        vocab_size: int,
+        template: Template | None = None,
+        encoder: Encoder | None = None,
     ) -> None:
-        """`template` comes from vLLM's flags. None: the model's own."""
+        """`template` comes from vLLM's flags. None: the model's own.
+
+        `encoder` encodes texts as the renderer does. None: the renderer does it.
+        """
         self._renderer = renderer
         self._template = template or Template()
+        self._encoder = encoder
+        self._chats: ChatEncoder | None = None
+        if encoder is not None:
+            self._chats = ChatEncoder(renderer, encoder, self._template.text, self._template.content_format)
         self._max_model_len = max_model_len
         self._vocab_size = vocab_size
         vocabulary = renderer.get_tokenizer().get_vocab()
@@ -67,6 +82,11 @@ class Rendering:
         # No limit on the length here: vLLM's message has only one of the two numbers that the error must name.
         self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
         self._without_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
+
+    @property
+    def shortcuts(self) -> list[str]:
+        """Names of the shortcuts in use, for the engine's status."""
+        return ["chats by their template"] if self._chats is not None and self._chats.usable else []
 
     def render(self, request: Generate) -> list[Rendered]:
         """Return one `Rendered` per prompt (a chat is one prompt).
@@ -126,20 +146,20 @@ class Rendering:
                 prompt.echo = self._decode(ids, request.sampling)
 
     def _chat(self, request: Generate) -> list[Rendered]:
-        calls = request.tools and request.tool_choice != "none"
-        template = ChatParams(
-            chat_template=self._template.text,
-            chat_template_content_format=self._template.content_format,
-            chat_template_kwargs={
-                **self._template.defaults,
-                **request.chat_template_kwargs,
-                **({"tools": request.tools} if calls else {}),
-                "add_generation_prompt": request.add_generation_prompt,
-                "continue_final_message": request.continue_final_message,
-            },
-        )
-        tokens = self._with_special_tokens if request.add_special_tokens else self._without_special_tokens
-        _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
+        arguments = {**self._template.defaults, **request.chat_template_kwargs}
+        flags: dict[str, Any] = {
+            "add_generation_prompt": request.add_generation_prompt,
+            "continue_final_message": request.continue_final_message,
+        }
+        if request.tools and request.tool_choice != "none":
+            flags["tools"] = request.tools
+        ids = None if self._chats is None else self._chats.encode(request.messages or [], arguments, **flags)
+        if ids is not None:
+            prompt = _input(ids)
+        else:
+            tokens = self._with_special_tokens if request.add_special_tokens else self._without_special_tokens
+            template = ChatParams(self._template.text, self._template.content_format, {**arguments, **flags})
+            _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
         return [Rendered(prompt, _continued_text(request) if request.echo else "")]
 
     def _texts(self, request: Generate) -> list[Rendered]:
@@ -154,17 +174,19 @@ class Rendering:
             self._check_vocabulary(prompt)
             if fill or request.echo:
                 text = self._decode(prompt, request.sampling)
-        to_render: TextPrompt | TokensPrompt
         if fill:
-            to_render = TextPrompt(prompt=f"{fill[0]}{text}{fill[1]}{request.suffix}{fill[2]}")
-        elif isinstance(prompt, str):
-            to_render = TextPrompt(prompt=text)
-        else:
-            to_render = TokensPrompt(prompt_token_ids=prompt)
-        plain = request.add_special_tokens is False
-        tokens = self._without_special_tokens if plain else self._with_special_tokens
-        (rendered,) = self._renderer.render_cmpl([to_render], tokens)
+            prompt = f"{fill[0]}{text}{fill[1]}{request.suffix}{fill[2]}"
+        rendered = self._encode(prompt, request.add_special_tokens is not False)
         return Rendered(rendered, text if request.echo else "", "" if fill else request.suffix)
+
+    def _encode(self, prompt: str | list[int], add_special_tokens: bool) -> EngineInput:
+        if self._encoder is not None:
+            return _input(self._encoder.encode(prompt, add_special_tokens) if isinstance(prompt, str) else prompt)
+        tokens = self._with_special_tokens if add_special_tokens else self._without_special_tokens
+        text = isinstance(prompt, str)
+        to_render = TextPrompt(prompt=prompt) if text else TokensPrompt(prompt_token_ids=prompt)
+        (rendered,) = self._renderer.render_cmpl([to_render], tokens)
+        return rendered
 
     def tokens_delta(self, prompt: Rendered, request: Generate) -> Delta:
         """Return the one delta that answers a request for the prompt's tokens (`tokens_only`)."""
@@ -186,6 +208,13 @@ class Rendering:
     def _decode(self, token_ids: list[int], sampling: Sampling) -> str:
         text: str = self._renderer.get_tokenizer().decode(token_ids, skip_special_tokens=sampling.skip_special_tokens)
         return text
+
+
+def _input(token_ids: list[int]) -> EngineInput:
+    """Return what vLLM's renderer returns for a prompt of these tokens."""
+    engine_input: EngineInput = tokens_input(token_ids)
+    engine_input["arrival_time"] = time.time()
+    return engine_input
 
 
 def _continued_text(request: Generate) -> str:

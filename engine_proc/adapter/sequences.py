@@ -19,8 +19,13 @@ from engine_proc.adapter.observing.metrics import SequenceStats
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import Output, Row
 from engine_proc.adapter.resuming import Resumed
+from engine_proc.adapter.shortcuts.byte_detokenizer import ByteDetokenizer, ByteTable
 from schemas.wire import TokenLogprob
 
+PROMPT_TOKENS = 64
+"""How many of a prompt's last tokens vLLM's detokeniser gets. What follows depends on the last few, which may be part
+of a character or end in a space.
+"""
 SPACED = "spaced"
 """Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
 
@@ -39,6 +44,10 @@ class Sequence:
     """`traceparent` of the parent span. Empty: the sequence is not traced."""
     detokenizer: IncrementalDetokenizer | None = None
     """None: a sequence submitted with `raw`, which is not detokenised."""
+    deferring: ByteDetokenizer | None = None
+    """The detokeniser, if it is not needed before the sequence ends: the answer is sent whole, and has no stop strings
+    and no log probabilities.
+    """
     logprobs: LogprobsProcessor | None = None
     token_texts: TokenTexts | None = None
     """Finds the text of each generated token, for the log probabilities. None: these were not requested."""
@@ -57,8 +66,10 @@ class Sequence:
 class Sequences:
     """Creates `Sequence` objects, and converts vLLM's outputs for them to `Output`s."""
 
-    def __init__(self, tokenizer: Any) -> None:
+    def __init__(self, tokenizer: Any, table: ByteTable | None = None) -> None:
+        """`table` decodes the tokenizer's tokens. None: vLLM's detokenisers do."""
         self._tokenizer = tokenizer
+        self._table = table
         self._special_ids = _special_ids(tokenizer)
         self.silent_stop_ids: frozenset[int] = frozenset()
         """Ids of the model's usual end tokens, which are not reported as a stop reason."""
@@ -85,6 +96,9 @@ class Sequences:
             sequence.token_texts = self._token_texts(prepared)
         if params.prompt_logprobs is not None:
             sequence.prompt_texts = self._token_texts(msgspec.structs.replace(prepared, prompt_token_ids=[]))
+        whole = not stream and not params.stop and sequence.logprobs is None
+        if whole and isinstance(sequence.detokenizer, ByteDetokenizer):
+            sequence.deferring = sequence.detokenizer
         return sequence
 
     def resume(self, sequence: Sequence, prepared: EngineCoreRequest, sent: list[int]) -> EngineCoreRequest:
@@ -95,6 +109,7 @@ class Sequences:
         if sequence.token_texts is not None:
             sequence.token_texts.skip(sent)
         sequence.sent = len(sent)
+        sequence.deferring = None
         sequence.resumed = Resumed(prepared, len(sent), prepared.request_id)
         request: EngineCoreRequest = sequence.resumed.remaining_request(sent)
         return request
@@ -106,6 +121,9 @@ class Sequences:
         output: there is nothing to send yet.
         """
         finish_reason, stop_reason = raw.finish_reason, raw.stop_reason
+        if sequence.deferring is not None and finish_reason is None:
+            sequence.deferring.defer(raw.new_token_ids)
+            return None, False
         if sequence.detokenizer is None:
             reason = None if finish_reason is None else str(finish_reason)
             output = Output(sequence.tag, "", raw.new_token_ids, reason, stop_reason)
@@ -187,13 +205,32 @@ class Sequences:
 
     def _detokenizer(self, prepared: EngineCoreRequest) -> IncrementalDetokenizer:
         params, tokenizer = prepared.sampling_params, self._tokenizer
-        spaced = params is not None and SPACED in (params.extra_args or ()) and not params.skip_special_tokens
-        if spaced and uses_fast_detokenizer(tokenizer):
-            return _SpacedDetokenizer(tokenizer, prepared)
-        return IncrementalDetokenizer.from_new_request(tokenizer, prepared)
+        assert params is not None
+        if SPACED in (params.extra_args or ()) and not params.skip_special_tokens and uses_fast_detokenizer(tokenizer):
+            return _SpacedDetokenizer(tokenizer, self._shorten(prepared))
+        if self._table is not None and (params.skip_special_tokens or params.spaces_between_special_tokens):
+            return ByteDetokenizer(self._table, prepared)
+        return self._by_vllm(prepared)
+
+    def _by_vllm(self, prepared: EngineCoreRequest) -> IncrementalDetokenizer:
+        return IncrementalDetokenizer.from_new_request(self._tokenizer, self._shorten(prepared))
+
+    def _shorten(self, prepared: EngineCoreRequest) -> EngineCoreRequest:
+        """Return the request with the end of its prompt, which is all that vLLM's detokeniser needs of it.
+
+        It decodes the prompt that it gets, twice.
+        """
+        ids, params = prepared.prompt_token_ids or [], prepared.sampling_params
+        if len(ids) <= PROMPT_TOKENS or params is None or not uses_fast_detokenizer(self._tokenizer):
+            return prepared
+        end = ids[-PROMPT_TOKENS:]
+        text = self._tokenizer.backend_tokenizer.decode(end, skip_special_tokens=params.skip_special_tokens)
+        if text.endswith("\ufffd"):
+            return prepared  # the first bytes of a character may be before its end
+        return msgspec.structs.replace(prepared, prompt_token_ids=end)
 
     def _token_texts(self, prepared: EngineCoreRequest) -> TokenTexts:
-        return TokenTexts(IncrementalDetokenizer.from_new_request(self._tokenizer, prepared))
+        return TokenTexts(self._by_vllm(prepared))
 
     @staticmethod
     def _has_looped(sequence: Sequence, raw: EngineCoreOutput) -> bool:

@@ -5,13 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from vllm.v1.engine.detokenizer import FastIncrementalDetokenizer, SlowIncrementalDetokenizer
 
+from engine_proc.adapter.sequences import PROMPT_TOKENS
+
 if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine, Prepared
-
-PROMPT_TOKENS = 64
-"""How many tokens of a prompt the detokeniser gets. Its first step decodes all of them, for each branch; what follows
-them depends on the last few, which may be part of a character or end in a space.
-"""
 
 
 class TextTail:

@@ -59,6 +59,7 @@ def _rows(welcome: wire.Welcome, pong: wire.Pong) -> dict[str, Any]:
             "adapters": ", ".join(welcome.adapters) or "none",
             "fingerprint": welcome.fingerprint,
             "context": f"{welcome.max_model_len} tokens",
+            "shortcuts": ", ".join(welcome.shortcuts) or "none",
             "version": f"{welcome.engine_version}, wire protocol {welcome.major}.{welcome.minor}",
             "live requests": pong.live,
             "running": pong.running,

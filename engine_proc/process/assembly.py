@@ -67,7 +67,9 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
     welcome.adapters = engine.adapters
-    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, template)
+    encoder = engine.shortcuts.encoder
+    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, template, encoder)
+    welcome.shortcuts = [*engine.shortcuts.names, *rendering.shortcuts]
     parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
     server.attach(engine, Starter(engine, rendering, rules, parsing))
     return engine

@@ -33,6 +33,7 @@ def describe(welcome: Welcome, pulse: Pong, stats: Stats | None) -> dict[str, An
             "version": welcome.engine_version,
             "protocol": f"{welcome.major}.{welcome.minor}",
             "max_model_len": welcome.max_model_len,
+            "shortcuts": welcome.shortcuts,
         }
     if stats is not None:
         # `asdict` keeps zeros, which the wire's encoding omits.

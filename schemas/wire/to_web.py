@@ -39,6 +39,8 @@ class Welcome(Message, tag="welcome"):
     features: list[str] = []
     adapters: list[str] = []
     """Names of the LoRA adapters that a request may choose, in addition to the model's own `served_names`."""
+    shortcuts: list[str] = []
+    """What the engine does by quicker ways than vLLM's, which gave the same results when the model was loaded."""
 
     @property
     def system_fingerprint(self) -> str:

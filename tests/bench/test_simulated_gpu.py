@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.simulated_gpu import STEP_VARIABLE, TOKEN_ID, SimulatedGpu, StepTime
+from bench.simulated_gpu import TOKEN_ID, SimulatedGpu
+from bench.step_time import STEP_VARIABLE, StepTime
 
 
 @pytest.fixture

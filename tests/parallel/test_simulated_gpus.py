@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bench import llama3
-from bench.simulated_gpu import STEP_VARIABLE
+from bench.step_time import STEP_VARIABLE
 from tests.harness import Hearth, chat_body, serving
 
 pytestmark = pytest.mark.engine("simulated")

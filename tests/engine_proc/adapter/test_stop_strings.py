@@ -9,8 +9,8 @@ from vllm.sampling_params import SamplingParams
 from vllm.v1.engine import EngineCoreRequest
 from vllm.v1.engine.detokenizer import SlowIncrementalDetokenizer
 
-from engine_proc.adapter.sequences import SPACED, Sequences
-from engine_proc.adapter.stop_strings import PROMPT_TOKENS, TextTail
+from engine_proc.adapter.sequences import PROMPT_TOKENS, SPACED, Sequences
+from engine_proc.adapter.stop_strings import TextTail
 
 TEXTS = [
     "The fire stays lit 🔥🔥, 快速排序!\n",
