@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.harness import Hearth, serving, until
+from tests.harness import SPAWNED, Hearth, serving, until
 
 ENGINE_OF_FIXTURE = {
     "running": "shared",
@@ -91,7 +91,7 @@ def _tell_fields(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture(scope="session")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     """Yield the Hearth that most tests share. They use it through `hearth`, which checks how they leave it."""
-    with serving(tmp_path_factory.mktemp("run"), spawned=True) as stack:
+    with serving(tmp_path_factory.mktemp("run"), ready=True, key="none", **SPAWNED) as stack:
         yield stack
 
 

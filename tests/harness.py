@@ -15,16 +15,16 @@ from schemas import wire
 __all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port", "processes_of", "serving", "until"]
 
 JSON = {"Content-Type": "application/json"}
-FORKED = {"PYTHONPATH": str(Path(__file__).with_name("warm"))}
-"""The environment in which vLLM's processes are forked instead of spawned."""
+FORKED, SPAWNED = {"PYTHONPATH": str(Path(__file__).with_name("warm"))}, {"PYTHONPATH": ""}
+"""Environments in which vLLM's processes are forked, which is quicker (see tests/warm), and spawned as ever."""
 
 
 class Hearth(Stack):
     """A Hearth with its own run directory and port, and the clients that tests use."""
 
-    def __init__(self, run_dir: Path, *, key: str = "none", spawned: bool = False, **env: str) -> None:
-        """`key` is the API key that every request sends. Unless `spawned`, a load is quicker: see tests/warm."""
-        super().__init__(run_dir, **({} if spawned else FORKED), **env)
+    def __init__(self, run_dir: Path, *, key: str = "none", **env: str) -> None:
+        """`key` is the API key that every request sends. `SPAWNED` in `env`: load as the product does."""
+        super().__init__(run_dir, **{**FORKED, **env})
         self.key = key
         self.headers = {"Authorization": f"Bearer {key}"}
 
@@ -91,11 +91,9 @@ class Hearth(Stack):
 
 
 @contextlib.contextmanager
-def serving(
-    run_dir: Path, *, ready: bool = True, key: str = "none", spawned: bool = False, **env: str
-) -> Iterator[Hearth]:
+def serving(run_dir: Path, *, ready: bool = True, key: str = "none", **env: str) -> Iterator[Hearth]:
     """Start a Hearth with the environment variables `env`, and stop it at the end of the block."""
-    stack = Hearth(run_dir, key=key, spawned=spawned, **env)
+    stack = Hearth(run_dir, key=key, **env)
     try:
         stack.start_web()
         if ready:
