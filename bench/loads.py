@@ -24,7 +24,7 @@ SUBJECTS = ["the weather", "a bird", "the old bridge", "Hearth", "a sorted list"
 TOKENS = 128
 """Default length of an answer, in tokens. End tokens are ignored."""
 CONNECTIONS = (1, 16, 64, 256, 1000)
-REQUESTS = {1: 6, 16: 64, 64: 384, 256: 768, 1000: 1000}
+REQUESTS = {1: 6, 16: 48, 64: 256, 256: 512, 1000: 1000}
 """Total requests by number of connections: enough for some seconds, and the same for every contender."""
 SENTENCE = "Hearth and the rest of the day, "
 SENTENCE_TOKENS = 8
@@ -138,9 +138,8 @@ GPU_LOADS = [
 ]
 """What a fast engine is measured with."""
 CPU_LOADS = [
-    *map(_streams, (1, 64, 256)),
+    _streams(64),
     _whole(64),
     _one_token(64),
-    Load("prompt-1500", 64, 128, prompt_tokens=1500, tools=("client",)),
 ]
 """What the engine on the CPU is measured with: it shares its cores with the servers."""

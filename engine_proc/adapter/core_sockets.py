@@ -12,7 +12,7 @@ from typing import Any
 
 import zmq
 from vllm.v1.engine import EngineCoreOutputs
-from vllm.v1.engine.core_client import AsyncMPClient, _process_utility_output
+from vllm.v1.engine.core_client import AsyncMPClient, BackgroundResources, _process_utility_output
 from vllm.v1.engine.exceptions import EngineDeadError
 
 READ_AT_ONCE = 8
@@ -37,7 +37,7 @@ class CoreSockets:
 
     def __init__(self, core: AsyncMPClient) -> None:
         self._core = core
-        self._resources = core.resources
+        self._resources: BackgroundResources = core.resources
         self._output_owner = core.resources.output_socket
         self._input: zmq.Socket[bytes] = zmq.Socket.shadow(core.input_socket)
         self._output: zmq.Socket[bytes] = zmq.Socket.shadow(self._output_owner)

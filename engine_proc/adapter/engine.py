@@ -266,7 +266,9 @@ class Engine:
             if raw.finish_reason == FinishReason.ABORT:
                 raise EngineGone  # it was not asked to: an EngineCore does so when it ends, before its death is seen
             try:
-                output = await self._advance(key, sequence, raw, stopped)
+                output = self._advance(key, sequence, raw, stopped)
+                if sequence.resumed is not None and sequence.resumed.stale and key in self._live:
+                    await self._restart(key, sequence, sequence.resumed)
             except EngineDeadError as error:
                 raise EngineGone from error
             except Exception:
@@ -279,7 +281,7 @@ class Engine:
             await self._core.abort_requests_async(stopped)
         return outputs
 
-    async def _advance(self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str]) -> Output | None:
+    def _advance(self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str]) -> Output | None:
         """Return the sequence's output of this step. None: there is nothing to send yet.
 
         vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`.
@@ -294,8 +296,6 @@ class Engine:
             self._records.ended(sequence, raw)
             if ended_here and not raw.finished:
                 stopped.append(raw.request_id)
-        elif sequence.resumed is not None and sequence.resumed.stale:
-            await self._restart(key, sequence, sequence.resumed)
         return output
 
     def _fail(self, key: str, sequence: Sequence, stopped: list[str]) -> Output:
