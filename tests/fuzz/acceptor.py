@@ -6,6 +6,8 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
+from schemas.errors import ApiError
+from schemas.requests.body import parse
 from schemas.requests.parts.acceptor import Acceptor
 from tests.fuzz.bodies import SCHEMAS, SEEDS, spoil_fields
 
@@ -36,11 +38,16 @@ def _schemas(path: str) -> tuple[Schema, Schema]:
 
 
 def _body(rng: random.Random, path: str) -> dict[str, Any]:
-    """A body with the fields of one or two good ones in any order, as it stands or with something wrong."""
-    seeds = rng.sample(SEEDS[path], min(len(SEEDS[path]), rng.randint(1, 2)))
-    body = json.loads(json.dumps({name: value for seed in seeds for name, value in seed.items()}))
-    spoil_fields(rng, body, rng.choice((0, 0, 1, 1, 2)))
-    return dict(rng.sample(list(body.items()), len(body)))
+    """A parsed body: the fields of one or two good ones in any order, as they stand or with something wrong."""
+    while True:
+        seeds = rng.sample(SEEDS[path], min(len(SEEDS[path]), rng.randint(1, 2)))
+        body = json.loads(json.dumps({name: value for seed in seeds for name, value in seed.items()}))
+        spoil_fields(rng, body, rng.choice((0, 0, 1, 1, 2)))
+        shuffled = dict(rng.sample(list(body.items()), len(body)))
+        try:
+            return parse(json.dumps(shuffled).encode())
+        except ApiError:  # NaN and the like are in no parsed body
+            continue
 
 
 def _load(load: Any, body: dict[str, Any]) -> Any:

@@ -76,8 +76,8 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         greenlet = gevent.getcurrent()
         self.connections[greenlet] = client
-        cut_off_when_stuck(client)
         try:
+            cut_off_when_stuck(client)
             super().handle(listener, client, addr)
         finally:
             del self.connections[greenlet]

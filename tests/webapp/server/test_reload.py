@@ -63,7 +63,12 @@ def test_the_worker_changes_gunicorn_in_its_own_process(monkeypatch: Any) -> Non
     monkeypatch.setattr(util, "write_error", util.write_error)
     seen: list[Any] = []
     monkeypatch.setattr(GeventWorker, "init_process", lambda self: seen.append((wsgi.Response, util.write_error)))
-    HearthWorker.init_process(HearthWorker.__new__(HearthWorker))
+    kept: list[Any] = []
+    monkeypatch.setattr("webapp.server.worker.work_out_once", kept.append)
+    worker = HearthWorker.__new__(HearthWorker)
+    worker.cfg = "its configuration"
+    worker.init_process()
     ((response, write_error),) = seen
+    assert kept == ["its configuration"]
     assert response is HearthResponse
     assert write_error.__module__ == "webapp.server.worker"
