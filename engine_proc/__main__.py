@@ -87,7 +87,7 @@ def main() -> int:
         return doctor(as_json=args.json)
     if args.command == "keys":  # before the settings are read: they may name these keys
         return make_keys(args.directory)
-    settings = read_settings_or_exit()
+    settings = read_settings_or_exit(record=args.command in {"serve", "start"})
     try:
         match args.command:
             case "serve":

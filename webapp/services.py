@@ -55,7 +55,7 @@ def register(app: Flask, settings: Settings) -> None:
     conversations = Conversations(settings)
     app.extensions[EXTENSION] = Services(
         settings=settings,
-        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys),
+        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys, settings.run_dir),
         conversations=conversations,
         responses=Responses(conversations),
         hangups=HangupWatch(),

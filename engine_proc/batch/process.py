@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine_proc.adapter.loading.children import die_with_parent
 from engine_proc.adapter.loading.environment import set_vllm_environment
+from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.batch.driver import Driver
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
 from engine_proc.batch.lines import Intake
 from engine_proc.batch.progress import Progress, Tally, print_line
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.model_files import missing_model
+from engine_proc.model_check import check_model
 from engine_proc.process.assembly import load_and_attach
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.load_clock import LoadClock
@@ -92,8 +93,8 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = read_settings_or_exit()
     try:
-        if (problem := missing_model(settings)) is not None:
-            raise FileProblem(problem)
+        if (problem := check_model(settings.argv(vllm_args))) is not None:
+            raise FileProblem(problem.sentence)
         source, total = _open_input(args.input)
         results_fd, done = _open_output(args.output, source, overwrite=args.overwrite)
     except FileProblem as error:
@@ -234,8 +235,10 @@ class _Run:
         )
         try:
             self.engine = engine = await loading
-        except SystemExit as error:  # argparse
-            raise _RunEnded(EXIT_USAGE if error.code else 0, "not started") from None
+        except SystemExit:  # --help
+            raise _RunEnded(0, "not started") from None
+        except SetUpError as error:
+            raise _RunEnded(EXIT_USAGE, str(error)) from None
         except Exception as error:
             log.exception("the model could not be loaded")
             raise _RunEnded(EXIT_LOAD_FAILED, "the model could not be loaded") from error

@@ -67,6 +67,11 @@ class Dealer:
             get_hub().loop.run_callback(self._flush)
         return True
 
+    @property
+    def connected(self) -> bool:
+        """Whether an engine has accepted the connection."""
+        return bool(self._state() & _WRITABLE)
+
     def _flush(self) -> None:
         """Send the waiting payloads. If the engine has disconnected they are lost, as if they had been on their way."""
         payloads, self._waiting = self._waiting, []
