@@ -36,5 +36,5 @@ def unknown_settings(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             similar = difflib.get_close_matches(name.removeprefix(PREFIX), bare, 1)
             yield (
                 name,
-                f"did you mean {PREFIX}{similar[0]}?" if similar else "docs/configuration.md lists all settings.",
+                f"did you mean {PREFIX}{similar[0]}?" if similar else "docs/configuration.md lists all.",
             )

@@ -142,7 +142,7 @@ def test_hearths_own_port_is_its_own_behind_a_proxy_too(hearth: Hearth) -> None:
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"WEB_CONCURRENCY": "abc"}, "'abc'"),
+        ({"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: expected a number of workers, not 'abc'"),
         ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: expected a number of workers"),
         ({"HEARTH_BIND": "127.0.0.1:99999"}, "HEARTH_BIND: expected host:port"),
         ({"HEARTH_MODEL": "models/lama", "HF_ENDPOINT": "http://127.0.0.1:1"}, "there is no directory models/lama"),

@@ -41,7 +41,10 @@ def test_a_whole_model_passes(model: Path) -> None:
 
 
 def write(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda model: None if (model / name).write_bytes(content) else None
+    def damage(model: Path) -> None:
+        (model / name).write_bytes(content)
+
+    return damage
 
 
 @pytest.mark.parametrize(
@@ -81,9 +84,7 @@ def test_flags_say_that_a_file_is_not_needed(model: Path, tmp_path: Path) -> Non
     assert check(model, "--load-format=dummy") is None
 
 
-@pytest.mark.parametrize(
-    "name", ["/nowhere/llama", "./llama", "models/llama/8b", "models\\llama", "a llama", "~/llama"]
-)
+@pytest.mark.parametrize("name", ["/nowhere/llama", "./llama", "models/llama/8b", "models\\llama", "a llama", "~/x"])
 def test_what_is_no_name_of_a_hub_is_a_directory_that_is_not_there(name: str) -> None:
     assert check(name) == Problem(f"HEARTH_MODEL: there is no directory {name}")
 

@@ -62,6 +62,11 @@ def _run_dir(settings: Settings) -> Finding:
 
 def _web_settings() -> Finding:
     """Have the web tier check its own settings, by `gunicorn --check-config`."""
+    workers = os.environ.get("WEB_CONCURRENCY") or "1"
+    if not workers.isdigit():  # gunicorn reads it before it runs any of Hearth's code
+        return bad(
+            "settings", f"WEB_CONCURRENCY: expected a number of workers, not {workers!r}", "Set it, or unset it."
+        )
     command = [sys.executable, "-m", "gunicorn", "--check-config", "wsgi:app"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 0:

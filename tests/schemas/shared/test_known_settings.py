@@ -15,7 +15,7 @@ def test_both_tiers_settings_are_known() -> None:
     [
         ("HEARTH_API_KEY_FILE", "did you mean HEARTH_API_KEYS_FILE?"),
         ("HEARTH_MODLE", "did you mean HEARTH_MODEL?"),
-        ("HEARTH_XYZZY", "docs/configuration.md lists all settings."),
+        ("HEARTH_XYZZY", "docs/configuration.md lists all."),
     ],
 )
 def test_one_that_is_unknown_gets_advice(name: str, advice: str) -> None:
