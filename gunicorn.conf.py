@@ -122,7 +122,7 @@ def post_fork(server: Any, worker: Any) -> None:
 @_logged
 def post_worker_init(worker: Any) -> None:
     """Connect to the engine before the first request, which would wait for its greeting."""
-    worker.wsgi.extensions["hearth"].engine.connect()
+    worker.app.wsgi().extensions["hearth"].engine.connect()
 
 
 @_logged

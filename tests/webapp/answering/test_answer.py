@@ -3,15 +3,16 @@
 import json
 import logging
 import re
+import time
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from schemas import wire
-from tests.fake_engine import FakeEngine, welcome
+from tests.fake_engine import FakeEngine, complete, welcome
 from tests.schemas.requests.usage import usage
-from tests.webapp.asking import hold
+from tests.webapp.asking import hold, never_accept
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.answering import sse
 
@@ -27,6 +28,7 @@ both_urls = pytest.mark.parametrize("url", BODIES)
 def _pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test client reads a first event before it hands the response over; an engine that holds gives none."""
     monkeypatch.setattr(sse, "PING_SECONDS", 0.02)
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 1.0)
 
 
 def events(text: str) -> list[Any]:
@@ -100,6 +102,46 @@ def test_what_the_engine_refuses_has_its_own_status(
     assert response.get_json()["error"]["code"] == "queue_full"
 
 
+def test_a_stream_that_the_engine_has_not_accepted_sends_its_headers_after_a_while(
+    served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.05)
+    engine.on_generate = never_accept
+    with served.post(CHAT, json={**BODIES[CHAT], "stream": True}, buffered=False) as response:
+        assert response.status_code == 200
+        assert next(iter(response.response)) == b": ping\n\n"
+
+
+def test_a_refusal_that_comes_later_is_an_event(
+    served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.05)
+
+    def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
+        time.sleep(0.3)
+        engine.send(wire.Failed(id=generate.id, status=400, message="Too long.", code="context_length_exceeded"))
+
+    engine.on_generate = refuse
+    response = served.post(CHAT, json={**BODIES[CHAT], "stream": True})
+    assert response.status_code == 200
+    assert [event["error"]["code"] for event in events(response.text)] == ["context_length_exceeded"]
+
+
+def test_an_acceptance_that_comes_later_is_counted(
+    served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.05)
+
+    def accept(engine: FakeEngine, generate: wire.Generate) -> None:
+        time.sleep(0.3)
+        complete(engine, generate)
+
+    engine.on_generate = accept
+    body = {**BODIES[CHAT], "stream": True, "stream_options": {"include_usage": True}}
+    *_, counted, done = events(served.post(CHAT, json=body).text)
+    assert (counted["usage"], done) == (usage(7, 2), "[DONE]")
+
+
 def fail_half_way(engine: FakeEngine, generate: wire.Generate) -> None:
     engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
     engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "half", [1])]))
@@ -170,8 +212,9 @@ def test_an_engine_that_does_not_come_back_ends_a_stream_with_a_word(
 @both_urls
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_request_that_takes_too_long_is_ended_and_aborted(
-    served: FlaskClient, engine: FakeEngine, url: str, stream: bool
+    served: FlaskClient, engine: FakeEngine, url: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.02)
     engine.on_generate = hold
     response = served.post(url, json={**BODIES[url], "stream": stream}, headers={"X-Request-Timeout": "0.1"})
 
@@ -234,7 +277,11 @@ def test_a_refusal_is_a_line_with_its_status(
     assert caplog.messages[0].startswith(f"POST {CHAT} 400 chatcmpl-")
 
 
-def test_an_engine_that_never_accepts_and_stays_away_is_a_503(make_app: MakeApp, engine: FakeEngine) -> None:
+def test_an_engine_that_never_accepts_and_stays_away_is_a_503(
+    make_app: MakeApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 15.0)
+
     def die(engine: FakeEngine, generate: wire.Generate) -> None:
         engine.on_hello = welcome("second", ready=False)
 
