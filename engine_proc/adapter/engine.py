@@ -112,6 +112,11 @@ class Engine:
         return bool(self._live)
 
     @property
+    def on_cpu(self) -> bool:
+        """Whether the model runs on this host's CPU, so that a step which computes uses CPU time."""
+        return bool(self.config.device_config.device_type == "cpu")
+
+    @property
     def stats(self) -> Stats:
         """State of vLLM's scheduler after the last step."""
         return self._stats if self._live else Stats()  # an idle vLLM sends no update

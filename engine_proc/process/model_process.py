@@ -22,6 +22,7 @@ from engine_proc.adapter.outputs import EngineGone
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.model_check import check_model
 from engine_proc.process.assembly import load_and_attach
+from engine_proc.process.stalls import Stalls
 from engine_proc.process.watchdog import Heartbeat
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.failures import CRASHED, STOPPING
@@ -163,6 +164,7 @@ async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
 async def _housekeeping(server: Server, router: Router, stall_seconds: float) -> None:
     """Each second send a heartbeat, abort the requests of silent clients, and exit if vLLM hangs."""
     heartbeat = Heartbeat()
+    stalls = Stalls(stall_seconds)
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -171,8 +173,9 @@ async def _housekeeping(server: Server, router: Router, stall_seconds: float) ->
         server.abort_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
             continue  # this process was suspended, vLLM is not to blame
-        if (seconds := server.seconds_without_progress()) > stall_seconds:
-            log.critical("vLLM has work and has made no step for %.0f s: it hangs", seconds)
+        on_cpu = server.engine is not None and server.engine.on_cpu
+        if (seconds := stalls.hang(server.seconds_without_progress(), on_cpu=on_cpu)) > stall_seconds:
+            log.critical("vLLM has work, and has neither made a step nor computed for %.0f s: it hangs", seconds)
             os._exit(EXIT_ENGINE_GONE)  # the supervisor kills vLLM's processes and restarts this one
 
 
