@@ -24,7 +24,7 @@ def cpu_seconds_of_children() -> float:
 
 
 class Stalls:
-    """Measures for how long vLLM has neither finished a step nor computed. Of a GPU's work the CPU time shows nothing."""
+    """Measures for how long vLLM has neither finished a step nor computed. CPU time shows nothing of a GPU's work."""
 
     def __init__(self, limit: float, used: Callable[[], float] = cpu_seconds_of_children) -> None:
         """`limit` in seconds is what a hang may last. `used` returns the CPU time of vLLM's processes."""
@@ -37,8 +37,8 @@ class Stalls:
     def hang(self, step_seconds: float, *, on_cpu: bool) -> float:
         """Return for how many seconds vLLM hangs. To be called about every second.
 
-        `step_seconds` is the time since the last step ended, 0 while there is no work. It is returned as it is up to half
-        of the limit, until when no process is looked at, and from `LONGEST_STEP` times the limit on.
+        `step_seconds` is the time since the last step ended, 0 while there is no work. It is returned unchanged up to
+        half of the limit, until when no process is looked at, and from `LONGEST_STEP` times the limit on.
         """
         if not on_cpu or step_seconds < self._limit / 2:
             self._sample = None

@@ -38,6 +38,7 @@ class Dealer:
         socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         socket.setsockopt(zmq.RCVHWM, 0)  # no limit: messages are read at once, and each Reply has its own limit
         socket.setsockopt(zmq.LINGER, 200)
+        socket.setsockopt(zmq.IPV6, 1)  # an engine may have an address of either kind
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         if keys:

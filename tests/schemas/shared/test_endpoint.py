@@ -51,6 +51,27 @@ def test_an_engine_at_all_addresses_is_reached_at_one(bound: str, reached: str) 
     assert local_endpoint(bound) == reached
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:",
+        "tcp://127.0.0.1:0",
+        "tcp://127.0.0.1:99999",
+        "tcp://127.0.0.1:port",
+        "tcp://[::1]",
+        "tcp://[::1:5555",
+        "tcp://::1:5555",
+        "tcp://:5555",
+        "tcp://127.0.0.1:5555/path",
+    ],
+)
+@pytest.mark.parametrize("curve", [False, True])
+def test_a_tcp_endpoint_has_a_host_and_a_port(endpoint: str, curve: bool) -> None:
+    with pytest.raises(EndpointError, match="HEARTH_ENGINE_ENDPOINT"):
+        check_endpoint(endpoint, curve=curve)
+
+
 @pytest.mark.parametrize("endpoint", ["", "/run/engine.sock", "inproc://engine", "http://127.0.0.1:80"])
 def test_any_other_kind_of_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(EndpointError, match="must begin with ipc:// or tcp://"):
