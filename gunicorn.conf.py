@@ -22,13 +22,14 @@ if str(ROOT) not in sys.path:
 
 from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
 from engine_proc.settings import engine_environment  # noqa: E402
+from schemas.shared.descriptors import raise_descriptor_limit  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.shared.known_settings import unknown_settings  # noqa: E402
 from schemas.shared.log_lines import formatter  # noqa: E402
 from webapp.observing import metrics_files  # noqa: E402
 from webapp.server.logger import HearthLogger  # noqa: E402
 from webapp.server.master import HearthArbiter  # noqa: E402
-from webapp.server.start import raise_descriptor_limit, try_this, url_of  # noqa: E402
+from webapp.server.start import try_this, url_of  # noqa: E402
 from webapp.server.worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
 

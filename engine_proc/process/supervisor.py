@@ -14,6 +14,7 @@ from engine_proc.lock import lock_holder, take_lock
 from engine_proc.log_file import trim_own_log
 from engine_proc.process.watchdog import HEARTBEAT_FD, Watchdog
 from engine_proc.settings import Settings
+from schemas.shared.descriptors import raise_descriptor_limit
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
 from schemas.shared.known_settings import unknown_settings
 from schemas.shared.problem import clear_problem, read_problem, record_problem
@@ -43,6 +44,7 @@ class Supervisor:
     def run(self) -> int:
         """Run until stopped. Returns 0 if stopped, 1 if another engine runs, else the model process's exit status."""
         make_run_dir(self.settings.run_dir)
+        raise_descriptor_limit()
         lock = take_lock(self.settings.lock_file)
         if lock is None:
             holder = lock_holder(self.settings.lock_file)

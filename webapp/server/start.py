@@ -1,7 +1,6 @@
 """What the master checks and prints when it starts."""
 
 import os
-import resource
 import shlex
 import socket
 import sys
@@ -39,13 +38,6 @@ def drop_foreign_pid_file(path: Path) -> None:
         )
     if running is not None:
         path.unlink(missing_ok=True)
-
-
-def raise_descriptor_limit() -> None:
-    """Raise the limit of open files to what the system allows: each connection takes one, and shells allow 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def url_of(listeners: Iterable[Any]) -> str:

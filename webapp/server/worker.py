@@ -20,6 +20,7 @@ from gunicorn.workers import ggevent
 from schemas.errors import ApiError
 from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
+from webapp.server.listener import Listener
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
 from webapp.server.unread import linger, unread_bytes
@@ -72,6 +73,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         """
         util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
+        ggevent.StreamServer = Listener  # nor for the server, without a handler class of its own
         work_out_once(self.cfg)
         super().init_process()
 

@@ -1,7 +1,6 @@
 """What the master checks and prints when it starts."""
 
 import os
-import resource
 import socket
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from webapp.server.start import drop_foreign_pid_file, raise_descriptor_limit, try_this, url_of
+from webapp.server.start import drop_foreign_pid_file, try_this, url_of
 
 
 @pytest.fixture(autouse=True)
@@ -102,13 +101,3 @@ def test_another_master_is_named(tmp_path: Path) -> None:
             drop_foreign_pid_file(path)
         assert path.exists()
         other.kill()
-
-
-def test_the_limit_of_open_files_is_raised_to_what_is_allowed() -> None:
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
-    try:
-        raise_descriptor_limit()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
