@@ -71,8 +71,9 @@ logconfig_dict = {
 
 
 def _find_or_start_engine() -> "subprocess.Popen[bytes]":
-    """Start `python -m engine_proc start`, which starts an engine where none runs; the engine outlives this process."""
-    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT, env=engine_environment())
+    """Run `hearth start`, which starts an engine where none runs; the engine outlives this process."""
+    environment = engine_environment() | {"HEARTH_RUN_DIR": str(settings.run_dir)}
+    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT, env=environment)
 
 
 METRICS = settings.run_dir / "metrics"

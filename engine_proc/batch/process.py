@@ -1,4 +1,4 @@
-"""The process of a batch: `python -m engine_proc batch` executes `python -m engine_proc.batch.process`.
+"""The process of a batch: `hearth batch` executes `python -m engine_proc.batch.process`.
 
 This module must be the main module, in place of `engine_proc.__main__`: vLLM's spawned processes run the main module
 again as `__mp_main__`, where the code below makes them die with their parent. multiprocessing does not run a main
@@ -65,7 +65,7 @@ class _RunEnded(Exception):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m engine_proc batch",
+        prog="hearth batch",
         usage="%(prog)s INPUT -o OUTPUT [--overwrite] [--in-flight N] [vLLM's flags]",
         description=DESCRIPTION,
         allow_abbrev=False,
@@ -102,7 +102,7 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     os.dup2(2, 1)  # standard output carries only results: what vLLM prints goes to standard error
     with tempfile.TemporaryDirectory(prefix="hearth-batch-") as sockets:
-        set_vllm_environment()
+        set_vllm_environment(settings.run_dir)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         os.environ["VLLM_RPC_BASE_PATH"] = sockets
         run = _Run(settings, settings.argv(vllm_args), args.in_flight, Tally(total))
@@ -113,7 +113,7 @@ def _resume_hint(output: str, argv: list[str]) -> str:
     """Return what to tell the user after a run that ended early."""
     if output == PIPE:
         return "the finished results have been written, all others are lost"
-    command = ["python", "-m", "engine_proc", "batch", *(arg for arg in argv if arg != "--overwrite")]
+    command = ["hearth", "batch", *(arg for arg in argv if arg != "--overwrite")]
     return f"{output} has the finished results; to resume, run: {shlex.join(command)}"
 
 

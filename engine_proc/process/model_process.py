@@ -57,7 +57,7 @@ def main(argv: list[str]) -> int:
     """Load the model and serve it until SIGTERM or SIGINT. `argv` is vLLM's command line. Returns the exit status."""
     settings = read_settings_or_exit()
     log_to_stderr(settings.log_format)
-    set_vllm_environment()
+    set_vllm_environment(settings.run_dir)
     if settings.log_format == "json":
         set_vllm_json_logging(settings.run_dir)
     if not {"-h", "--help"} & set(argv) and (problem := check_model(argv)) is not None:

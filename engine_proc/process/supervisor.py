@@ -48,7 +48,7 @@ class Supervisor:
         lock = take_lock(self.settings.lock_file)
         if lock is None:
             holder = lock_holder(self.settings.lock_file)
-            log.error("an engine is already running (pid %s): `python -m engine_proc stop` stops it", holder)
+            log.error("an engine is already running (pid %s): `hearth stop` stops it", holder)
             return 1
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)

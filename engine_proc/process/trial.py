@@ -9,11 +9,12 @@ import sys
 from engine_proc.adapter.loading.environment import set_vllm_environment
 from engine_proc.adapter.loading.set_up import SetUpError, sentence
 from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.settings import read_settings_or_exit
 
 
 def main(argv: list[str]) -> int:
     """Check the set-up that vLLM's command line `argv` describes. Returns 0 where nothing is wrong."""
-    set_vllm_environment()
+    set_vllm_environment(read_settings_or_exit().run_dir)
     try:
         from engine_proc.adapter.loading import model
 
