@@ -121,10 +121,10 @@ def test_the_engine_flags_that_are_shown_are_vllms() -> None:
     values = [
         value
         for document in documents
-        for value in re.findall(r"^HEARTH_ENGINE_ARGS=\"?([^\"\n]+)", document.read_text(), re.MULTILINE)
+        for value in re.findall(r"^HEARTH_ENGINE_ARGS=(.+)$", document.read_text(), re.MULTILINE)
     ]
     assert len(values) >= 6
     for value in values:
-        parse_args(["--model", "x", *value.split()])
+        parse_args(["--model", "x", *shlex.split(value.removeprefix('"').removesuffix('"'))])
     for flag in re.findall(r"`(--[a-z-]+)", (PROJECT_ROOT / "docs/llama-3.md").read_text()):
         assert flag in make_parser().format_help(), flag

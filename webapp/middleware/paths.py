@@ -16,7 +16,7 @@ def register(app: Flask) -> None:
 
     Clients do not follow a redirect of a POST.
     """
-    app.wsgi_app = _merging(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _merging(app.wsgi_app)  # type: ignore[assignment,method-assign]
 
 
 def _merging(application: Wsgi) -> Wsgi:

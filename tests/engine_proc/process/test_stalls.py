@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine_proc.process import stalls
 from engine_proc.process.stalls import LONGEST_STEP, Stalls, cpu_seconds_of_children
 from tests.harness import until
 
@@ -35,7 +34,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(stalls.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
     return clock
 
 

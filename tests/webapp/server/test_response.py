@@ -118,17 +118,17 @@ def test_gunicorn_keeps_what_the_headers_are_made_of() -> None:
 
 def test_a_byte_that_was_sent_ahead_is_not_sent_again() -> None:
     response = Response()
-    assert send_first_byte(response)  # type: ignore[arg-type]
-    assert send_first_byte(response)  # type: ignore[arg-type]
+    assert send_first_byte(response)
+    assert send_first_byte(response)
     first, second = response.respond(b"body", **{"Content-Length": "4"})
     assert first == b"H"
     assert second.startswith(b"TTP/1.1 200 OK\r\n")
-    assert not send_first_byte(response)  # type: ignore[arg-type]
+    assert not send_first_byte(response)
 
 
 def test_nor_before_an_error_page_of_gunicorns(monkeypatch: pytest.MonkeyPatch) -> None:
     response = Response()
-    send_first_byte(response)  # type: ignore[arg-type]
+    send_first_byte(response)
     monkeypatch.setattr(util, "write_nonblock", lambda sock, data: sock.sendall(data))
     worker._write_json_error(response, 500, "Internal Server Error", "")
     assert b"".join(response.writes).startswith(b"HTTP/1.1 500 Internal")
