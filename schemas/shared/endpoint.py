@@ -74,6 +74,11 @@ def local_endpoint(endpoint: str) -> str:
     return endpoint
 
 
+def is_on_this_host(endpoint: str) -> bool:
+    """Return whether the engine at `endpoint` runs on this host, and so has the same run directory."""
+    return endpoint.startswith("ipc://") or _is_loopback(urlsplit(local_endpoint(endpoint)).hostname or "")
+
+
 def make_run_dir(run_dir: Path) -> None:
     """Create `run_dir` with mode 700. Raises `EndpointError` where it belongs to another user or is not writable."""
     try:

@@ -6,13 +6,14 @@ from typing import Any
 
 from flask import Flask
 
-SLASHES = re.compile("//+")
+JOINTS = re.compile("^/+(v1/+)?")
+"""Where a client joins a base URL and a path. Further on, slashes may belong to the name of a conversation."""
 
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 
 def register(app: Flask) -> None:
-    """Take several slashes for one, and a slash at the end of a path for none, without a redirect.
+    """Take several slashes before and after `v1` for one, and those at the end for none, without a redirect.
 
     Clients do not follow a redirect of a POST.
     """
@@ -21,11 +22,13 @@ def register(app: Flask) -> None:
 
 def _merging(application: Wsgi) -> Wsgi:
     def merge(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path.endswith("/") or "//" in path:
-            environ["PATH_INFO"] = SLASHES.sub("/", path).removesuffix("/") or "/"
-        elif path == "*":  # `OPTIONS *`: of the whole server
+        path, raw = environ["PATH_INFO"], environ.get("RAW_URI", "").partition("?")[0]
+        if path == "*":  # `OPTIONS *`: of the whole server
             environ["PATH_INFO"] = "/"
+        elif "//" in raw or raw.endswith("/"):  # in the path as it was sent: a name's own slashes are encoded
+            surplus = len(raw) - len(raw.rstrip("/"))
+            path = path[: len(path) - surplus] or "/"
+            environ["PATH_INFO"] = JOINTS.sub(lambda joint: "/v1/" if joint[1] else "/", path)
         return application(environ, start_response)
 
     return merge

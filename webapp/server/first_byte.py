@@ -10,8 +10,6 @@ from weakref import WeakKeyDictionary
 
 from gevent.socket import socket as GeventSocket
 
-from webapp.connection.chunk_writer import NO_WAIT
-
 SEND_FIRST_BYTE = "hearth.send_first_byte"
 """Where the application finds `send_first_byte` for its connection, in WSGI's environment.
 
@@ -20,6 +18,9 @@ gunicorn and those of the application.
 """
 FIRST_BYTE = b"H"
 """Of `HTTP/1.1 200 OK`."""
+
+NO_WAIT = 0.0
+"""gevent's timeout for a send that does not block."""
 
 _sent: WeakKeyDictionary[GeventSocket, int] = WeakKeyDictionary()
 """For each connection that waits for the head of a response: how many of its bytes have been sent."""

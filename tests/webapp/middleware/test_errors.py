@@ -24,7 +24,7 @@ def failing(make_app: MakeApp, error: Exception) -> FlaskClient:
 
 
 def test_an_unknown_url_with_doubled_slashes_is_unknown_too(client: FlaskClient) -> None:
-    response = client.get(environ_overrides={"PATH_INFO": "//v1/model"})
+    response = client.get(environ_overrides={"PATH_INFO": "//v1/model", "RAW_URI": "//v1/model"})
 
     assert response.status_code == 404
     assert response.get_json()["error"]["code"] == "unknown_url"

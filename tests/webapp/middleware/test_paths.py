@@ -10,7 +10,7 @@ from webapp.api_keys import parse_keys
 
 def at(path: str) -> dict[str, str]:
     """The environment of a request for `path` as it is: the test client would take `//v1` for a host."""
-    return {"PATH_INFO": path}
+    return {"PATH_INFO": path, "RAW_URI": path}
 
 
 @pytest.mark.parametrize("path", ["//v1/models", "/v1//models", "///v1///models", "/v1/models/", "//v1/models//"])
