@@ -164,9 +164,10 @@ def spoil_template(model: Path) -> None:
         (None, "--chat-template /nowhere.jinja", "/nowhere.jinja"),
         (None, "--tool-call-parser nonsense", "nonsense"),
         (rewrite("config.json", {"architectures": ["NoSuchForCausalLM"]}), "", "NoSuchForCausalLM"),
-        (rewrite("tokenizer_config.json", {"tokenizer_class": "NoSuchTokenizer"}), "", "tokenizer"),
+        (rewrite("tokenizer.json", {"model": {"type": "NoSuchModel"}}), "", "okeniz"),
         (spoil_template, "", "the chat template is not valid in line 1"),
     ],
+    ids=["context", "misspelt", "no template", "no parser", "architecture", "tokenizer", "template"],
 )
 def test_a_set_up_that_vllm_refuses_is_tried_once(
     tmp_path: Path, damage: Callable[[Path], None] | None, flags: str, says: str
