@@ -34,7 +34,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("hearth", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    paths.register(app)
     services.register(app, settings)
     errors.register(app)
     metrics.register(app)
@@ -63,5 +62,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         status.blueprint,
     ):
         app.register_blueprint(blueprint)
+    paths.register(app)
     app.wsgi_app = short_way.ShortWay(app.wsgi_app, app.extensions[services.EXTENSION])  # type: ignore[method-assign]
     return app

@@ -55,6 +55,8 @@ class Engine:
         Must be called from a thread that outlives the engine (see `die_with_parent`).
         """
         self.config = config
+        self.on_cpu: bool = config.device_config.device_type == "cpu"
+        """Whether a step that computes uses this host's CPU time."""
         self.served_names = served_names
         self._adapters = adapters or {}
         self.renderer: BaseRenderer[Any] = renderer_from_config(config)
@@ -110,11 +112,6 @@ class Engine:
     def busy(self) -> bool:
         """Whether a sequence is live. If so, `step` is expected to return soon."""
         return bool(self._live)
-
-    @property
-    def on_cpu(self) -> bool:
-        """Whether the model runs on this host's CPU, so that a step which computes uses CPU time."""
-        return bool(self.config.device_config.device_type == "cpu")
 
     @property
     def stats(self) -> Stats:

@@ -197,14 +197,13 @@ def test_a_usage_error_ends_it_at_once(stage: Stage) -> None:
     assert stage.backoffs == []
 
 
-def test_why_the_last_life_ended_is_stored(stage: Stage) -> None:
-    stage.run("crash", f"{EXIT_USAGE}")
-    assert read_problem(stage.root / "run") == f"its process ended with status {EXIT_USAGE}"
-
-
-def test_what_the_model_process_has_stored_is_kept(stage: Stage) -> None:
-    stage.run(f"{EXIT_USAGE}:there is no model")
-    assert read_problem(stage.root / "run") == "there is no model"
+@pytest.mark.parametrize(
+    ("act", "problem"),
+    [(f"{EXIT_USAGE}", f"its process ended with status {EXIT_USAGE}"), (f"{EXIT_USAGE}:no model", "no model")],
+)
+def test_why_the_last_life_ended_is_stored(stage: Stage, act: str, problem: str) -> None:
+    stage.run("crash", act)
+    assert read_problem(stage.root / "run") == problem
 
 
 def test_a_new_life_and_a_stop_forget_it(stage: Stage) -> None:

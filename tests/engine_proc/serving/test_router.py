@@ -14,13 +14,10 @@ from pathlib import Path
 import pytest
 import zmq
 
-from engine_proc.commands.asking import ask
 from engine_proc.serving import router as router_module
 from engine_proc.serving.router import MAX_FRAMES, READ_AT_ONCE, Router
-from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
-from tests.harness import free_port
 
 HOLDER = """
 import sys, time, zmq
@@ -323,15 +320,3 @@ async def test_a_tcp_endpoint_that_is_taken_is_an_error(endpoint: str) -> None:
         port = holder.bind_to_random_port("tcp://127.0.0.1")
         with pytest.raises(EndpointError, match=r"cannot listen at tcp://.*: Address already in use"):
             bind(f"tcp://127.0.0.1:{port}", [])
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
-@on_a_loop
-async def test_addresses_of_both_kinds_are_listened_at(host: str) -> None:
-    endpoint = f"tcp://{host}:{free_port()}"
-    received: Received = []
-    with closing(Router(endpoint, lambda *message: received.append(message), lambda _: None)):
-        answer = asyncio.get_running_loop().run_in_executor(None, ask, endpoint, wire.Ping())
-        await eventually(lambda: received, "the message has come")
-        answer.cancel()
-    assert wire.decode_to_engine(received[0][1]) == wire.Ping()
