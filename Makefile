@@ -28,21 +28,21 @@ help: ## list the targets
 
 run: $(INSTALLED) ## serve on 127.0.0.1:6006, in the foreground; starts the engine where none runs
 ifeq ($(BACKEND),web)
-	@HEARTH_ENGINE_SPAWN=0 $(BIN)/gunicorn wsgi:app
+	@HEARTH_ENGINE_SPAWN=0 bin/hearth web
 else
-	@$(BIN)/python -m engine_proc start
-	@$(BIN)/python -m engine_proc wait
-	@$(BIN)/gunicorn wsgi:app
+	@bin/hearth start
+	@bin/hearth wait
+	@bin/hearth web
 endif
 
 stop: ## stop the engine (Ctrl-C in `make run` stops the web tier only)
-	@$(BIN)/python -m engine_proc stop
+	@bin/hearth stop
 
 status: ## show the engine's state; `make doctor` finds out why none answers
-	@$(BIN)/python -m engine_proc status
+	@bin/hearth status
 
 doctor: $(INSTALLED) ## find out what keeps Hearth from working, and how to fix it
-	@$(BIN)/python -m engine_proc doctor
+	@bin/hearth doctor
 
 setup: $(INSTALLED) ## install into .venv for BACKEND=cpu|cuda|web, without running anything
 
@@ -108,7 +108,7 @@ audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerab
 	  || { echo "audit: not clean, or incomplete: listed above are vulnerable packages, or packages that PyPI has no answer for"; exit 1; }
 
 clean: ## remove what was installed and cached; ends a running engine first
-	@test ! -x $(BIN)/python || $(BIN)/python -m engine_proc stop || true
+	@test ! -x $(BIN)/python || bin/hearth stop || true
 	rm -rf $(VENV) $(CLIENTS) tests/clients/node/node_modules run .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

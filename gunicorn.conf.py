@@ -15,10 +15,6 @@ from typing import Any
 import gunicorn.app.base
 from gunicorn.systemd import SD_LISTEN_FDS_START, sd_notify
 
-TRY_THIS = """\
-    curl -s http://{bind}/v1/chat/completions -H 'Content-Type: application/json' \\
-      -d '{{"messages": [{{"role": "user", "content": "Who are you?"}}]}}'"""
-
 LINE = "%(asctime)s %(levelname)s [%(process)d] %(name)s %(message)s"
 ROOT = Path(__file__).resolve().parent
 if str(ROOT) not in sys.path:
@@ -26,11 +22,14 @@ if str(ROOT) not in sys.path:
 
 from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
 from engine_proc.settings import engine_environment  # noqa: E402
+from schemas.shared.descriptors import raise_descriptor_limit  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
+from schemas.shared.known_settings import unknown_settings  # noqa: E402
 from schemas.shared.log_lines import formatter  # noqa: E402
 from webapp.observing import metrics_files  # noqa: E402
 from webapp.server.logger import HearthLogger  # noqa: E402
 from webapp.server.master import HearthArbiter  # noqa: E402
+from webapp.server.start import try_this, url_of  # noqa: E402
 from webapp.server.worker import HearthWorker  # noqa: E402
 from webapp.settings import read_settings  # noqa: E402
 
@@ -50,7 +49,7 @@ bind = settings.bind
 chdir = str(ROOT)
 worker_class = HearthWorker
 logger_class = HearthLogger
-workers = int(os.environ.get("WEB_CONCURRENCY", min(os.cpu_count() or 1, 4)))
+workers = settings.workers
 worker_connections = 4096
 keepalive = 75  # seconds; longer than proxies keep idle connections, so that no proxy uses one that was closed here
 graceful_timeout = settings.graceful_seconds
@@ -72,8 +71,9 @@ logconfig_dict = {
 
 
 def _find_or_start_engine() -> "subprocess.Popen[bytes]":
-    """Start `python -m engine_proc start`, which starts an engine where none runs; the engine outlives this process."""
-    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT, env=engine_environment())
+    """Run `hearth start`, which starts an engine where none runs; the engine outlives this process."""
+    environment = engine_environment() | {"HEARTH_RUN_DIR": str(settings.run_dir)}
+    return subprocess.Popen([sys.executable, "-m", "engine_proc", "start"], cwd=ROOT, env=environment)
 
 
 METRICS = settings.run_dir / "metrics"
@@ -95,6 +95,9 @@ def _logged(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 def on_starting(server: Any) -> None:
+    raise_descriptor_limit()
+    for name, advice in unknown_settings(os.environ):
+        server.log.warning("%s is not a setting of Hearth: %s", name, advice)
     if not server.master_pid:  # after SIGUSR2 the old master's workers still count in the files
         metrics_files.clear(METRICS)
     if settings.engine_spawn:
@@ -119,6 +122,12 @@ def post_fork(server: Any, worker: Any) -> None:
 
 
 @_logged
+def post_worker_init(worker: Any) -> None:
+    """Connect to the engine before the first request, which would wait for its greeting."""
+    worker.app.wsgi().extensions["hearth"].engine.connect()
+
+
+@_logged
 def child_exit(server: Any, worker: Any) -> None:
     metrics_files.retire(METRICS, worker.pid)
 
@@ -136,8 +145,9 @@ def pre_exec(server: Any) -> None:
 def when_ready(server: Any) -> None:
     if server.master_pid:  # started by SIGUSR2: systemd must watch this process instead of the old master
         sd_notify(f"MAINPID={server.pid}", server.log)
-    server.log.info("Hearth answers at http://%s. Try this:", settings.bind)
-    sys.stderr.write(f"\n{TRY_THIS.format(bind=settings.bind)}\n\n")  # the log formatter would escape the newline
+    server.log.info("Hearth answers at %s. Try this:", url_of(server.LISTENERS))
+    command = try_this(server.LISTENERS, key=bool(settings.api_keys))
+    sys.stderr.write(f"\n{command}\n\n")  # the log formatter would escape the newline
     sys.stderr.flush()
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from bench.loads import Load
 from engine_proc.adapter.loading.children import die_with_parent
 from engine_proc.adapter.loading.environment import set_vllm_environment
+from schemas.shared.endpoint import DEFAULT_RUN_DIR
 
 if __name__ in {"__main__", "__mp_main__"}:
     die_with_parent()  # vLLM's processes run this module again, and die with their parent
@@ -60,7 +61,7 @@ async def drive(engine: Any, rendering: Any, load: Load) -> float:
 
 
 if __name__ == "__main__":
-    set_vllm_environment()
+    set_vllm_environment(DEFAULT_RUN_DIR)
     standard_output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # standard output carries only the results, not what vLLM prints
     asyncio.run(main(sys.argv[1:], standard_output))

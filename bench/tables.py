@@ -113,7 +113,7 @@ def offline(result: dict[str, Any]) -> str:
     """Return the table of the batch command and Transformers, from the result of `bench.offline`."""
     batch, plain = result["batch"], result["transformers"]
     lines = [
-        ["`python -m engine_proc batch`", number(batch["seconds"]), number(batch["loading"]), "1"],
+        ["`hearth batch`", number(batch["seconds"]), number(batch["loading"]), "1"],
         [
             "Transformers, one prompt after another",
             number(plain["seconds"]),

@@ -1,1 +1,1 @@
-"""The one process that owns the model: `python -m engine_proc serve|start|status|wait|stop`."""
+"""The one process that owns the model: `hearth serve|start|status|wait|stop`."""

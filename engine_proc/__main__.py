@@ -9,6 +9,7 @@ from pathlib import Path
 from engine_proc.commands import control
 from engine_proc.commands.keys import make_keys
 from engine_proc.commands.vllm_installed import WEB_TIER_ALONE, vllm_installed
+from engine_proc.commands.web import web
 from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.process.supervisor import Supervisor
 from engine_proc.settings import read_settings_or_exit
@@ -23,9 +24,9 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
     `flags` has vLLM's flags, and is given for shell completion only: the process that runs vLLM parses them itself.
     """
-    parser = argparse.ArgumentParser(prog="python -m engine_proc", description=DESCRIPTION)
+    parser = argparse.ArgumentParser(prog="hearth", description=DESCRIPTION)
     commands = parser.add_subparsers(dest="command", required=True)
-    # All arguments of `serve`, `start` and `batch`, `--help` too, are passed on to vLLM's parser: see `main`.
+    # All arguments of `serve`, `start`, `batch` and `web`, `--help` too, are passed on to another parser: see `main`.
     commands.add_parser(
         "serve", parents=flags, add_help=False, help="load the model and serve it in the foreground; takes vLLM's flags"
     )
@@ -36,6 +37,7 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
         help="start the engine in the background, unless one is running; takes vLLM's flags",
     )
     commands.add_parser("batch", add_help=False, help="answer a file of requests without a server (docs/batch.md)")
+    commands.add_parser("web", add_help=False, help="run the web tier in the foreground; takes gunicorn's flags")
     wait = commands.add_parser("wait", help="show a progress bar until the model is ready")
     wait.add_argument("--seconds", type=float, default=1800.0, help="time limit (default: %(default)s)")
     status = commands.add_parser(
@@ -44,9 +46,7 @@ def _parser(*flags: argparse.ArgumentParser) -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="find out what keeps Hearth from working, and how to fix it")
     for command in (status, doctor):
         command.add_argument("--json", action="store_true", help="print JSON")
-    shell = commands.add_parser(
-        "completion", help="print the completion script for `hearth`, the command that `make install` creates"
-    )
+    shell = commands.add_parser("completion", help="print the completion script for `hearth`")
     shell.add_argument("shell", choices=("bash", "zsh"))
     keys = commands.add_parser("keys", help="create the keys of a tcp:// endpoint (docs/security.md)")
     keys.add_argument("directory", type=Path)
@@ -70,13 +70,15 @@ def _complete(shell: str) -> int:
 def main() -> int:
     """Run the command that `sys.argv` names. Returns the exit status."""
     args, extra = _parser().parse_known_args()
-    if extra and args.command not in {"serve", "start", "batch"}:
+    if extra and args.command not in {"serve", "start", "batch", "web"}:
         _parser().error(f"unrecognized arguments: {' '.join(extra)}")
     if args.command in {"serve", "batch"} and not vllm_installed():
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
         return EXIT_USAGE
     if args.command == "batch":  # a separate program, which loads the model in its own process
         os.execv(sys.executable, [sys.executable, "-m", "engine_proc.batch.process", *extra])
+    if args.command == "web":
+        web(extra)
     if args.command in {"status", "doctor", "completion"}:  # exit silently when the reader closes the pipe (`| head`)
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if args.command == "completion":
@@ -87,7 +89,7 @@ def main() -> int:
         return doctor(as_json=args.json)
     if args.command == "keys":  # before the settings are read: they may name these keys
         return make_keys(args.directory)
-    settings = read_settings_or_exit()
+    settings = read_settings_or_exit(record=args.command in {"serve", "start"})
     try:
         match args.command:
             case "serve":

@@ -1,4 +1,4 @@
-"""The files of a model: check that they exist, and compute their fingerprint."""
+"""The fingerprint of a model: what of its files and options makes its answers what they are."""
 
 import hashlib
 import json
@@ -6,24 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from engine_proc.settings import Settings
-
-CONFIGURATIONS = ("config.json", "params.json")
-"""Configuration file of a model in Hugging Face's format, and in Mistral's."""
 SAMPLE_BYTES = 64 * 1024
 """How much of each end of a file is read. To read all weights of an 8B model would double the time of a load."""
-
-
-def missing_model(settings: Settings) -> str | None:
-    """Return an error message if the model's directory is missing or holds no model, else None."""
-    if not settings.model.startswith(("/", ".")):
-        return None
-    directory = Path(settings.model)
-    if not directory.is_dir():
-        return f"HEARTH_MODEL: there is no directory {directory}"
-    if not any((directory / name).exists() for name in CONFIGURATIONS):
-        return f"HEARTH_MODEL: there is no model in {directory}: it has neither {' nor '.join(CONFIGURATIONS)}"
-    return None
 
 
 def fingerprint(model: str, others: Mapping[str, str] | None = None, options: Mapping[str, Any] | None = None) -> str:

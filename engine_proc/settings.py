@@ -13,6 +13,7 @@ from engine_proc.lock import LOCK_FILE
 from schemas.shared.curve import ClientKeys, ServerKeys, read_client_keys, read_server_keys
 from schemas.shared.endpoint import DEFAULT_RUN_DIR, PROJECT_ROOT, check_endpoint, default_endpoint
 from schemas.shared.log_lines import FORMATS
+from schemas.shared.problem import record_problem
 
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling the demo model takes longer than it ever saves
@@ -64,13 +65,20 @@ class Settings:
         names = ["--served-model-name", *self.served_names] if self.served_names else []
         return ["--model", self.model, *names, *demo, *self.engine_args, *extra]
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment of a process of the engine, which runs in another directory: paths are absolute."""
+        environment = engine_environment() | {"HEARTH_RUN_DIR": str(self.run_dir), "HEARTH_MODEL": self.model}
+        if self.curve_keys is not None:
+            environment["HEARTH_CURVE_KEYS"] = str(self.curve_keys)
+        return environment
+
 
 def read_settings() -> Settings:
     """Read and check all settings. Raises `EndpointError` or `EnvError`, with a message for the operator."""
     env = Env(prefix="HEARTH_")
     run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
-    model = env.str("MODEL", "") or str(DEMO_MODEL)
+    model = _model(env.str("MODEL", "") or str(DEMO_MODEL))
     names = env.list("SERVED_MODEL_NAME", ["hearth-demo"] if model == str(DEMO_MODEL) else [])
     return Settings(
         model=model,
@@ -96,13 +104,24 @@ def engine_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in WEB_TIER_SECRETS}
 
 
-def read_settings_or_exit() -> Settings:
-    """Read the settings, or print an error message and exit with status 2."""
+def read_settings_or_exit(*, record: bool = False) -> Settings:
+    """Read the settings, or print an error message and exit with status 2.
+
+    `record`: the message is stored as the reason why no engine runs.
+    """
     try:
         return read_settings()
     except ValueError as error:
+        if record:
+            record_problem(Path(os.environ.get("HEARTH_RUN_DIR") or DEFAULT_RUN_DIR), str(error))
         sys.stderr.write(f"engine_proc: {error}\n")
         sys.exit(EXIT_USAGE)
+
+
+def _model(given: str) -> str:
+    """Return a directory as an absolute path, and the name of a hub's model as it is."""
+    path = Path(os.path.expanduser(given))  # noqa: PTH111 (pathlib raises where there is no home)
+    return str(path.absolute()) if given.startswith((".", "~")) or path.is_dir() else given
 
 
 def _split(arguments: str) -> list[str]:

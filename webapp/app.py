@@ -6,7 +6,7 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
-from webapp.middleware import auth, errors, hosts, media_type, origins, request_id
+from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
     chat,
@@ -34,7 +34,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask("hearth", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
-    app.url_map.merge_slashes = False  # `//v1/models` is unknown, not a redirect in HTML
     services.register(app, settings)
     errors.register(app)
     metrics.register(app)
@@ -63,5 +62,6 @@ def create_app(settings: Settings | None = None) -> Flask:
         status.blueprint,
     ):
         app.register_blueprint(blueprint)
+    paths.register(app)
     app.wsgi_app = short_way.ShortWay(app.wsgi_app, app.extensions[services.EXTENSION])  # type: ignore[method-assign]
     return app

@@ -12,6 +12,7 @@ from schemas.requests.embeddings import EmbeddingSchema
 from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
+from schemas.shared.endpoint import is_on_this_host
 from webapp.connection.hangups import HangupWatch
 from webapp.conversations.conversations import Conversations
 from webapp.conversations.stored_responses import Responses
@@ -53,9 +54,10 @@ class Services:
 def register(app: Flask, settings: Settings) -> None:
     """Create the services of `app`. Nothing is connected before the first request."""
     conversations = Conversations(settings)
+    run_dir = settings.run_dir if is_on_this_host(settings.endpoint) else None
     app.extensions[EXTENSION] = Services(
         settings=settings,
-        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys),
+        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys, run_dir),
         conversations=conversations,
         responses=Responses(conversations),
         hangups=HangupWatch(),

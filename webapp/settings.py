@@ -1,5 +1,6 @@
 """The web tier's settings, read from environment variables here and nowhere else. See docs/configuration.md."""
 
+import os
 import re
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from webapp.api_keys import ApiKey, parse_keys, read_file
 MIB = 1024 * 1024
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
 """A scheme, a host and perhaps a port: what a browser sends as `Origin`, without a slash at its end."""
+MAX_PORT = 65535
 ABOVE_ZERO = validate.Range(min=0, min_inclusive=False)
 
 
@@ -25,6 +27,7 @@ class Settings:
     """The web tier's settings. docs/configuration.md describes each variable."""
 
     bind: str
+    workers: int
     run_dir: Path
     endpoint: str
     curve_keys: ClientKeys | None
@@ -57,7 +60,8 @@ def read_settings() -> Settings:
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
     keys_file: Path | None = env.path("API_KEYS_FILE", None)
     return Settings(
-        bind=env.str("BIND", DEFAULT_BIND),
+        bind=_bind(env.str("BIND", "") or DEFAULT_BIND),
+        workers=_workers(),
         run_dir=run_dir,
         endpoint=check_endpoint(env.str("ENGINE_ENDPOINT", "") or default_endpoint(run_dir), curve=bool(curve_keys)),
         curve_keys=read_client_keys(curve_keys) if curve_keys else None,
@@ -82,6 +86,31 @@ def read_settings() -> Settings:
         conversation_each_mb=env.float("CONVERSATION_EACH_MB", 4.0, validate=ABOVE_ZERO),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
+
+
+def _bind(value: str) -> str:
+    """Return gunicorn's `bind`. Raises `EnvError` for an address that gunicorn would not refuse in one sentence."""
+    for address in value.split(","):
+        given = address.strip()
+        if given.startswith(("unix:", "fd://")) and given not in ("unix:", "fd://"):
+            continue
+        host, colon, port = given.removeprefix("tcp://").rpartition(":")
+        bracketed = host.startswith("[") and host.endswith("]")
+        number = int(port) if port.isascii() and port.isdigit() else -1
+        if not colon or not 0 <= number <= MAX_PORT or (":" in host and not bracketed):
+            raise EnvError(
+                f"HEARTH_BIND: expected host:port with a port of at most {MAX_PORT}, [IPv6]:port or unix:/path, "
+                f"not {given!r}"
+            )
+    return value
+
+
+def _workers() -> int:
+    """Return the number of web workers: gunicorn's own variable, whose default here is one for each core, at most 4."""
+    value = os.environ.get("WEB_CONCURRENCY") or str(min(os.cpu_count() or 1, 4))
+    if not value.isascii() or not value.isdigit() or int(value) < 1:
+        raise EnvError(f"WEB_CONCURRENCY: expected a number of workers, at least 1, not {value!r}")
+    return int(value)
 
 
 def host_name(host: str) -> str | None:

@@ -55,6 +55,8 @@ class Engine:
         Must be called from a thread that outlives the engine (see `die_with_parent`).
         """
         self.config = config
+        self.on_cpu: bool = config.device_config.device_type == "cpu"
+        """Whether a step that computes uses this host's CPU time."""
         self.served_names = served_names
         self._adapters = adapters or {}
         self.renderer: BaseRenderer[Any] = renderer_from_config(config)

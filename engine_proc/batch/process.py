@@ -1,4 +1,4 @@
-"""The process of a batch: `python -m engine_proc batch` executes `python -m engine_proc.batch.process`.
+"""The process of a batch: `hearth batch` executes `python -m engine_proc.batch.process`.
 
 This module must be the main module, in place of `engine_proc.__main__`: vLLM's spawned processes run the main module
 again as `__mp_main__`, where the code below makes them die with their parent. multiprocessing does not run a main
@@ -20,12 +20,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine_proc.adapter.loading.children import die_with_parent
 from engine_proc.adapter.loading.environment import set_vllm_environment
+from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.batch.driver import Driver
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
 from engine_proc.batch.lines import Intake
 from engine_proc.batch.progress import Progress, Tally, print_line
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.model_files import missing_model
+from engine_proc.model_check import check_model
 from engine_proc.process.assembly import load_and_attach
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.load_clock import LoadClock
@@ -64,7 +65,7 @@ class _RunEnded(Exception):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m engine_proc batch",
+        prog="hearth batch",
         usage="%(prog)s INPUT -o OUTPUT [--overwrite] [--in-flight N] [vLLM's flags]",
         description=DESCRIPTION,
         allow_abbrev=False,
@@ -92,8 +93,8 @@ def main(argv: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = read_settings_or_exit()
     try:
-        if (problem := missing_model(settings)) is not None:
-            raise FileProblem(problem)
+        if (problem := check_model(settings.argv(vllm_args))) is not None:
+            raise FileProblem(problem.sentence)
         source, total = _open_input(args.input)
         results_fd, done = _open_output(args.output, source, overwrite=args.overwrite)
     except FileProblem as error:
@@ -101,7 +102,7 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     os.dup2(2, 1)  # standard output carries only results: what vLLM prints goes to standard error
     with tempfile.TemporaryDirectory(prefix="hearth-batch-") as sockets:
-        set_vllm_environment()
+        set_vllm_environment(settings.run_dir)
         os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
         os.environ["VLLM_RPC_BASE_PATH"] = sockets
         run = _Run(settings, settings.argv(vllm_args), args.in_flight, Tally(total))
@@ -112,7 +113,7 @@ def _resume_hint(output: str, argv: list[str]) -> str:
     """Return what to tell the user after a run that ended early."""
     if output == PIPE:
         return "the finished results have been written, all others are lost"
-    command = ["python", "-m", "engine_proc", "batch", *(arg for arg in argv if arg != "--overwrite")]
+    command = ["hearth", "batch", *(arg for arg in argv if arg != "--overwrite")]
     return f"{output} has the finished results; to resume, run: {shlex.join(command)}"
 
 
@@ -234,8 +235,10 @@ class _Run:
         )
         try:
             self.engine = engine = await loading
-        except SystemExit as error:  # argparse
-            raise _RunEnded(EXIT_USAGE if error.code else 0, "not started") from None
+        except SystemExit:  # --help
+            raise _RunEnded(0, "not started") from None
+        except SetUpError as error:
+            raise _RunEnded(EXIT_USAGE, str(error)) from None
         except Exception as error:
             log.exception("the model could not be loaded")
             raise _RunEnded(EXIT_LOAD_FAILED, "the model could not be loaded") from error

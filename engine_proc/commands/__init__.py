@@ -1,1 +1,1 @@
-"""The command line: `python -m engine_proc ...`."""
+"""The command line: `hearth ...`, which is `python -m engine_proc ...`."""

@@ -22,6 +22,7 @@ def ask(
         context = stack.enter_context(zmq.Context())
         socket = stack.enter_context(context.socket(zmq.DEALER))
         socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IPV6, 1)
         if keys:
             keys.set_on(socket)
         socket.connect(local_endpoint(endpoint))

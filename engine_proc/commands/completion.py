@@ -1,11 +1,11 @@
-"""`python -m engine_proc completion bash`: the shell's completion script for `hearth`, with vLLM's flags."""
+"""`hearth completion bash`: the shell's completion script for `hearth`, with vLLM's flags."""
 
 import argparse
 
 import shtab
 
 COMMAND = "hearth"
-"""Name under which `make install` installs `python -m engine_proc`."""
+"""The command: `bin/hearth` in a checkout, and what `make install` installs."""
 
 
 def completion(parser: argparse.ArgumentParser, shell: str) -> int:

@@ -13,9 +13,10 @@ from engine_proc.commands.vllm_installed import WEB_TIER_ALONE, vllm_installed
 from engine_proc.exit_status import EXIT_USAGE
 from engine_proc.lock import lock_holder
 from engine_proc.log_file import trim_log
-from engine_proc.settings import Settings, engine_environment
+from engine_proc.settings import Settings
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
+from schemas.shared.problem import clear_problem, read_problem, record_problem
 
 STOP_SECONDS = 15.0
 """Time limit for an engine without live requests to stop."""
@@ -33,14 +34,16 @@ def start(settings: Settings, extra: list[str]) -> int:
         print(f"an engine is already running (pid {holder})")
         return 0
     if not vllm_installed():
+        record_problem(settings.run_dir, WEB_TIER_ALONE)
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
         return EXIT_USAGE
+    clear_problem(settings.run_dir)
     trim_log(settings.log_file)
     with settings.log_file.open("ab") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "engine_proc", "serve", *extra],
             cwd=PROJECT_ROOT,
-            env=engine_environment(),
+            env=settings.environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -105,7 +108,8 @@ def wait(settings: Settings, seconds: float) -> int:
                 break
             time.sleep(0.25)
     if now < deadline:
-        print(f"no engine is running: {settings.log_file} has the reason", file=sys.stderr)
+        problem = read_problem(settings.run_dir)
+        print(f"no engine is running: {problem or 'none was started'} (log: {settings.log_file})", file=sys.stderr)
         return 1
     print(f"the model is not ready after {seconds:.0f} s, and is still loading", file=sys.stderr)
     return 3

@@ -9,6 +9,7 @@ from engine_proc.lock import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
 from schemas.shared.engine_status import describe
+from schemas.shared.problem import read_problem
 
 READY, NONE, LOADING = 0, 1, 3
 """Exit statuses."""
@@ -21,7 +22,7 @@ def status(settings: Settings, *, as_json: bool = False) -> int:
     """
     hello = wire.Hello(major=wire.MAJOR, minor=wire.MINOR, client="status")
     replies = ask(settings.endpoint, hello, wire.Ping(), wire.AskStats(), keys=settings.client_keys())
-    problem = f"no answer from {settings.endpoint}" if replies is None else None
+    problem = _absent(settings) if replies is None else None
     if replies is not None and isinstance(replies[0], wire.Refused):
         problem = replies[0].message
     if replies is None or problem is not None:
@@ -41,6 +42,11 @@ def status(settings: Settings, *, as_json: bool = False) -> int:
         for name, value in rows.items():
             print(f"{name:14}{value}")
     return READY if pong.load.ready else LOADING
+
+
+def _absent(settings: Settings) -> str:
+    why = read_problem(settings.run_dir)
+    return f"no answer from {settings.endpoint}{f': {why}' if why else ''}"
 
 
 def _state(load: wire.Load) -> str:

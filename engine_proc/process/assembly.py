@@ -34,7 +34,8 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     """Load the model, attach it to `server`, fill in `server.welcome`, and return the engine.
 
     Blocks until the model is loaded. The calling thread must outlive the engine (see `die_with_parent`). `argv` is
-    vLLM's command line. Raises `SystemExit` if a flag is wrong, and any exception of vLLM's.
+    vLLM's command line. Raises `SetUpError` where a second attempt would not help, any other exception of vLLM's where
+    it may, and `SystemExit` for `--help`.
     """
     server.clock.stage("importing vLLM")
     from engine_proc.adapter.loading import flags, model
@@ -44,8 +45,8 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     from engine_proc.answering.starting import Starter
 
     args = model.parse_args(argv)
-    template = flags.template(args)
     engine = model.load(args, server.clock.stage)
+    template = flags.template(args)
     server.log_requests = args.enable_log_requests
     tokenizer = engine.renderer.get_tokenizer()
     stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
 from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
+from engine_proc.adapter.loading.set_up import SetUpError, sentence, store_first_failure
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
-from engine_proc.model_files import missing_model
+from engine_proc.model_check import check_model
 from engine_proc.process.assembly import load_and_attach
+from engine_proc.process.stalls import Stalls
 from engine_proc.process.watchdog import Heartbeat
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.failures import CRASHED, STOPPING
@@ -28,8 +30,9 @@ from engine_proc.serving.load_clock import LoadClock
 from engine_proc.serving.router import Router
 from engine_proc.serving.server import Server
 from engine_proc.settings import Settings, read_settings_or_exit
-from schemas.shared.endpoint import EndpointError
+from schemas.shared.endpoint import DEFAULT_RUN_DIR, EndpointError
 from schemas.shared.log_lines import log_to_stderr
+from schemas.shared.problem import read_problem, record_problem
 
 if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine
@@ -38,6 +41,7 @@ if __name__ in {"__main__", "__mp_main__"}:
     die_with_parent()
 if __name__ == "__mp_main__":
     yield_by_sleeping()
+    store_first_failure(Path(os.environ.get("HEARTH_RUN_DIR", DEFAULT_RUN_DIR)))
 
 SHUTDOWN_SECONDS = 5.0
 """Time limit for vLLM's processes to exit. Must be shorter than the supervisor's `STOP_GRACE`."""
@@ -53,18 +57,23 @@ def main(argv: list[str]) -> int:
     """Load the model and serve it until SIGTERM or SIGINT. `argv` is vLLM's command line. Returns the exit status."""
     settings = read_settings_or_exit()
     log_to_stderr(settings.log_format)
-    set_vllm_environment()
+    set_vllm_environment(settings.run_dir)
     if settings.log_format == "json":
         set_vllm_json_logging(settings.run_dir)
-    if (problem := missing_model(settings)) is not None:
-        print(f"engine_proc: {problem}", file=sys.stderr)
-        return EXIT_USAGE
+    if not {"-h", "--help"} & set(argv) and (problem := check_model(argv)) is not None:
+        return _give_up(settings, problem.sentence, problem.status)
     _set_socket_directory(settings.run_dir / "vllm")
     try:
         return asyncio.run(_serve(settings, argv))
-    except EndpointError as error:
-        print(f"engine_proc: {error}", file=sys.stderr)
-        return EXIT_USAGE
+    except (EndpointError, SetUpError) as error:
+        return _give_up(settings, str(error), EXIT_USAGE)
+
+
+def _give_up(settings: Settings, problem: str, status: int) -> int:
+    """Print why the model cannot be loaded, and store it for those who ask. Returns `status`."""
+    print(f"engine_proc: {problem}", file=sys.stderr)
+    record_problem(settings.run_dir, problem)
+    return status
 
 
 def _set_socket_directory(directory: Path) -> None:
@@ -119,15 +128,16 @@ async def _load(
     stopping.cancel()
     try:
         return loading.result()
-    except SystemExit as error:  # argparse
-        return EXIT_USAGE if error.code else 0
-    except OSError as error:  # a missing file or an unreachable hub: the message says which
-        from engine_proc.adapter.loading.download import is_refusal
-
-        log.error("the model could not be loaded: %s", " ".join(str(error).split()))
-        return EXIT_USAGE if is_refusal(error) else EXIT_LOAD_FAILED
-    except Exception:
-        log.exception("the model could not be loaded")
+    except SystemExit:  # --help
+        return 0
+    except SetUpError:
+        raise
+    except Exception as error:
+        # vLLM's processes have stored their own exceptions: vLLM's message here only says that there was one.
+        problem = read_problem(settings.run_dir) or sentence(error)
+        record_problem(settings.run_dir, problem)
+        hub = isinstance(error, OSError)  # a hub that does not answer: the message says it all
+        log.error("the model could not be loaded: %s", problem, exc_info=None if hub else error)
         return EXIT_LOAD_FAILED
 
 
@@ -154,6 +164,7 @@ async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
 async def _housekeeping(server: Server, router: Router, stall_seconds: float) -> None:
     """Each second send a heartbeat, abort the requests of silent clients, and exit if vLLM hangs."""
     heartbeat = Heartbeat()
+    stalls = Stalls(stall_seconds)
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -162,8 +173,9 @@ async def _housekeeping(server: Server, router: Router, stall_seconds: float) ->
         server.abort_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
             continue  # this process was suspended, vLLM is not to blame
-        if (seconds := server.seconds_without_progress()) > stall_seconds:
-            log.critical("vLLM has work and has made no step for %.0f s: it hangs", seconds)
+        on_cpu = server.engine is not None and server.engine.on_cpu
+        if (seconds := stalls.hang(server.seconds_without_progress(), on_cpu=on_cpu)) > stall_seconds:
+            log.critical("vLLM has work, and has neither made a step nor computed for %.0f s: it hangs", seconds)
             os._exit(EXIT_ENGINE_GONE)  # the supervisor kills vLLM's processes and restarts this one
 
 

@@ -13,8 +13,11 @@ from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.lock import lock_holder, take_lock
 from engine_proc.log_file import trim_own_log
 from engine_proc.process.watchdog import HEARTBEAT_FD, Watchdog
-from engine_proc.settings import Settings, engine_environment
+from engine_proc.settings import Settings
+from schemas.shared.descriptors import raise_descriptor_limit
 from schemas.shared.endpoint import PROJECT_ROOT, make_run_dir
+from schemas.shared.known_settings import unknown_settings
+from schemas.shared.problem import clear_problem, read_problem, record_problem
 
 log = logging.getLogger("hearth.supervisor")
 
@@ -41,22 +44,29 @@ class Supervisor:
     def run(self) -> int:
         """Run until stopped. Returns 0 if stopped, 1 if another engine runs, else the model process's exit status."""
         make_run_dir(self.settings.run_dir)
+        raise_descriptor_limit()
         lock = take_lock(self.settings.lock_file)
         if lock is None:
             holder = lock_holder(self.settings.lock_file)
-            log.error("an engine is already running (pid %s): `python -m engine_proc stop` stops it", holder)
+            log.error("an engine is already running (pid %s): `hearth stop` stops it", holder)
             return 1
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)
+        for name, advice in unknown_settings(os.environ):
+            log.warning("%s is not a setting of Hearth: %s", name, advice)
         with lock:
             return self._keep_alive()
 
     def _keep_alive(self) -> int:
         backoff, failed_loads = FIRST_BACKOFF, 0
         while True:
+            clear_problem(self.settings.run_dir)
             status = self._run_once()
             if self.stop_requested_at is not None or status == 0:  # stopped by a signal, or after a drain
+                clear_problem(self.settings.run_dir)
                 return 0
+            if not read_problem(self.settings.run_dir):
+                record_problem(self.settings.run_dir, f"its process ended with {_ending(status)}")
             if status == EXIT_USAGE:
                 return status
             failed_loads = failed_loads + 1 if status == EXIT_LOAD_FAILED else 0
@@ -76,7 +86,7 @@ class Supervisor:
         self.load_count += 1
         watchdog = Watchdog()
         environment = {
-            **engine_environment(),
+            **self.settings.environment(),
             "HEARTH_LOAD_COUNT": str(self.load_count),
             HEARTBEAT_FD: str(watchdog.child_fd),
         }
@@ -129,6 +139,14 @@ class Supervisor:
         self.stop_requested_at = self.stop_requested_at or time.monotonic()
         if self.child is not None and self.child.poll() is None:
             self.child.terminate()
+
+
+def _ending(status: int) -> str:
+    """Return how a process ended, for the operator. `status` is as `subprocess` has it."""
+    if status >= 0:
+        return f"status {status}"
+    hint = ": the kernel does this where memory runs out" if status == -signal.SIGKILL else ""
+    return f"signal {-status}{hint}"
 
 
 def _end_group(group: int) -> None:

@@ -57,6 +57,7 @@ class Router:
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_BYTES)
         self._socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         self._socket.setsockopt(zmq.LINGER, 500)
+        self._socket.setsockopt(zmq.IPV6, 1)  # both: `tcp://*` and `tcp://[::]` accept IPv4 too
         if keys:
             keys.set_on(self._socket)
         try:

@@ -7,7 +7,8 @@ ENGINE_STATE = object_of(
         "state": {"enum": ["ready", "loading", "restarting", "gone", "incompatible"]},
         "stage": STRING,
         "progress": {**NUMBER, "minimum": 0, "maximum": 1, "description": "How far the model has loaded."},
-    }
+    },
+    {"problem": {**STRING, "description": "Why no engine runs, where that is known; else missing."}},
 )
 HISTOGRAM = {
     **object_of({"bounds": array(NUMBER), "counts": array(INTEGER), "total": NUMBER}),

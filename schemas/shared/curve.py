@@ -1,6 +1,6 @@
 """CURVE keys: they encrypt TCP connections to the engine and authenticate both sides.
 
-`python -m engine_proc keys DIRECTORY` makes the files:
+`hearth keys DIRECTORY` makes the files:
 
     engine.secret  engine.public    the engine's key pair
     web.secret     web.public       the web tier's key pair
@@ -92,7 +92,7 @@ def _read(file: Path) -> bytes:
         key = file.read_bytes().strip()
     except OSError as error:
         raise EndpointError(
-            f"HEARTH_CURVE_KEYS: {file}: {error.strerror}; `python -m engine_proc keys DIRECTORY` makes keys"
+            f"HEARTH_CURVE_KEYS: {file}: {error.strerror}; `hearth keys DIRECTORY` makes keys"
         ) from None
     if len(key) != _KEY_CHARS:
         raise EndpointError(f"HEARTH_CURVE_KEYS: {file} does not hold a key of {_KEY_CHARS} characters")

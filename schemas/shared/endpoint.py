@@ -25,7 +25,10 @@ def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
 
     Raises `EndpointError` where it cannot, or where, without `curve`, other hosts could reach it unauthenticated.
     """
-    url = urlsplit(endpoint)
+    try:
+        url = urlsplit(endpoint)
+    except ValueError:
+        raise EndpointError(f"HEARTH_ENGINE_ENDPOINT is no address: {endpoint!r}") from None
     if url.scheme == "ipc":
         path = endpoint.removeprefix("ipc://")
         if not path.startswith("/"):
@@ -37,6 +40,7 @@ def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
             )
         return endpoint
     if url.scheme == "tcp":
+        _check_tcp(endpoint)
         if not curve and not _is_loopback(url.hostname or ""):
             raise EndpointError(
                 f"{endpoint} is reachable from other hosts and not encrypted: use ipc:// or tcp://127.0.0.1, "
@@ -44,6 +48,19 @@ def check_endpoint(endpoint: str, *, curve: bool = False) -> str:
             )
         return endpoint
     raise EndpointError(f"HEARTH_ENGINE_ENDPOINT must begin with ipc:// or tcp://, not {endpoint!r}")
+
+
+def _check_tcp(endpoint: str) -> None:
+    """Raise `EndpointError` unless `endpoint` has a host and a port: ZeroMQ would say "Invalid argument"."""
+    try:
+        url = urlsplit(endpoint)
+        usable = bool(url.hostname) and bool(url.port) and not (url.path or url.query or url.fragment or url.username)
+    except ValueError:  # the port is no number up to 65535, or the brackets are not closed
+        usable = False
+    if not usable:
+        raise EndpointError(
+            f"HEARTH_ENGINE_ENDPOINT: expected tcp://host:port, tcp://[IPv6]:port or ipc:///path, not {endpoint!r}"
+        )
 
 
 def local_endpoint(endpoint: str) -> str:
@@ -55,6 +72,11 @@ def local_endpoint(endpoint: str) -> str:
         if endpoint.startswith(f"tcp://{wildcard}:"):
             return endpoint.replace(wildcard, loopback, 1)
     return endpoint
+
+
+def is_on_this_host(endpoint: str) -> bool:
+    """Return whether the engine at `endpoint` runs on this host, and so has the same run directory."""
+    return endpoint.startswith("ipc://") or _is_loopback(urlsplit(local_endpoint(endpoint)).hostname or "")
 
 
 def make_run_dir(run_dir: Path) -> None:

@@ -1,4 +1,4 @@
-"""The engine's status as one JSON object, for `/status.json` and `python -m engine_proc status --json`."""
+"""The engine's status as one JSON object, for `/status.json` and `hearth status --json`."""
 
 import time
 from typing import Any

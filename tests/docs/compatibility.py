@@ -39,16 +39,42 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("POST /tokenize", SAME, ""),
     ("POST /detokenize", SAME, ""),
     ("GET /health", BETTER, "says how far a load has come; `/ready` is the probe for a load balancer"),
-    ("GET /version", SAME, "of both tiers"),
+    ("GET /version", DIFFERENT, "Hearth's own version; vLLM's is in `engine.version`"),
     ("GET /v1/conversations/{id}", BETTER, "vLLM has none"),
     ("DELETE /v1/conversations/{id}", BETTER, "vLLM has none"),
     ("GET /metrics", BETTER, "the web tier's too; it asks for a key where the API does"),
     ("POST /v1/embeddings", SAME, "of an engine with `--runner pooling`"),
-    ("POST /v1/messages", NOT_YET, "Anthropic's"),
-    ("POST /v1/load_lora_adapter", NOT_YET, "adapters are given at the start, by `--lora-modules`"),
-    ("POST /score, /rerank, /classify, /pooling", NOT_YET, ""),
+    ("GET /ping, POST /ping, /invocations", NEVER, "SageMaker's; `/ready` says whether the engine is ready"),
+    ("GET /load", NOT_YET, "`/metrics` and `/status.json` say how many requests run and wait"),
+    ("GET /tokenizer_info", NOT_YET, ""),
+    ("GET /server_info", NEVER, "`hearth status` has what operators need"),
+    ("POST /v1/messages, /v1/messages/count_tokens", NOT_YET, "Anthropic's"),
+    ("POST /v1/chat/completions/batch", NOT_YET, "`hearth batch` answers files of requests"),
+    ("POST /v1/*/render, /v1/*/derender, /inference/v1/generate", NEVER, "the two tiers speak a wire of their own"),
+    (
+        "POST /v1/load_lora_adapter, /v1/unload_lora_adapter",
+        NOT_YET,
+        "adapters come with the start: `--lora-modules`",
+    ),
+    ("POST /score, /rerank, /v2/rerank, /classify, /pooling, /v2/embed, /generative_scoring", NOT_YET, ""),
+    ("POST /cohere/v2/chat", NEVER, "OpenAI's API alone"),
     ("POST /v1/audio/*, /v1/realtime", NEVER, "text models only"),
-    ("POST /sleep, /pause, /update_weights, ...", NEVER, "the engine's operator has `python -m engine_proc`"),
+    (
+        "POST /sleep, /pause, /reset_prefix_cache, /update_weights, ...",
+        NEVER,
+        "the operator has `hearth`",
+    ),
+]
+
+HTTP: list[tuple[str, str, str]] = [
+    ("cross-origin requests (CORS)", DIFFERENT, "vLLM allows every origin; here `HEARTH_CORS_ORIGINS` names them"),
+    ("a body without `Content-Type: application/json`", DIFFERENT, "a 415, unless `HEARTH_REQUIRE_JSON_TYPE=0`"),
+    ("a body in gzip, deflate or zstd", BETTER, "vLLM takes none; the limit is that of the unpacked body"),
+    ("a body in UTF-16 or UTF-32, or with a byte order mark", SAME, ""),
+    ("`//v1/models`, `/v1/models/`", BETTER, "what base URLs make of paths is answered, without a redirect"),
+    ("a client that closes its sending half", BETTER, "gets its answer; vLLM aborts the request"),
+    ("an API key", SAME, "several, each with a name; `/metrics`, `/version` and `/tokenize` need one too"),
+    ("`X-Request-ID`", SAME, "always returned"),
 ]
 
 NOTES: dict[str, tuple[str, str]] = {
@@ -115,8 +141,10 @@ def fields(title: str, theirs: Any, ours: Any) -> str:
 def document() -> str:
     endpoints = row("endpoint", "Hearth", "") + "|---|---|---|\n"
     endpoints += "".join(row(f"`{name}`", status, why) for name, status, why in ENDPOINTS)
+    http = row("what a client sends", "Hearth", "") + "|---|---|---|\n"
+    http += "".join(row(*each) for each in HTTP)
     return (
-        f"{HEAD}\n## Endpoints\n\n{endpoints}"
+        f"{HEAD}\n## Endpoints\n\n{endpoints}\n## HTTP\n\n{http}"
         + fields("Chat completions", ChatCompletionRequest, ChatCompletionSchema)
         + fields("Completions", CompletionRequest, CompletionSchema)
         + fields("Responses", ResponsesRequest, ResponseSchema)

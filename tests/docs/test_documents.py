@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine_proc.commands.doctor.server import known_settings
 from schemas.shared.endpoint import PROJECT_ROOT
+from schemas.shared.known_settings import known_settings
 from tests.readme import blocks
 
 README, CHINESE = PROJECT_ROOT / "README.md", PROJECT_ROOT / "README.zh-CN.md"

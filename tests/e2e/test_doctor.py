@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from schemas.shared.endpoint import PROJECT_ROOT
+from schemas.shared.problem import record_problem
 from tests.harness import Hearth, free_port
 
 SHARDS = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
@@ -130,6 +131,37 @@ def test_a_run_directory_of_somebody_else(elsewhere: dict[str, str], tmp_path: P
     status, output = doctor(**elsewhere)
     assert status == 1
     assert "belongs to uid 12345" in output
+
+
+def test_hearths_own_port_is_its_own_behind_a_proxy_too(hearth: Hearth) -> None:
+    status, output = doctor(**hearth.env, http_proxy="http://127.0.0.1:9", HTTP_PROXY="http://127.0.0.1:9")
+    assert status == 0, output
+    assert "Hearth 0.1.0 answers\n" in output
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"WEB_CONCURRENCY": "abc"}, "WEB_CONCURRENCY: expected a number of workers, not 'abc'"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY: expected a number of workers"),
+        ({"HEARTH_BIND": "127.0.0.1:99999"}, "HEARTH_BIND: expected host:port"),
+        ({"HEARTH_MODEL": "models/lama", "HF_ENDPOINT": "http://127.0.0.1:1"}, "there is no directory models/lama"),
+        ({"HEARTH_ENGINE_ARGS": "--max-modle-len 5"}, "did you mean --max-model-len?"),
+        ({"HEARTH_ENGINE_ARGS": "--max-model-len 4000000"}, "max_model_len"),
+    ],
+)
+def test_a_set_up_that_cannot_work(elsewhere: dict[str, str], variables: dict[str, str], says: str) -> None:
+    status, output = doctor(**{**elsewhere, **variables})
+    assert status == 1
+    assert any(says in line for line in output.splitlines() if line.startswith("BAD")), output
+
+
+def test_why_the_last_start_has_failed(elsewhere: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o700)
+    record_problem(tmp_path / "run", "no memory for the KV cache")
+    status, output = doctor(**elsewhere)
+    assert status == 1
+    assert "BAD   engine         not running: no memory for the KV cache" in output
 
 
 def test_why_the_last_engine_has_ended(elsewhere: dict[str, str], tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, until
 from tests.readme import blocks
+from webapp.api_keys import parse_keys
 
 README = PROJECT_ROOT / "README.md"
 
@@ -85,20 +87,44 @@ def test_make_run_shows_what_it_does_and_leaves_the_engine_when_it_ends(hearth: 
     hearth.start_web()
 
 
+def test_the_one_command(hearth: Hearth) -> None:
+    printed = run(hearth, "bash", "-ec", shown("bin/hearth --help"))
+    assert "usage: hearth" in printed
+    assert "hearth-demo" in printed
+    assert "No problems found." in printed
+
+
+def test_a_key_as_it_is_shown_is_a_key() -> None:
+    block = shown("HEARTH_BIND").replace("make run", "printenv HEARTH_BIND")
+    done = subprocess.run(["bash", "-ec", block], capture_output=True, text=True, check=True)
+    entry, bind = done.stdout.split()
+    (key,) = parse_keys([entry])
+    assert (key.name, bind) == ("ann", "0.0.0.0:6006")
+
+
+def engine_args() -> list[str]:
+    """The value of HEARTH_ENGINE_ARGS that is shown, as the engine splits it."""
+    script = f'{shown("export HEARTH_ENGINE_ARGS")}printf %s "$HEARTH_ENGINE_ARGS"'
+    printed = subprocess.run(["bash", "-ec", script], capture_output=True, text=True, check=True).stdout
+    return shlex.split(printed)
+
+
 def test_the_engine_flags_that_are_shown_are_vllms() -> None:
     from engine_proc.adapter.loading.model import make_parser, parse_args
 
-    flags = shown("engine_proc serve").split("engine_proc serve ")[1].split()
+    flags = shown("bin/hearth start").split("bin/hearth start ")[1].split()
     args = parse_args(["--model", "x", *flags])
     assert args.max_model_len == 8192
+    args = parse_args(["--model", "x", *engine_args()])
+    assert (args.max_model_len, args.override_generation_config) == (8192, {"temperature": 0.2})
     documents = [*(PROJECT_ROOT / "docs").glob("*.md"), PROJECT_ROOT / "deploy/systemd/hearth.conf"]
     values = [
         value
         for document in documents
-        for value in re.findall(r"^HEARTH_ENGINE_ARGS=\"?([^\"\n]+)", document.read_text(), re.MULTILINE)
+        for value in re.findall(r"^HEARTH_ENGINE_ARGS=(.+)$", document.read_text(), re.MULTILINE)
     ]
     assert len(values) >= 6
     for value in values:
-        parse_args(["--model", "x", *value.split()])
+        parse_args(["--model", "x", *shlex.split(value.removeprefix('"').removesuffix('"'))])
     for flag in re.findall(r"`(--[a-z-]+)", (PROJECT_ROOT / "docs/llama-3.md").read_text()):
         assert flag in make_parser().format_help(), flag

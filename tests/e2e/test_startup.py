@@ -1,21 +1,27 @@
 """What cannot start says why in one sentence, with a status that is not 0, and leaves nothing running."""
 
+import json
 import os
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 
 from engine_proc.commands.asking import ask
 from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.lock import LOCK_FILE, lock_holder, take_lock
+from engine_proc.settings import DEMO_MODEL
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT
+from schemas.shared.problem import read_problem
 from tests.harness import Hearth, free_port, processes_of, until
 from tests.hub import Hub
 
@@ -114,16 +120,96 @@ def test_a_model_that_the_hub_does_not_have_is_not_asked_for_again(
         monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
         status, sentence = fail(SERVE, tmp_path / "run", MODEL="no/such-model")
     assert status == EXIT_USAGE
-    assert "hearth.model_process the model could not be loaded: no/such-model is not" in sentence
+    assert sentence.startswith("engine_proc: ")
+    assert "no/such-model" in sentence
 
 
-@pytest.mark.engine("startup")
 def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     load = [sys.executable, "-m", "engine_proc.process.model_process", "--model", "no/such-model"]
     status, sentence = fail(load, tmp_path, MODEL="no/such-model")
     assert status == EXIT_LOAD_FAILED
-    assert "hearth.model_process the model could not be loaded: " in sentence
+    assert sentence.endswith("and the hub http://127.0.0.1:1 cannot be reached: Connection refused")
+
+
+def test_a_hub_that_must_not_be_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+    status, sentence = fail(SERVE, tmp_path / "run", MODEL="no/such-model")
+    assert status == EXIT_USAGE
+    assert sentence.endswith("and HF_HUB_OFFLINE forbids its download")
+
+
+def rewrite(file: str, change: dict[str, Any]) -> Callable[[Path], None]:
+    """Return what changes members of a JSON file in the model's directory."""
+
+    def damage(model: Path) -> None:
+        path = model / file
+        path.write_text(json.dumps(json.loads(path.read_text()) | change))
+
+    return damage
+
+
+def spoil_template(model: Path) -> None:
+    (model / "chat_template.jinja").write_text("{% for message in messages %}{{ message.content }")
+
+
+@pytest.mark.engine("startup")
+@pytest.mark.parametrize(
+    ("damage", "flags", "says"),
+    [
+        (None, "--max-model-len 4000000", "max_model_len"),
+        (None, "--max-modle-len 64", "unrecognized arguments: --max-modle-len 64: did you mean --max-model-len?"),
+        (None, "--chat-template /nowhere.jinja", "/nowhere.jinja"),
+        (None, "--tool-call-parser nonsense", "nonsense"),
+        (rewrite("config.json", {"architectures": ["NoSuchForCausalLM"]}), "", "NoSuchForCausalLM"),
+        (rewrite("tokenizer.json", {"model": {"type": "NoSuchModel"}}), "", "okeniz"),
+        (spoil_template, "", "the chat template is not valid in line 1"),
+    ],
+    ids=["context", "misspelt", "no template", "no parser", "architecture", "tokenizer", "template"],
+)
+def test_a_set_up_that_vllm_refuses_is_tried_once(
+    tmp_path: Path, damage: Callable[[Path], None] | None, flags: str, says: str
+) -> None:
+    model = shutil.copytree(DEMO_MODEL, tmp_path / "model", ignore=shutil.ignore_patterns("corpus", "adapter", "*.py"))
+    if damage is not None:
+        damage(model)
+    status, sentence = fail(SERVE, tmp_path / "run", MODEL=str(model), ENGINE_ARGS=f"--enforce-eager {flags}")
+    assert status == EXIT_USAGE
+    assert says in sentence
+    assert read_problem(tmp_path / "run") == sentence.removeprefix("engine_proc: ")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"HEARTH_BIND": "127.0.0.1:99999"}, "hearth: HEARTH_BIND: expected host:port with a port of at most 65535"),
+        ({"WEB_CONCURRENCY": "0"}, "hearth: WEB_CONCURRENCY: expected a number of workers, at least 1, not '0'"),
+    ],
+)
+def test_a_web_tier_that_cannot_serve_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], says: str
+) -> None:
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    status, line = fail(GUNICORN, tmp_path, **{name.removeprefix("HEARTH_"): value for name, value in settings.items()})
+    assert status == 1
+    assert line.startswith(says)
+
+
+def test_ready_and_health_say_why_no_engine_runs(tmp_path: Path) -> None:
+    hearth = Hearth(tmp_path / "run", HEARTH_MODEL="/no/such")
+    hearth.start_web()
+    try:
+        until(lambda: read_problem(hearth.run_dir), 30, "the engine has ended")
+        until(lambda: "/no/such" in httpx.get(f"{hearth.url}/ready").text, 10, "/ready says why")
+        refused = httpx.get(f"{hearth.url}/ready")
+        assert refused.status_code == 503
+        assert refused.json()["error"]["message"].endswith("HEARTH_MODEL: there is no directory /no/such")
+        assert httpx.get(f"{hearth.url}/health").json()["engine"]["problem"].endswith("/no/such")
+    finally:
+        hearth.stop_web()
 
 
 def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:

@@ -52,6 +52,7 @@ class Engine:
         self.aborted: list[str] = []
         self.stats = Stats()
         self.busy = False
+        self.on_cpu = True
         self.figures = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
         self.metrics = lambda: "vllm:up 1\n"
         self.tokens: Counter[str] = Counter()

@@ -42,6 +42,7 @@ def settings(tmp_path: Path) -> Settings:
     """A default server's settings, with an endpoint where nobody answers unless the test asks for `engine`."""
     return Settings(
         bind="127.0.0.1:0",
+        workers=1,
         run_dir=tmp_path,
         endpoint=f"ipc://{tmp_path}/engine.sock",
         curve_keys=None,

@@ -59,6 +59,9 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
     ("variable", "value", "setting", "meaning"),
     [
         ("BIND", "unix:/run/hearth.sock", "bind", "unix:/run/hearth.sock"),
+        ("BIND", "0.0.0.0:80, [::1]:6006,unix:/x", "bind", "0.0.0.0:80, [::1]:6006,unix:/x"),
+        ("BIND", "", "bind", "127.0.0.1:6006"),
+        ("BIND", "fd://3", "bind", "fd://3"),
         ("RUN_DIR", "/run/hearth", "run_dir", Path("/run/hearth")),
         ("RUN_DIR", "/run/hearth", "endpoint", "ipc:///run/hearth/engine.sock"),
         ("RUN_DIR", "run", "run_dir", Path.cwd() / "run"),
@@ -111,6 +114,12 @@ def test_each_variable_is_read(
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("BIND", "127.0.0.1:99999"),
+        ("BIND", "127.0.0.1"),
+        ("BIND", "127.0.0.1:port"),
+        ("BIND", "127.0.0.1:6006,"),
+        ("BIND", "::1:6006"),
+        ("BIND", "unix:"),
         ("ENGINE_SPAWN", "perhaps"),
         ("STRICT_MODEL", "2"),
         ("MAX_BODY_BYTES", "1023"),
@@ -149,6 +158,20 @@ def test_a_wrong_value_is_refused_by_its_name(monkeypatch: pytest.MonkeyPatch, v
 def test_an_endpoint_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
     with pytest.raises(EndpointError):
         with_env(monkeypatch, **{variable: value})
+
+
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "2.5", "٣"])
+def test_a_number_of_workers_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", value)
+    with pytest.raises(EnvError, match="WEB_CONCURRENCY"):
+        with_env(monkeypatch, RUN_DIR="/run/hearth")
+
+
+def test_the_number_of_workers_is_gunicorns_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEB_CONCURRENCY", "3")
+    assert with_env(monkeypatch, RUN_DIR="/run/hearth").workers == 3
+    monkeypatch.setenv("WEB_CONCURRENCY", "")
+    assert 1 <= with_env(monkeypatch, RUN_DIR="/run/hearth").workers <= 4
 
 
 def test_keys_come_from_the_variable_and_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

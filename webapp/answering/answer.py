@@ -21,6 +21,7 @@ from webapp.middleware import call as calls
 from webapp.middleware import request_id
 from webapp.middleware.call import Call
 from webapp.observing.request_log import RequestLog
+from webapp.server.first_byte import SEND_FIRST_BYTE
 from webapp.services import Services, services
 
 DISCONNECTED = 499
@@ -53,7 +54,7 @@ def begin(
     on_complete: OnComplete | None = None,
 ) -> Answered:
     """Return the response to `request`, the body of `call`. The headers of a stream are sent with its first text, or
-    after `sse.PING_SECONDS` if the engine has accepted the request by then.
+    after `sse.HEADERS_SECONDS`. A refusal that comes later is an event of the stream.
 
     `on_complete` gets the reply when every choice has ended, before the client receives the end, and may return a
     warning for the client; it is not called if the client has hung up by then. Raises `ApiError` if the engine cannot
@@ -123,9 +124,8 @@ class Answer:
         reply = self._send(adapter, seconds)
         headers = [(request_id.HEADER, self._call.request_id or self._shape.id)]
         try:
-            reply.wait(sse.PING_SECONDS)
-            self._shape.accept(reply.accepted)
             if self._request.params.stream:
+                reply.wait(sse.HEADERS_SECONDS)
                 return Answered(200, [*sse.HEADERS, *headers], self._stream(reply), self.close)
             whole = self._whole(reply)
         except HungUp:
@@ -145,12 +145,17 @@ class Answer:
         self._reply = reply = self._shared.engine.submit(message, self._request.stream_interval)
         socket = self._call.environ.get("gunicorn.socket")
         if socket is not None:
-            fd = socket.fileno()
-            self._shared.hangups.add(fd, reply.hang_up)
-            self._watched = fd
+            self._watched = socket.fileno()
+            self._shared.hangups.add(self._watched, reply.hang_up, self._on_half_close)
         self._deadline = get_hub().loop.timer(seconds)
         self._deadline.start(reply.time_out, seconds)
         return reply
+
+    def _on_half_close(self) -> None:
+        """Write to a client that sends nothing more: it keeps its answer, unless the write shows that it is gone."""
+        headers_are_sent = not self._call.environ[SEND_FIRST_BYTE]()
+        if headers_are_sent and self._reply is not None:
+            self._reply.ask_for_ping()
 
     def _stream(self, reply: Reply) -> Iterable[bytes]:
         return sse.events(
@@ -167,7 +172,9 @@ class Answer:
 
     def _whole(self, reply: Reply) -> bytes:
         while not reply.consumed:
-            for delta in reply.deltas():
+            deltas = reply.deltas()
+            self._shape.accept(reply.accepted)
+            for delta in deltas:
                 self._record.on_text()
                 self._shape.add(delta)
         if self._on_complete is not None:

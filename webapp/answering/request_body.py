@@ -1,6 +1,7 @@
 """Read the request body, within limits of size and time, and load it through a schema."""
 
 import gc
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -11,6 +12,7 @@ from marshmallow import Schema
 from schemas.errors import ApiError, invalid
 from schemas.requests import body
 from schemas.requests.counting import check_count
+from webapp.answering.content_coding import as_utf8, codings_of, unpacked
 from webapp.services import services
 
 LARGE = 64 * 1024
@@ -18,25 +20,41 @@ LARGE = 64 * 1024
 
 
 def load(schema: Schema) -> Any:
-    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408) or Werkzeug's 413."""
+    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408, 413, 415) or Werkzeug's 413."""
+    codings = codings_of(request.headers.get("Content-Encoding", ""))
     raw = _read()
+    if codings:
+        raw = _in_thread(unpacked, raw, codings, services().settings.max_body_bytes)
     if len(raw) <= LARGE:
-        return body.load(schema, body.parse(raw))
-    loaded = services().loader.apply(_try_load, (schema, raw))
-    if isinstance(loaded, ApiError):
+        return body.load(schema, body.parse(as_utf8(raw)))
+    try:
+        return _in_thread(_load_large, schema, raw)
+    finally:
+        del raw  # an error's traceback refers to this frame
+
+
+def _load_large(schema: Schema, raw: bytes) -> Any:
+    text = as_utf8(raw)
+    check_count(text)
+    return body.load(schema, body.parse(text))
+
+
+def _in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Return what `work` returns in the loader's thread, or raise its `ApiError`."""
+    result = services().loader.apply(_try, (work, *args))
+    if isinstance(result, ApiError):
         gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break
         try:
-            raise loaded
+            raise result
         finally:
-            del loaded, raw  # the error's traceback refers to this frame
-    return loaded
+            del result, args  # the error's traceback refers to this frame
+    return result
 
 
-def _try_load(schema: Schema, raw: bytes) -> Any:
+def _try(work: Callable[..., Any], *args: Any) -> Any:
     """Return an `ApiError` instead of raising it: gevent logs a traceback for each exception that leaves its thread."""
     try:
-        check_count(raw)
-        return body.load(schema, body.parse(raw))
+        return work(*args)
     except ApiError as error:
         return error.with_traceback(None)
 

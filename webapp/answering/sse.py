@@ -14,6 +14,8 @@ SENT, CLIENT_DISCONNECTED, FAILED = 200, 499, 500
 
 PING_SECONDS = 15.0
 """After so many seconds without an event a comment is sent, so that no proxy closes the connection."""
+HEADERS_SECONDS = 5.0
+"""How long the headers of a stream wait for its first text, or for a refusal, which is then a status of its own."""
 PING = b": ping\n\n"
 HEADERS = [
     ("Content-Type", "text/event-stream; charset=utf-8"),
@@ -42,16 +44,18 @@ def events(
     item has been written, an error's own, or 499. It is not called where the iterator is closed early: 499 too.
     """
     opening = shape.opening_chunks()
-    timeout = PING_SECONDS
+    timeout = 0.0  # the caller has waited: the headers go out now
     try:
         while not reply.consumed:
             deltas = reply.deltas(timeout)
+            shape.accept(reply.accepted)
             timeout = PING_SECONDS
             writer.flush()
             if not deltas:
-                if writer.silence() < PING_SECONDS:
+                if not reply.ping_due and writer.silence() < PING_SECONDS:
                     timeout = PING_SECONDS - writer.silence()
                 else:
+                    reply.ping_due = False
                     yield PING
                 continue
             on_text()

@@ -1,6 +1,7 @@
 """Detects clients that disconnect while nothing is being written to them."""
 
 import logging
+import select as _select
 import socket
 from collections.abc import Callable
 
@@ -18,7 +19,8 @@ STUCK_MS = 120_000
 """Milliseconds that sent bytes may stay unacknowledged by the client."""
 
 select = get_original("select", "poll")
-_POLLRDHUP = 0x2000  # the peer has closed its end; unlike POLLIN, pipelined bytes do not hide it
+_POLLRDHUP = 0x2000  # the peer sends nothing more; unlike POLLIN, pipelined bytes do not hide it
+_GONE = _select.POLLHUP | _select.POLLERR | _select.POLLNVAL  # always reported, without being asked for
 
 
 def cut_off_when_stuck(connection: socket.socket) -> None:
@@ -32,12 +34,16 @@ class HangupWatch:
 
     def __init__(self) -> None:
         self._poll = select()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._callbacks: dict[int, tuple[Callable[[], None], Callable[[], None]]] = {}
         self._running = False
 
-    def add(self, fd: int, on_hangup: Callable[[], None]) -> None:
-        """Call `on_hangup` once if the peer of socket `fd` closes its end before `remove(fd)`."""
-        self._callbacks[fd] = on_hangup
+    def add(self, fd: int, on_hangup: Callable[[], None], on_half_close: Callable[[], None]) -> None:
+        """Call `on_hangup` once if the peer of socket `fd` closes its connection before `remove(fd)`.
+
+        `on_half_close` is called once if the peer sends nothing more. It may still read, or be gone: on TCP the kernel
+        learns this only from the peer's reaction to something sent, which `on_half_close` must therefore send.
+        """
+        self._callbacks[fd] = on_hangup, on_half_close
         self._poll.register(fd, _POLLRDHUP)
         if not self._running:
             self._running = True
@@ -51,9 +57,14 @@ class HangupWatch:
     def _watch(self) -> None:
         while self._callbacks:
             gevent.sleep(CHECK_INTERVAL)
-            for fd, _events in self._poll.poll(0):
-                callback = self._callbacks.get(fd)
-                self.remove(fd)
-                if callback is not None:
-                    callback()
+            for fd, events in self._poll.poll(0):
+                if fd not in self._callbacks:  # removed by the callback of another
+                    continue
+                on_hangup, on_half_close = self._callbacks[fd]
+                if events & _GONE:
+                    self.remove(fd)
+                    on_hangup()
+                else:
+                    self._poll.modify(fd, 0)
+                    on_half_close()
         self._running = False

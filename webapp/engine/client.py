@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from pathlib import Path
 from typing import Any, TypeVar
 
 import gevent
@@ -14,9 +15,11 @@ from gevent.event import AsyncResult, Event
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.shared.curve import ClientKeys
+from schemas.shared.problem import read_problem
 from webapp.engine.dealer import READ_AT_ONCE, Dealer
 from webapp.engine.recovery import Recovery
 from webapp.engine.reply import Reply
+from webapp.engine.unready import unready, worker_failed
 from webapp.server.vital import spawn_vital
 
 log = logging.getLogger("hearth.engine_client")
@@ -24,7 +27,9 @@ log = logging.getLogger("hearth.engine_client")
 ENGINE_SILENCE_LIMIT = 10.0
 """Seconds without any message after which the engine is considered lost."""
 FIRST_ANSWER_SECONDS = 2.0
-"""How many seconds a worker's first request waits for the engine's first message."""
+"""How many seconds a worker's first request waits until the engine accepts a connection, or answers."""
+BUSY_ANSWER_SECONDS = ENGINE_SILENCE_LIMIT
+"""How many seconds it waits for the answer of an engine that has accepted the connection: the host may be busy."""
 ASK_SECONDS = 2.0
 """How many seconds the engine has to answer `ask`."""
 CACHE_SECONDS = 0.5
@@ -36,10 +41,16 @@ Answer = TypeVar("Answer", bound=wire.Message)
 class EngineClient:
     """Tracks the engine's state and sends it requests. Connects at its first use, so never before gunicorn forks."""
 
-    def __init__(self, endpoint: str, recovery_seconds: float, curve_keys: ClientKeys | None = None) -> None:
-        """`recovery_seconds`: how long a stranded request waits for an engine."""
+    def __init__(
+        self, endpoint: str, recovery_seconds: float, keys: ClientKeys | None = None, run_dir: Path | None = None
+    ) -> None:
+        """`recovery_seconds`: how long a stranded request waits for an engine.
+
+        `run_dir`: where an engine of this host stores why it does not run. None: nowhere.
+        """
         self.endpoint = endpoint
-        self.curve_keys = curve_keys
+        self._keys = keys
+        self._run_dir = run_dir
         self.recovery = Recovery(recovery_seconds)
         self.welcome: wire.Welcome | None = None
         self.load = wire.Load()
@@ -74,19 +85,27 @@ class EngineClient:
             return "ready"
         return "restarting" if self._was_ready else "loading"
 
+    def connect(self) -> None:
+        """Connect now, so that the first request does not wait for the engine's greeting."""
+        if self._dealer is None:
+            self._dealer = Dealer(self.endpoint, self._keys)
+            spawn_vital(self._receive_all, self._fail)
+            spawn_vital(self._ping, self._fail)
+            self._connected_at = time.monotonic()
+
+    @property
+    def problem(self) -> str:
+        """Why no engine runs, as the last one has stored it. Empty: an engine answers, or the reason is not known."""
+        return "" if self.welcome is not None or self._run_dir is None else read_problem(self._run_dir)
+
     def require_ready(self) -> wire.Welcome:
         """Return the engine's `Welcome`. Raises `ApiError` (503) unless the engine accepts requests."""
         if self._failed:
-            raise _worker_failed()
+            raise worker_failed()
         state = self.state()
         if state == "ready" and self.welcome is not None:
             return self.welcome
-        if state == "incompatible":
-            raise unavailable(f"The engine cannot be used: {self.refusal}.", "engine_incompatible", 60)
-        if self.welcome is not None:
-            progress = f"{self.load.stage}, about {self.load.progress:.0%}"
-            raise unavailable(f"The engine is {state} ({progress}).", f"engine_{state}")
-        raise unavailable("The engine does not answer; it may be starting.", f"engine_{state}")
+        raise unready(state, self.load if self.welcome is not None else None, self.refusal, self.problem)
 
     def ask(self, question: wire.Message, kind: type[Answer]) -> Answer | None:
         """Send `question` and return the engine's answer, a message of type `kind`. None: none in `ASK_SECONDS`.
@@ -142,14 +161,16 @@ class EngineClient:
     # ---- the socket --------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        """Connect at the first call, and wait up to `FIRST_ANSWER_SECONDS` for the engine's first answer."""
-        if self._dealer is None:
-            self._dealer = Dealer(self.endpoint, self.curve_keys)
-            spawn_vital(self._receive_all, self._fail)
-            spawn_vital(self._ping, self._fail)
-            self._connected_at = time.monotonic()
-        if not self._answered.is_set():
-            self._answered.wait(max(0.0, self._connected_at + FIRST_ANSWER_SECONDS - time.monotonic()))
+        """Connect at the first call, and wait for the engine's first answer, within limits.
+
+        An engine that does not accept the connection has `FIRST_ANSWER_SECONDS`, one that does `BUSY_ANSWER_SECONDS`.
+        """
+        self.connect()
+        assert self._dealer is not None
+        for seconds in (FIRST_ANSWER_SECONDS, BUSY_ANSWER_SECONDS):
+            left = self._connected_at + seconds - time.monotonic()
+            if self._answered.wait(max(0.0, left)) or not self._dealer.connected:
+                return
 
     def _send(self, payload: bytes) -> bool:
         assert self._dealer is not None
@@ -274,7 +295,7 @@ class EngineClient:
         lost = dict(self.live)
         self.live.clear()
         for reply in [*lost.values(), *self.recovery.pop_all()]:
-            reply.fail(_worker_failed())
+            reply.fail(worker_failed())
         self._send(wire.encode(wire.Abort(ids=list(lost))))
 
     # ---- a lost engine -----------------------------------------------------------------------------------------
@@ -296,7 +317,3 @@ class EngineClient:
             if not self._send(payload):
                 reply.hand_back()
                 self.recovery.add(self.live.pop(reply.id))
-
-
-def _worker_failed() -> ApiError:
-    return unavailable("This web worker has failed and is being replaced. Send the request again.", "worker_failed", 1)

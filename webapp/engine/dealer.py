@@ -38,6 +38,7 @@ class Dealer:
         socket.setsockopt(zmq.SNDHWM, SEND_QUEUE)
         socket.setsockopt(zmq.RCVHWM, 0)  # no limit: messages are read at once, and each Reply has its own limit
         socket.setsockopt(zmq.LINGER, 200)
+        socket.setsockopt(zmq.IPV6, 1)  # an engine may have an address of either kind
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1000)
         if keys:
@@ -66,6 +67,11 @@ class Dealer:
         elif len(self._waiting) == 1:
             get_hub().loop.run_callback(self._flush)
         return True
+
+    @property
+    def connected(self) -> bool:
+        """Whether an engine has accepted the connection."""
+        return bool(self._state() & _WRITABLE)
 
     def _flush(self) -> None:
         """Send the waiting payloads. If the engine has disconnected they are lost, as if they had been on their way."""

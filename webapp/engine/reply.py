@@ -64,6 +64,8 @@ class Reply:
         """Whether the request's greenlet waits for deltas."""
         self.writer: ChunkWriter | None = None
         """Writes deltas to the client, if it can, without waking the request's greenlet. None: it has no writer."""
+        self.ping_due = False
+        """Whether the stream must write a ping now."""
         self._hung_up = False
         self._sent: defaultdict[int, array[int]] = defaultdict(lambda: array("I"))
         """Token ids received of each choice; empty for a request that is not streamed."""
@@ -110,14 +112,12 @@ class Reply:
         self.suspicion.testing = None
 
     def wait(self, timeout: float) -> None:
-        """Wait until a delta is queued, or until `timeout` seconds have passed and an engine has accepted the request.
+        """Wait until a delta is queued, or until `timeout` seconds have passed.
 
         Raises `ApiError` if the request has failed and no delta precedes the error; raises `HungUp`.
         """
-        while not self._queue:
+        if not self._queue:
             self._sleep(timeout)
-            if self.accepted is not None:
-                break
         if self._queue and isinstance(self._queue[0], ApiError):
             raise self._queue.pop(0)  # type: ignore[misc]
 
@@ -139,6 +139,11 @@ class Reply:
             self._queue = [error]
             self._only_text = False
         return items  # type: ignore[return-value]
+
+    def ask_for_ping(self) -> None:
+        """Wake the request's greenlet to write something: only a write shows whether the client is gone."""
+        self.ping_due = True
+        self._event.set()
 
     def hang_up(self) -> None:
         """Abort the request, because its client has closed the connection, and raise `HungUp` in its greenlet."""

@@ -43,6 +43,8 @@ def respond(error: ApiError) -> Response:
         response.headers["Retry-After"] = str(error.retry_after)
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.code == "unsupported_content_coding":
+        response.headers["Accept-Encoding"] = "gzip, deflate, zstd"
     return response
 
 

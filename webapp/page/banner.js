@@ -28,8 +28,9 @@ export function showEngine(engine, answering) {
     incompatible: t`The web tier and the engine have incompatible versions: upgrade one of them.`,
     offline: t`The server cannot be reached. Retrying every second.`,
   }[engine.state];
+  const problem = engine.problem ? ` ${engine.problem}` : "";
   const resumes = answering && engine.state !== "offline" ? t` Your answer resumes when the engine is ready.` : "";
   const bar = element("progress", { max: 1, value: engine.progress });
   bar.setAttribute("aria-label", t`Load progress`);
-  banner(sentence + resumes, ...(loads ? [element("span", { className: "load" }, bar, engine.percent)] : []));
+  banner(sentence + problem + resumes, ...(loads ? [element("span", { className: "load" }, bar, engine.percent)] : []));
 }

@@ -20,6 +20,7 @@ export class Engine extends EventTarget {
   state = "";
   stage = "";
   progress = 0;
+  problem = ""; // why no engine runs, where the server knows it
   watched = false; // a request is waiting for the engine
   #timer;
 
@@ -40,7 +41,7 @@ export class Engine extends EventTarget {
     } catch {
       // the server cannot be reached: the state stays "offline"
     }
-    Object.assign(this, engine);
+    Object.assign(this, { problem: "" }, engine);
     this.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.poll(), this.watched || this.state !== "ready" ? OFTEN : RARELY);

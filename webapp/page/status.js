@@ -51,7 +51,7 @@ function rate(at) {
 
 function draw({ engine, web }) {
   const text = STATES[engine.state] + (engine.stage && engine.state !== "ready" ? t`: ${stageName(engine.stage)}, about ${Math.round(engine.progress * 100)}%` : "");
-  showState(text, engine.state);
+  showState(engine.problem ? `${text}: ${engine.problem}` : text, engine.state);
   $("progress").hidden = !["loading", "restarting"].includes(engine.state);
   $("progress").value = engine.progress;
   const room = Math.max(LEAST, history.length);

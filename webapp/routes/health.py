@@ -16,10 +16,10 @@ def health() -> dict[str, Any]:
     """Return 200 as long as this worker runs, with the engine's state and the progress of its load."""
     engine = services().engine
     state = engine.state()
-    return {
-        "status": "ok",
-        "engine": {"state": state, "stage": engine.load.stage, "progress": engine.load.progress},
-    }
+    status: dict[str, Any] = {"state": state, "stage": engine.load.stage, "progress": engine.load.progress}
+    if problem := engine.problem:
+        status["problem"] = problem
+    return {"status": "ok", "engine": status}
 
 
 @blueprint.get("/ready")

@@ -96,6 +96,7 @@ class ShortWay:
             environ["REQUEST_METHOD"] == "POST"
             and "HTTP_ORIGIN" not in environ
             and "HTTP_TRANSFER_ENCODING" not in environ
+            and "HTTP_CONTENT_ENCODING" not in environ
             and environ.get("CONTENT_TYPE", "").partition(";")[0] == JSON
             and length.isdecimal()
             and int(length) <= min(LARGE, self._shared.settings.max_body_bytes)

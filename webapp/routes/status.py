@@ -41,6 +41,8 @@ def status() -> dict[str, Any]:
 def _engine_status(engine: EngineClient) -> dict[str, Any]:
     state: dict[str, Any] = {"state": engine.state(), "stage": engine.load.stage, "progress": engine.load.progress}
     welcome, pulse = engine.welcome, _pulse(engine)
+    if problem := engine.problem:
+        state["problem"] = problem
     if welcome is None or pulse is None:
         return state
     stats = engine.ask(wire.AskStats(), wire.Stats) if engine.load.ready else None

@@ -1,4 +1,6 @@
-"""gunicorn's master with two changes.
+"""gunicorn's master with three changes.
+
+It starts where the pid file names a process that is no gunicorn.
 
 It does not wait for the workers that a reload has retired. gunicorn's own blocks until the last old worker has finished
 its last request. Answers take minutes: for that long it would replace no crashed worker, and react to neither SIGTERM
@@ -9,11 +11,15 @@ own sends it once, and then waits for the whole `graceful_timeout`.
 """
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 from gunicorn import arbiter
+
+from webapp.server.start import drop_foreign_pid_file
 
 
 class _UnusableConfiguration(Exception):
@@ -35,6 +41,11 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
         self.retired: dict[int, Any] = {}
         """By pid: workers that finish their requests and then exit. They do not count towards `num_workers`."""
         self.stopping = False
+
+    def start(self) -> None:
+        if self.cfg.pidfile is not None and "GUNICORN_PID" not in os.environ:  # else: SIGUSR2, beside the old master
+            drop_foreign_pid_file(Path(self.cfg.pidfile))
+        super().start()
 
     def reload(self) -> None:
         """Reload, unless the configuration cannot be used: then keep the workers that there are.

@@ -10,6 +10,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.http import wsgi
 
+from webapp.server.first_byte import expect_response, unsent_part
 from webapp.server.unread import MOST_DRAINED, unread_bytes
 
 
@@ -20,6 +21,7 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
         super().__init__(*args)
         self.headers_sent = False
         self._head = b""
+        expect_response(self.sock)
 
     def send_headers(self) -> None:
         """Keep the headers until a part of the body is written, or the response ends."""
@@ -29,7 +31,7 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
             self.headers_sent = True
 
     def _emit_body(self, data: bytes) -> None:
-        head, self._head = self._head, b""
+        head, self._head = unsent_part(self.sock, self._head), b""
         data = b"%b%x\r\n%b\r\n" % (head, len(data), data) if self.chunked else head + data
         sent = self.sock.send(data)  # nearly always all of it; `sendall` first asks for the size of the socket's buffer
         if sent < len(data):
@@ -45,6 +47,6 @@ class HearthResponse(wsgi.Response):  # type: ignore[misc]
     def close(self) -> None:
         self.send_headers()
         if self._head:
-            util.write(self.sock, self._head)
+            util.write(self.sock, unsent_part(self.sock, self._head))
             self._head = b""
         super().close()

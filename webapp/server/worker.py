@@ -4,6 +4,7 @@ Its errors are JSON, it closes idle connections when it stops, and it does not r
 """
 
 import contextlib
+import functools
 import gc
 import signal
 import socket
@@ -18,6 +19,8 @@ from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
 from webapp.connection.hangups import cut_off_when_stuck
+from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
+from webapp.server.listener import Listener
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
 from webapp.server.unread import linger, unread_bytes
@@ -70,8 +73,19 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         """
         util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
+        ggevent.StreamServer = Listener  # nor for the server, without a handler class of its own
         work_out_once(self.cfg)
         super().init_process()
+
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        application: Any = self.wsgi  # type: ignore[has-type]
+
+        def with_first_byte(environ: dict[str, Any], start_response: Any) -> Any:
+            environ[SEND_FIRST_BYTE] = functools.partial(send_first_byte, environ["gunicorn.socket"])
+            return application(environ, start_response)
+
+        self.wsgi = with_first_byte
 
     def handle(self, listener: Any, client: Any, addr: Any) -> None:
         greenlet = gevent.getcurrent()
@@ -122,4 +136,4 @@ def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
-    util.write_nonblock(sock, head.encode("latin-1", "replace") + body)
+    util.write_nonblock(sock, unsent_part(sock, head.encode("latin-1", "replace") + body))

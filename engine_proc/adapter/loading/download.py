@@ -4,13 +4,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub.errors import DryRunError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import DryRunError, HfHubHTTPError, LocalEntryNotFoundError
 from huggingface_hub.utils import tqdm
 from vllm.model_executor.model_loader import get_model_loader
 from vllm.transformers_utils.repo_utils import hf_api
 
 BYTES = "huggingface_hub.snapshot_download"
 """Name that the hub's library gives to its progress bar of bytes."""
+HTTP_ERROR: type[Exception] = HfHubHTTPError.__bases__[0]
+"""The base of all errors of the HTTP library that the hub's library uses."""
+BUSY = (408, 425, 429)
+"""Statuses with which a hub asks for another try."""
 
 
 def fetch_weights(config: Any, on_bytes: Callable[[int, int], None]) -> None:
@@ -39,10 +43,15 @@ def fetch_weights(config: Any, on_bytes: Callable[[int, int], None]) -> None:
         del api.snapshot_download
 
 
-def is_refusal(error: BaseException | None) -> bool:
-    """Return whether a hub refused the model: it does not exist or is private. Another try would not help."""
+def is_unreachable(error: BaseException | None) -> bool:
+    """Return whether a load has failed because a hub did not answer, or not as it should: another try may help.
+
+    What a hub refuses, because it does not exist or is private, will be refused again.
+    """
     while error is not None:
-        if isinstance(error, RepositoryNotFoundError | RevisionNotFoundError):
+        if isinstance(error, HfHubHTTPError) and 400 <= error.response.status_code < 500:
+            return int(error.response.status_code) in BUSY
+        if isinstance(error, (ConnectionError, TimeoutError, LocalEntryNotFoundError, HTTP_ERROR)):
             return True
         error = error.__cause__ or error.__context__
     return False

@@ -59,8 +59,10 @@ def adapters(args: argparse.Namespace) -> dict[str, LoRARequest]:
     }
 
 
-def missing_adapter(args: argparse.Namespace) -> str | None:
-    """Return an error message if the directory of an adapter is missing, else None."""
+def adapter_problem(args: argparse.Namespace) -> str | None:
+    """Return an error message if adapters are not enabled, or the directory of one is missing, else None."""
+    if args.lora_modules and not args.enable_lora:
+        return "--lora-modules has no effect without --enable-lora"
     for module in args.lora_modules or ():
         if module.path.startswith(("/", ".")) and not (Path(module.path) / "adapter_config.json").exists():
             return f"--lora-modules {module.name}: there is no adapter in {module.path}"

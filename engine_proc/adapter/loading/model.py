@@ -1,19 +1,26 @@
 """From vLLM's command line to a loaded engine."""
 
 import argparse
+import difflib
 import os
+import re
 from pathlib import Path
+from typing import NoReturn
 
 import vllm
+from vllm.config import VllmConfig
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.platforms import current_platform
+from vllm.tokenizers.registry import cached_tokenizer_from_config
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 
 from engine_proc.adapter.engine import Engine
 from engine_proc.adapter.loading import flags
 from engine_proc.adapter.loading.children import YIELD_VARIABLE
-from engine_proc.adapter.loading.download import fetch_weights
+from engine_proc.adapter.loading.download import fetch_weights, is_unreachable
+from engine_proc.adapter.loading.set_up import SetUpError, sentence
+from engine_proc.adapter.loading.template import check_template
 from engine_proc.adapter.observing.traces import endpoint
 from engine_proc.adapter.outputs import OnStage
 
@@ -22,30 +29,58 @@ CPU_WORKER = "engine_proc.adapter.loading.cpu_worker.CPUWorker"
 """The class of vLLM's worker on a CPU, which vLLM imports in the worker's process."""
 
 
-def make_parser() -> FlexibleArgumentParser:
+class Parser(FlexibleArgumentParser):  # type: ignore[misc]
+    """vLLM's parser, whose errors are one sentence instead of the usage of all flags."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `SetUpError`, with the flags that are most like those that `message` calls unknown."""
+        known = [option for action in self._actions for option in action.option_strings]
+        unknown = re.findall(r"--[\w.-]+", message) if message.startswith("unrecognized arguments") else []
+        similar = [match for name in unknown for match in difflib.get_close_matches(name, known, 1)]
+        hint = f"did you mean {', '.join(similar)}?" if similar else f"`{self.prog} --help` lists the flags"
+        raise SetUpError(f"{message.strip()}: {hint}")
+
+
+def make_parser() -> Parser:
     """Return a parser of vLLM's flags, without `--help`."""
-    parser = FlexibleArgumentParser(
-        prog="python -m engine_proc serve", description="Every vLLM engine flag is accepted.", add_help=False
-    )
+    parser = Parser(prog="hearth serve", description="Every vLLM engine flag is accepted.", add_help=False)
     AsyncEngineArgs.add_cli_args(parser)
     flags.ServingFlags.add_cli_args(parser)
     return parser
 
 
 def parse_args(argv: list[str]) -> argparse.Namespace:
-    """Parse vLLM's flags. Exits with status 2, a usage line and an error message if a flag is wrong."""
+    """Parse vLLM's flags. Raises `SetUpError` if one is wrong; exits with status 0 after `--help`."""
     parser = make_parser()
     parser.add_argument("--help", "-h", action="help", help="show this help message and exit")
     args: argparse.Namespace = parser.parse_args(argv)
-    problem = flags.missing_adapter(args)
+    problem = flags.adapter_problem(args)
     if problem is not None:
-        parser.error(problem)
+        raise SetUpError(problem)
     return args
 
 
-def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
-    """Load the model that `args` name, and return the engine. `on_stage` is called with each stage of the load."""
-    on_stage("reading the model's configuration")
+def configure(args: argparse.Namespace) -> VllmConfig:
+    """Return vLLM's configuration for the model that `args` name, after all checks that need no weights.
+
+    Raises `SetUpError` where a second attempt would not help, or the error of a hub that cannot be reached.
+    """
+    try:
+        config = _configure(args)
+        tokenizer = cached_tokenizer_from_config(config.model_config)
+        check_template(flags.template(args), tokenizer, config.model_config)
+        if tokenizer is not None:
+            flags.parser(args, tokenizer, config)
+    except SetUpError:
+        raise
+    except Exception as error:
+        if is_unreachable(error):
+            raise
+        raise SetUpError(sentence(error)) from error
+    return config
+
+
+def _configure(args: argparse.Namespace) -> VllmConfig:
     if args.enforce_eager and current_platform.is_cpu():
         # vLLM still compiles some small operations (logprobs), at the first request that needs them. This takes tens
         # of seconds, and a C++ compiler that the host may not have. The processes that vLLM starts inherit this.
@@ -63,7 +98,13 @@ def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
     if engine_args.structured_outputs_config.backend in ("xgrammar", "guidance"):
         # Otherwise JSON may contain endless whitespace, which small models generate until `max_tokens`.
         engine_args.structured_outputs_config.disable_any_whitespace = True
-    config = engine_args.create_engine_config(UsageContext.API_SERVER)
+    return engine_args.create_engine_config(UsageContext.API_SERVER)
+
+
+def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
+    """Load the model that `args` name, and return the engine. `on_stage` is called with each stage of the load."""
+    on_stage("reading the model's configuration")
+    config = configure(args)
     fetch_weights(
         config, lambda done, total: on_stage(f"downloading {args.model} ({total / 1e9:.2f} GB)", done / total)
     )

@@ -3,10 +3,12 @@
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 
 from engine_proc.commands.doctor.finding import Finding, bad
 from engine_proc.commands.doctor.host import host_checks
 from engine_proc.commands.doctor.server import server_checks
+from engine_proc.commands.doctor.trial import vllm_checks
 from engine_proc.settings import read_settings
 
 MARKS = {"ok": "ok  ", "note": "note", "bad": "BAD "}
@@ -36,5 +38,9 @@ def _checks() -> Iterator[Finding]:
     except ValueError as error:
         yield bad("settings", str(error), "docs/configuration.md says what each setting may be.")
         return
-    yield from host_checks(settings)
-    yield from server_checks(settings)
+    failed = False
+    for finding in chain(host_checks(settings), server_checks(settings)):
+        failed |= finding.level == "bad"
+        yield finding
+    if not failed:  # vLLM takes many seconds to import, and would find the same once more
+        yield from vllm_checks(settings)

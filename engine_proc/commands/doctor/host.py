@@ -1,6 +1,5 @@
 """The checks of the host: Python, packages, the GPU, memory, the model's files."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import psutil
 
 from engine_proc.commands.doctor.finding import Finding, bad, note, ok
 from engine_proc.commands.vllm_installed import vllm_installed
-from engine_proc.model_files import missing_model
+from engine_proc.model_check import check_model, flag
 from engine_proc.settings import Settings
 from schemas.shared.endpoint import PROJECT_ROOT
 
@@ -108,29 +107,19 @@ def _gpu(gpus: list[tuple[str, int]]) -> Finding:
 
 
 def _model(settings: Settings, gpus: list[tuple[str, int]]) -> Iterator[Finding]:
-    if (problem := missing_model(settings)) is not None:
-        yield bad("model", problem.removeprefix("HEARTH_MODEL: "), "Set HEARTH_MODEL to a model's directory or name.")
+    argv = settings.argv([])
+    model = flag(argv, "--model") or settings.model
+    if (problem := check_model(argv)) is not None:
+        advice = "Set HEARTH_MODEL to a model's directory or name."
+        yield bad("model", problem.sentence.removeprefix("HEARTH_MODEL: "), advice)
         return
-    directory = Path(settings.model)
+    directory = Path(model)
     if not directory.is_dir():
-        yield note("model", f"{settings.model}, on a model hub", "It is downloaded at the first start.")
-        return
-    absent = _absent_shards(directory)
-    if absent:
-        yield bad("model", f"{directory} lacks {', '.join(absent[:3])}", "The download is incomplete: resume it.")
+        yield note("model", f"{model}, on a model hub", "It is downloaded at the first start.")
         return
     size = sum(path.stat().st_size for path in directory.glob("*.safetensors"))
     yield ok("model", f"{directory}, {size / GIB:.2f} GiB")
     yield _memory(size * MEMORY_FACTOR, gpus)
-
-
-def _absent_shards(directory: Path) -> list[str]:
-    """Return the names of the weight files that the model's index lists and the directory lacks."""
-    index = directory / "model.safetensors.index.json"
-    if not index.exists():
-        return []
-    shards = sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
-    return [shard for shard in shards if not (directory / shard).exists()]
 
 
 def _memory(needed: float, gpus: list[tuple[str, int]]) -> Finding:

@@ -1,16 +1,14 @@
 """The checks of Hearth itself: settings, the run directory, the engine, the web tier's address."""
 
-import difflib
 import json
 import os
-import re
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError, URLError
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import psutil
 
@@ -20,11 +18,12 @@ from engine_proc.lock import lock_holder
 from engine_proc.settings import Settings
 from schemas import wire
 from schemas.shared.endpoint import DEFAULT_BIND, PROJECT_ROOT
+from schemas.shared.known_settings import unknown_settings
+from schemas.shared.problem import read_problem
 from schemas.shared.version import VERSION
 
-READS_SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
-INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_API_KEY"}
-"""Variables that are not settings: those that the engine sets for its own processes, and the clients' API key."""
+ANY_ADDRESS = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104
+"""Addresses that stand for all of a host's, and where a client on the host finds them."""
 LOG_TAIL = 40
 """How many of the last lines of the engine's log are searched for an error."""
 
@@ -35,29 +34,12 @@ def server_checks(settings: Settings) -> Iterator[Finding]:
     yield _run_dir(settings)
     yield _web_settings()
     yield _engine(settings)
-    yield _port()
-
-
-def known_settings() -> set[str]:
-    """Return the names of both tiers' settings.
-
-    They are found in the source of `settings.py`, because the engine must not import the web tier.
-    """
-    return {
-        f"HEARTH_{name}"
-        for tier in ("webapp", "engine_proc")
-        for name in READS_SETTING.findall((PROJECT_ROOT / tier / "settings.py").read_text())
-    }
+    yield from _ports()
 
 
 def _unknown_settings() -> Iterator[Finding]:
-    """Report misspelt settings, which else have no effect and cause no error."""
-    known = known_settings()
-    for name in sorted(name for name in os.environ if name.startswith("HEARTH_")):
-        if name not in known | INTERNAL:
-            similar = difflib.get_close_matches(name, known, 1)
-            advice = f"Did you mean {similar[0]}?" if similar else "docs/configuration.md lists all settings."
-            yield bad("settings", f"{name} is not a setting of Hearth", advice)
+    for name, advice in unknown_settings(os.environ):
+        yield bad("settings", f"{name} is not a setting of Hearth", f"{advice[0].upper()}{advice[1:]}")
 
 
 def _run_dir(settings: Settings) -> Finding:
@@ -80,6 +62,11 @@ def _run_dir(settings: Settings) -> Finding:
 
 def _web_settings() -> Finding:
     """Have the web tier check its own settings, by `gunicorn --check-config`."""
+    workers = os.environ.get("WEB_CONCURRENCY") or "1"
+    if not workers.isdigit():  # gunicorn reads it before it runs any of Hearth's code
+        return bad(
+            "settings", f"WEB_CONCURRENCY: expected a number of workers, not {workers!r}", "Set it, or unset it."
+        )
     command = [sys.executable, "-m", "gunicorn", "--check-config", "wsgi:app"]
     done = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, timeout=60, check=False)
     if done.returncode == 0:
@@ -106,7 +93,7 @@ def _engine(settings: Settings) -> Finding:
             "engine", found, f"This checkout has {wire.MAJOR}.{wire.MINOR}: `make stop run` updates the engine."
         )
     if not welcome.load.ready:
-        return note("engine", f"{found}: {welcome.load.stage}", "`python -m engine_proc wait` shows the progress.")
+        return note("engine", f"{found}: {welcome.load.stage}", "`hearth wait` shows the progress.")
     return ok("engine", found)
 
 
@@ -115,10 +102,13 @@ def _silent_engine(settings: Settings, holder: int | None) -> Finding:
     if holder is not None:
         advice = f"It is starting, or it hangs: see {settings.log_file}. `make stop` stops it."
         return bad("engine", f"pid {holder} is running but does not answer at {settings.endpoint}", advice)
+    if problem := read_problem(settings.run_dir):
+        advice = f"When it is mended, `make run` or `hearth start` tries again. The log: {settings.log_file}"
+        return bad("engine", f"not running: {problem}", advice)
     error = _last_error(settings)
     if error:
         return note("engine", f"not running; the last error in its log: {error}", f"The log: {settings.log_file}")
-    return note("engine", "not running", "`make run` starts both tiers, `python -m engine_proc start` only the engine.")
+    return note("engine", "not running", "`make run` starts both tiers, `hearth start` only the engine.")
 
 
 def _last_error(settings: Settings) -> str:
@@ -131,19 +121,25 @@ def _last_error(settings: Settings) -> str:
     return errors[-1][:200] if errors else ""
 
 
-def _port() -> Finding:
-    bind = os.environ.get("HEARTH_BIND") or DEFAULT_BIND
-    host, _, port = bind.rpartition(":")
+def _ports() -> Iterator[Finding]:
+    """Check each address of HEARTH_BIND."""
+    for address in (os.environ.get("HEARTH_BIND") or DEFAULT_BIND).split(","):
+        yield _port(address.strip())
+
+
+def _port(bind: str) -> Finding:
+    host, _, port = bind.removeprefix("tcp://").rpartition(":")
     if not port.isdigit():
         return ok("address", bind)  # the path of a socket, which gunicorn has checked
-    address = "127.0.0.1" if host in ("", "0.0.0.0", "*") else host  # noqa: S104
+    address = ANY_ADDRESS.get(host, host)
+    direct = build_opener(ProxyHandler({}))  # a proxy would be asked for this host's own address
     try:
-        with urlopen(f"http://{address}:{port}/version", timeout=5) as answer:
+        with direct.open(f"http://{address}:{port}/version", timeout=5) as answer:
             return _hearth_answers(bind, answer.read())
     except HTTPError as error:
         if error.headers.get("WWW-Authenticate") == "Bearer":
             return ok("address", f"{bind}: Hearth answers, and requires an API key")
-    except (URLError, OSError, ValueError):
+    except (URLError, OSError, ValueError, KeyError, TypeError):
         if not _listeners(int(port)):
             return ok("address", f"{bind} is free")
     pids = ", ".join(f"pid {pid}" for pid in _listeners(int(port))) or "a process of another user"

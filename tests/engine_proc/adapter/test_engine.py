@@ -20,6 +20,7 @@ from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 from engine_proc.adapter.engine import Engine
 from engine_proc.adapter.loading import model
 from engine_proc.adapter.loading.children import YIELD_VARIABLE
+from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.adapter.outputs import EngineGone, Output
 from engine_proc.adapter.rendering import Rendering
 from schemas.errors import ApiError
@@ -457,11 +458,22 @@ def test_prompts_of_different_salts_share_no_prefix(loaded: Loaded) -> None:
     assert again == stranger_again > 0
 
 
-def test_a_wrong_flag_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        model.parse_args(["--no-such-flag"])
-    assert caught.value.code == 2
-    assert "--no-such-flag" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--no-such-flag"], "--no-such-flag"),
+        (["--max-modle-len", "64"], "unrecognized arguments: --max-modle-len 64: did you mean --max-model-len?"),
+        (["--max-model-len", "many"], "--max-model-len"),
+        (["--lora-modules", f"demo={MODEL / 'adapter'}"], "--enable-lora"),
+        (["--enable-lora", "--lora-modules", "demo=/nowhere"], "there is no adapter in /nowhere"),
+    ],
+)
+def test_a_wrong_flag_is_one_sentence(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SetUpError) as caught:
+        model.parse_args(argv)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capsys.readouterr() == ("", "")
 
 
 # ---- what operators watch ---------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.batch import driver, process
 from engine_proc.batch.files import Done
 from engine_proc.batch.process import EXIT_INTERRUPTED, _Run
@@ -199,7 +200,7 @@ def test_a_defect_of_one_request_is_its_result(stage: Stage, monkeypatch: pytest
 
 @pytest.mark.parametrize(
     ("problem", "status"),
-    [(RuntimeError("no memory"), EXIT_LOAD_FAILED), (SystemExit(2), EXIT_USAGE), (SystemExit(0), 0)],
+    [(RuntimeError("no memory"), EXIT_LOAD_FAILED), (SetUpError("a wrong flag"), EXIT_USAGE), (SystemExit(0), 0)],
 )
 def test_a_model_that_cannot_be_loaded(stage: Stage, problem: BaseException, status: int) -> None:
     stage.problem = problem

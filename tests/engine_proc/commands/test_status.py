@@ -9,6 +9,7 @@ from engine_proc.commands import control
 from engine_proc.commands.status import duration, status
 from engine_proc.settings import Settings
 from schemas import wire
+from schemas.shared.problem import record_problem
 from tests.engine_proc.answering_thread import LOADING, READY, engine, welcome
 from tests.engine_proc.helpers import settings_in
 
@@ -26,6 +27,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_status_where_nothing_runs(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(settings) == 1
     assert capsys.readouterr().out == f"engine     no answer from {settings.endpoint}\n"
+
+
+def test_status_says_why_nothing_runs(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    record_problem(settings.run_dir, "there is no model")
+    assert status(settings) == 1
+    assert capsys.readouterr().out == f"engine     no answer from {settings.endpoint}: there is no model\n"
 
 
 def rows(out: str) -> dict[str, str]:

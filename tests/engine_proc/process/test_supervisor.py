@@ -18,6 +18,7 @@ from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USA
 from engine_proc.lock import lock_holder
 from engine_proc.process.supervisor import MAX_FAILED_LOADS, Supervisor
 from schemas.shared.endpoint import PROJECT_ROOT
+from schemas.shared.problem import read_problem, record_problem
 from tests.engine_proc.helpers import gone, settings_in
 from tests.harness import until
 
@@ -51,8 +52,11 @@ if act == "loaded-crash":
     time.sleep(0.5)
 if act in ("crash", "loaded-crash", "brood-crash"):
     os.kill(os.getpid(), signal.SIGKILL)
-if act.isdigit():
-    sys.exit(int(act))
+if act[0].isdigit():
+    status, _, problem = act.partition(":")
+    if problem:
+        Path("run/engine.problem").write_text(problem)
+    sys.exit(int(status))
 time.sleep(600)
 """
 
@@ -191,6 +195,26 @@ def test_a_usage_error_ends_it_at_once(stage: Stage) -> None:
     assert stage.run(f"{EXIT_USAGE}") == EXIT_USAGE
     assert len(stage.lives) == 1
     assert stage.backoffs == []
+
+
+@pytest.mark.parametrize(
+    ("act", "problem"),
+    [(f"{EXIT_USAGE}", f"its process ended with status {EXIT_USAGE}"), (f"{EXIT_USAGE}:no model", "no model")],
+)
+def test_why_the_last_life_ended_is_stored(stage: Stage, act: str, problem: str) -> None:
+    stage.run("crash", act)
+    assert read_problem(stage.root / "run") == problem
+
+
+def test_a_new_life_and_a_stop_forget_it(stage: Stage) -> None:
+    process = stage.start("crash", "stay", nap=1)
+    until(lambda: "signal 9" in read_problem(stage.root / "run"), 10, "the crash is stored")
+    stage.wait_for_life(2)
+    assert read_problem(stage.root / "run") == ""
+    record_problem(stage.root / "run", "an error that vLLM has logged")
+    process.terminate()
+    assert process.wait(10) == 0
+    assert read_problem(stage.root / "run") == ""
 
 
 def test_what_a_crashed_life_leaves_behind_is_gone_before_the_next(stage: Stage) -> None:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from schemas.shared.endpoint import EndpointError, check_endpoint, default_endpoint, local_endpoint, make_run_dir
+from schemas.shared.endpoint import (
+    EndpointError,
+    check_endpoint,
+    default_endpoint,
+    is_on_this_host,
+    local_endpoint,
+    make_run_dir,
+)
 
 
 def mode(path: Path) -> int:
@@ -51,10 +58,47 @@ def test_an_engine_at_all_addresses_is_reached_at_one(bound: str, reached: str) 
     assert local_endpoint(bound) == reached
 
 
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "tcp://127.0.0.1",
+        "tcp://127.0.0.1:",
+        "tcp://127.0.0.1:0",
+        "tcp://127.0.0.1:99999",
+        "tcp://127.0.0.1:port",
+        "tcp://[::1]",
+        "tcp://[::1:5555",
+        "tcp://::1:5555",
+        "tcp://:5555",
+        "tcp://127.0.0.1:5555/path",
+    ],
+)
+@pytest.mark.parametrize("curve", [False, True])
+def test_a_tcp_endpoint_has_a_host_and_a_port(endpoint: str, curve: bool) -> None:
+    with pytest.raises(EndpointError, match="HEARTH_ENGINE_ENDPOINT"):
+        check_endpoint(endpoint, curve=curve)
+
+
 @pytest.mark.parametrize("endpoint", ["", "/run/engine.sock", "inproc://engine", "http://127.0.0.1:80"])
 def test_any_other_kind_of_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(EndpointError, match="must begin with ipc:// or tcp://"):
         check_endpoint(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "here"),
+    [
+        ("ipc:///run/hearth/engine.sock", True),
+        ("tcp://127.0.0.1:5555", True),
+        ("tcp://[::1]:5555", True),
+        ("tcp://*:5555", True),
+        ("tcp://[::]:5555", True),
+        ("tcp://10.0.0.7:5555", False),
+        ("tcp://engine.example:5555", False),
+    ],
+)
+def test_an_engine_is_here_or_elsewhere(endpoint: str, here: bool) -> None:
+    assert is_on_this_host(endpoint) is here
 
 
 def test_a_socket_path_may_be_as_long_as_the_kernel_takes() -> None:

@@ -27,6 +27,7 @@ both_urls = pytest.mark.parametrize("url", BODIES)
 def _pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test client reads a first event before it hands the response over; an engine that holds gives none."""
     monkeypatch.setattr(sse, "PING_SECONDS", 0.02)
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 1.0)
 
 
 def events(text: str) -> list[Any]:
@@ -170,8 +171,9 @@ def test_an_engine_that_does_not_come_back_ends_a_stream_with_a_word(
 @both_urls
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_request_that_takes_too_long_is_ended_and_aborted(
-    served: FlaskClient, engine: FakeEngine, url: str, stream: bool
+    served: FlaskClient, engine: FakeEngine, url: str, stream: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.02)
     engine.on_generate = hold
     response = served.post(url, json={**BODIES[url], "stream": stream}, headers={"X-Request-Timeout": "0.1"})
 
@@ -234,7 +236,11 @@ def test_a_refusal_is_a_line_with_its_status(
     assert caplog.messages[0].startswith(f"POST {CHAT} 400 chatcmpl-")
 
 
-def test_an_engine_that_never_accepts_and_stays_away_is_a_503(make_app: MakeApp, engine: FakeEngine) -> None:
+def test_an_engine_that_never_accepts_and_stays_away_is_a_503(
+    make_app: MakeApp, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 15.0)
+
     def die(engine: FakeEngine, generate: wire.Generate) -> None:
         engine.on_hello = welcome("second", ready=False)
 

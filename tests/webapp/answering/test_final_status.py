@@ -31,6 +31,7 @@ each_stream = pytest.mark.parametrize(
 def _pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The test client reads a first event before it hands the response over; an engine that holds gives none."""
     monkeypatch.setattr(sse, "PING_SECONDS", 0.02)
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 1.0)
 
 
 @pytest.fixture

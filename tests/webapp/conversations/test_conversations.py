@@ -88,7 +88,7 @@ def test_another_key_has_another_conversation(engine: FakeEngine, make_app: Make
     assert client.get(f"{KEPT}42").status_code == 401
 
 
-@pytest.mark.parametrize("name", ["42", "a b", "我的 对话", "a/b", "a//b", "50%", "?x=1#y", "."])
+@pytest.mark.parametrize("name", ["42", "a b", "我的 对话", "a/b", "a//b", "a/", "50%", "?x=1#y", "."])
 def test_get_and_delete(served: FlaskClient, name: str) -> None:
     before = int(time.time())
     say(served, "a", name)

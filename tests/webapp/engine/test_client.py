@@ -1,13 +1,17 @@
 """The web tier's half of the wire: what it knows of an engine that comes, goes, changes and falls silent."""
 
+from pathlib import Path
+
 import gevent
 import pytest
+from gevent.pool import Group
 
 from schemas import wire
 from schemas.errors import ApiError
+from schemas.shared.problem import clear_problem, record_problem
 from tests.fake_engine import LOADING, READY, FakeEngine, complete, welcome
 from tests.webapp.asking import answer, ask, ask_and_hold, never_accept, rest
-from tests.webapp.conftest import wait_until
+from tests.webapp.conftest import close_socket, wait_until
 from webapp.engine import client as engine_client
 from webapp.engine.client import EngineClient
 
@@ -48,6 +52,51 @@ def test_without_an_engine_there_is_none(
     with pytest.raises(ApiError, match="does not answer"):
         ask(wire_client)
     assert wire_client.live == {}
+
+
+def test_an_engine_that_has_accepted_the_connection_has_longer_to_greet(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "FIRST_ANSWER_SECONDS", 0.1)
+    engine.on_hello = None
+    wire_client.connect()
+    gevent.spawn_later(0.5, setattr, engine, "on_hello", welcome())  # a busy host: it is late
+
+    assert wire_client.state() == "ready"
+
+
+def test_one_that_never_greets_is_not_waited_for_twice(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "FIRST_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(engine_client, "BUSY_ANSWER_SECONDS", 0.2)
+    engine.silent = True
+    assert wire_client.state() == "gone"
+    with gevent.Timeout(0.1):
+        assert wire_client.state() == "gone"
+
+
+def test_why_no_engine_runs_is_said(
+    engine: FakeEngine, greenlets: Group, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_client, "FIRST_ANSWER_SECONDS", 0.05)
+    engine.kill()
+    client = EngineClient(engine.endpoint, 10.0, None, tmp_path)
+    record_problem(tmp_path, "there is no directory /models/lama")
+    error = unavailable(client)
+    assert error.message == "The engine is not running: there is no directory /models/lama"
+    assert (error.code, error.retry_after) == ("engine_gone", 30)
+    clear_problem(tmp_path)
+    assert "may be starting" in unavailable(client).message
+    greenlets.kill()
+    close_socket(client)
+
+
+def test_an_engine_that_answers_has_no_problem(engine: FakeEngine, wire_client: EngineClient, tmp_path: Path) -> None:
+    record_problem(tmp_path, "an old one")
+    wire_client._run_dir = tmp_path
+    assert wire_client.state() == "ready"
+    assert wire_client.problem == ""
 
 
 def test_an_engine_that_has_just_died_takes_no_request(engine: FakeEngine, wire_client: EngineClient) -> None:

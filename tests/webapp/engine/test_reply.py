@@ -38,14 +38,19 @@ def test_the_first_delta_ends_the_wait_and_is_still_there(reply: Reply) -> None:
     assert [item.text for item in reply.deltas()] == ["a"]
 
 
-def test_silence_ends_the_wait_once_the_request_is_accepted(reply: Reply) -> None:
-    waiting = gevent.spawn(reply.wait, 0.01)
-    gevent.sleep(0.05)
-    assert not waiting.ready(), "it may still be refused"
-
+def test_the_wait_ends_after_its_time_whether_or_not_the_request_is_accepted(reply: Reply) -> None:
+    reply.wait(0.01)
     reply.accept(wire.Accepted(id=1, prompt_tokens=7))
-    waiting.get(timeout=5)
+    reply.wait(0.01)
     assert reply.deltas(timeout=0) == []
+
+
+def test_a_ping_that_is_asked_for_ends_a_wait_for_deltas(reply: Reply) -> None:
+    waiting = gevent.spawn(reply.deltas, 10)
+    gevent.sleep(0.01)
+    reply.ask_for_ping()
+    assert waiting.get(timeout=5) == []
+    assert reply.ping_due
 
 
 def test_a_refusal_is_raised_by_the_wait(reply: Reply) -> None:

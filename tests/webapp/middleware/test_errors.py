@@ -23,8 +23,8 @@ def failing(make_app: MakeApp, error: Exception) -> FlaskClient:
     return app.test_client()
 
 
-def test_a_doubled_slash_is_unknown_too(client: FlaskClient) -> None:
-    response = client.get("//v1/models")
+def test_an_unknown_url_with_doubled_slashes_is_unknown_too(client: FlaskClient) -> None:
+    response = client.get(environ_overrides={"PATH_INFO": "//v1/model", "RAW_URI": "//v1/model"})
 
     assert response.status_code == 404
     assert response.get_json()["error"]["code"] == "unknown_url"

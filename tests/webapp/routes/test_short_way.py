@@ -1,6 +1,7 @@
 """The short way of good requests: who takes it, and that its answers are those of Flask's way."""
 
 import io
+import json
 import logging
 import re
 from collections.abc import Callable
@@ -67,6 +68,9 @@ def test_a_good_request_takes_it(make_app: MakeApp, long: Long, body: dict[str, 
         {"json": HELLO, "headers": {"Host": "evil.example"}, "environ_overrides": {"SERVER_NAME": "127.0.0.1"}},
         {"input_stream": io.BytesIO(b"short"), "content_type": "application/json", "content_length": 9},
         {"json": {"messages": [{"role": "user", "content": "a" * 70_000}]}},
+        {"json": HELLO, "headers": {"Content-Encoding": "gzip"}},
+        {"data": json.dumps(HELLO).encode("utf-16"), "content_type": "application/json"},
+        {"json": HELLO, "environ_overrides": {"PATH_INFO": f"/{CHAT}", "RAW_URI": f"/{CHAT}"}},
     ],
 )
 def test_whatever_needs_a_decision_is_left_to_flask(make_app: MakeApp, long: Long, request_: dict[str, Any]) -> None:

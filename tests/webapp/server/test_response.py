@@ -4,8 +4,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from gunicorn import util
 from gunicorn.config import Config
 
+from webapp.server import worker
+from webapp.server.first_byte import send_first_byte
 from webapp.server.response import HearthResponse
 
 
@@ -17,13 +20,16 @@ class Response:
         self.writes: list[bytes] = []
         self._most = most
         request = SimpleNamespace(method=method, version=version, should_close=lambda: version == (1, 0))
-        self.response = HearthResponse(request, SimpleNamespace(send=self._send, sendall=self.writes.append), Config())
+        self.response = HearthResponse(request, self, Config())
 
-    def _send(self, data: bytes) -> int:
+    def sendall(self, data: bytes) -> None:
+        self.writes.append(data)
+
+    def send(self, data: bytes, flags: int = 0, timeout: float | None = None) -> int:
         self.writes.append(data[: self._most])
         return len(self.writes[-1])
 
-    def send(self, *items: bytes, status: str = "200 OK", **headers: str) -> list[bytes]:
+    def respond(self, *items: bytes, status: str = "200 OK", **headers: str) -> list[bytes]:
         self.response.start_response(status, list(headers.items()))
         for item in items:
             self.response.write(item)
@@ -32,7 +38,7 @@ class Response:
 
 
 def test_a_whole_body_leaves_with_its_headers() -> None:
-    (only,) = Response().send(b'{"a":1}', **{"Content-Length": "7", "X-Request-ID": "one"})
+    (only,) = Response().respond(b'{"a":1}', **{"Content-Length": "7", "X-Request-ID": "one"})
 
     head, body = only.split(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200 OK\r\n")
@@ -42,13 +48,13 @@ def test_a_whole_body_leaves_with_its_headers() -> None:
 
 
 def test_what_the_socket_has_no_room_for_follows() -> None:
-    first, rest = Response(most=20).send(b'{"a":1}', **{"Content-Length": "7"})
+    first, rest = Response(most=20).respond(b'{"a":1}', **{"Content-Length": "7"})
 
     assert (len(first), rest[-7:]) == (20, b'{"a":1}')
 
 
 def test_the_first_chunk_leaves_with_the_headers_and_each_other_by_itself() -> None:
-    first, *rest = Response().send(b"one", b"0123456789abcdef")
+    first, *rest = Response().respond(b"one", b"0123456789abcdef")
 
     head, body = first.split(b"\r\n\r\n", 1)
     assert b"\r\nTransfer-Encoding: chunked" in head
@@ -57,7 +63,7 @@ def test_the_first_chunk_leaves_with_the_headers_and_each_other_by_itself() -> N
 
 
 def test_an_old_client_gets_no_chunks() -> None:
-    first, second = Response(version=(1, 0)).send(b"one", b"two")
+    first, second = Response(version=(1, 0)).respond(b"one", b"two")
 
     assert first.endswith(b"\r\nConnection: close\r\n\r\none")
     assert second == b"two"
@@ -68,14 +74,14 @@ def test_an_old_client_gets_no_chunks() -> None:
     [("HEAD", "200 OK", [b"body"]), ("GET", "204 No Content", []), ("GET", "304 Not Modified", [b""])],
 )
 def test_headers_leave_where_no_body_may(method: str, status: str, items: list[Any]) -> None:
-    (only,) = Response(method).send(*items, status=status)
+    (only,) = Response(method).respond(*items, status=status)
 
     assert only.startswith(f"HTTP/1.1 {status}\r\n".encode())
     assert only.endswith(b"\r\n\r\n")
 
 
 def test_an_empty_stream_has_headers_and_an_end() -> None:
-    assert [write[-7:] for write in Response().send()] == [b"ked\r\n\r\n", b"0\r\n\r\n"]
+    assert [write[-7:] for write in Response().respond()] == [b"ked\r\n\r\n", b"0\r\n\r\n"]
 
 
 def test_a_file_is_written_in_order() -> None:
@@ -108,3 +114,21 @@ def test_gunicorn_keeps_what_the_headers_are_made_of() -> None:
         "gunicorn's Response no longer keeps `headers` as pairs, `chunked`, `headers_sent` or default_headers() as "
         "lines, of which webapp/server/response.py makes the head."
     )
+
+
+def test_a_byte_that_was_sent_ahead_is_not_sent_again() -> None:
+    response = Response()
+    assert send_first_byte(response)
+    assert send_first_byte(response)
+    first, second = response.respond(b"body", **{"Content-Length": "4"})
+    assert first == b"H"
+    assert second.startswith(b"TTP/1.1 200 OK\r\n")
+    assert not send_first_byte(response)
+
+
+def test_nor_before_an_error_page_of_gunicorns(monkeypatch: pytest.MonkeyPatch) -> None:
+    response = Response()
+    send_first_byte(response)
+    monkeypatch.setattr(util, "write_nonblock", lambda sock, data: sock.sendall(data))
+    worker._write_json_error(response, 500, "Internal Server Error", "")
+    assert b"".join(response.writes).startswith(b"HTTP/1.1 500 Internal")

@@ -106,7 +106,7 @@ def test_without_the_hangup_watch_the_worker_ends(ends: list[str], monkeypatch: 
     watch = HangupWatch()
     reading, writing = os.pipe()
     os.close(reading)
-    watch.add(writing, fail)
+    watch.add(writing, fail, fail)
     wait_until(lambda: ends)
     os.close(writing)
 

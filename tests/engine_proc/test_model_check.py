@@ -1,0 +1,146 @@
+"""What is wrong with a model is found, and said in one sentence, before vLLM is imported."""
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.model_check import Problem, check_model, flag
+
+HEADER = json.dumps({"__metadata__": {}, "w": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}}).encode()
+WEIGHTS = len(HEADER).to_bytes(8, "little") + HEADER + bytes(16)
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 16\n"
+
+
+@pytest.fixture(autouse=True)
+def no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "https_proxy", "HTTPS_PROXY", "http_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    (model / "tokenizer.json").write_text("{}")
+    (model / "model.safetensors").write_bytes(WEIGHTS)
+    return model
+
+
+def check(model: object, *flags: str) -> Problem | None:
+    return check_model(["--model", str(model), *flags])
+
+
+def test_a_whole_model_passes(model: Path) -> None:
+    assert check(model) is None
+
+
+def write(name: str, content: bytes) -> Callable[[Path], None]:
+    def damage(model: Path) -> None:
+        (model / name).write_bytes(content)
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda model: (model / "config.json").unlink(), "it has neither config.json nor params.json"),
+        (write("config.json", b'{"architectures": ["Lla'), "config.json is no JSON object; it may be cut off"),
+        (write("config.json", b""), "config.json is no JSON object; it may be cut off"),
+        (write("config.json", b"[" * 100_000), "config.json is no JSON object; it may be cut off"),
+        (write("config.json", b"[1]"), "config.json is no JSON object; it may be cut off"),
+        (write("tokenizer_config.json", b'{"chat_te'), "tokenizer_config.json is no JSON object"),
+        (write("tokenizer.json", POINTER), "tokenizer.json is a pointer of Git LFS"),
+        (lambda model: (model / "tokenizer.json").unlink(), "there is no tokenizer in"),
+        (write("model.safetensors", WEIGHTS[:-1]), "model.safetensors is cut off or damaged"),
+        (write("model.safetensors", b""), "model.safetensors is cut off or damaged"),
+        (write("model.safetensors", b"\xff" * 100), "model.safetensors is cut off or damaged"),
+        (write("model.safetensors", POINTER), "model.safetensors is a pointer of Git LFS"),
+        (write("model.safetensors.index.json", b'{"weight_map": {"a": "b.safetensors"}}'), "lacks b.safetensors"),
+    ],
+)
+def test_a_damaged_model_is_named(model: Path, damage: Callable[[Path], None], says: str) -> None:
+    damage(model)
+    problem = check(model)
+    assert problem is not None
+    assert says in problem.sentence
+    assert str(model) in problem.sentence
+    assert problem.status == EXIT_USAGE
+
+
+def test_flags_say_that_a_file_is_not_needed(model: Path, tmp_path: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    assert check(model, "--tokenizer", "org/tokenizer") is None
+    assert check(model, "--skip_tokenizer_init") is None
+    (model / "tokenizer.json").write_text("{}")
+    (model / "model.safetensors").unlink()
+    (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "b.safetensors"}}')
+    assert check(model, "--load-format=dummy") is None
+
+
+@pytest.mark.parametrize("name", ["/nowhere/llama", "./llama", "models/llama/8b", "models\\llama", "a llama", "~/x"])
+def test_what_is_no_name_of_a_hub_is_a_directory_that_is_not_there(name: str) -> None:
+    assert check(name) == Problem(f"HEARTH_MODEL: there is no directory {name}")
+
+
+@pytest.mark.parametrize("name", ["s3://bucket/llama", "gs://bucket/llama"])
+def test_an_object_store_is_left_to_vllm(name: str) -> None:
+    assert check(name) is None
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number: int = server.getsockname()[1]
+        yield number
+
+
+def test_a_hub_that_accepts_connections_is_asked_later(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    assert check("org/llama") is None
+
+
+def test_a_hub_that_cannot_be_reached_may_be_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    problem = check("models/lama")
+    assert problem is not None
+    assert problem.status == EXIT_LOAD_FAILED
+    assert "there is no directory models/lama" in problem.sentence
+    assert "the hub http://127.0.0.1:1 cannot be reached: Connection refused" in problem.sentence
+
+
+def test_a_proxy_stands_for_the_hub(monkeypatch: pytest.MonkeyPatch, port: int) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.invalid")
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+    assert check("org/llama") is None
+
+
+def test_offline_only_the_cache_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    problem = check("org/llama")
+    assert problem is not None
+    assert problem.status == EXIT_USAGE
+    assert "HF_HUB_OFFLINE" in problem.sentence
+    (tmp_path / "cache/hub/models--org--llama/snapshots/c0ffee").mkdir(parents=True)
+    assert check("org/llama") is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "value"),
+    [
+        ([], None),
+        (["--max-model-len", "5"], "5"),
+        (["--max_model_len=6"], "6"),
+        (["--max-model-len", "5", "--max-model-len", "7"], "7"),
+        (["--max-model-len"], ""),
+        (["--max-model-len", "--other"], ""),
+    ],
+)
+def test_a_flags_last_value_counts(argv: list[str], value: str | None) -> None:
+    assert flag(argv, "--max-model-len") == value
