@@ -99,7 +99,7 @@ COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
 USAGE = ref("Usage")
 MODEL = ref("Model")
 WARNING: Json = {
-    "warning": {**STRING, "description": "The answer is complete, but its conversation could not be stored."}
+    "warning": {**STRING, "description": "What was done otherwise than the request says, or could not be stored."}
 }
 FINGERPRINT: Json = {
     "system_fingerprint": {

@@ -15,14 +15,10 @@ class ChatShape(Shape):
     chunk_object = "chat.completion.chunk"
     opening = b',"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]'
 
-    def opening_chunks(self) -> bytes:
+    def _opening_extras(self) -> bytes:
         if not self.with_token_ids or not self.prompt_token_ids:
-            return super().opening_chunks()
-        ids = b',"prompt_token_ids":' + encode_json(self.prompt_token_ids[0])
-        return b"".join(
-            b"%b%d%b%b%b" % (self._head, index, self.opening, ids if index == 0 else b"", self._tail)
-            for index in range(len(self.choices))
-        )
+            return b""
+        return b',"prompt_token_ids":' + encode_json(self.prompt_token_ids[0])
 
     def _text_chunk(self, index: int, text: bytes, logprobs: bytes) -> bytes:
         return b'%b%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}]%b' % (

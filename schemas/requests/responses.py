@@ -6,9 +6,10 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.chat import EFFORTS, ConversationId, thinking
-from schemas.requests.generation import Request, SamplingSchema
-from schemas.requests.parts.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.chat import EFFORTS, ConversationId, Effort, thinking
+from schemas.requests.generation import Request, SamplingSchema, nucleus
+from schemas.requests.parts import warnings
+from schemas.requests.parts.json_types import REST_OF_CONTEXT, Bool, Items, Text, TokenLimit, optional
 from schemas.requests.parts.response_items import Input, Item, messages_of
 from schemas.requests.parts.structure import FORMATS, NamedSchema, structure_of
 from schemas.requests.parts.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
@@ -77,7 +78,7 @@ class ReasoningSchema(Schema):
         unknown = EXCLUDE
 
     effort = optional(
-        Text, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
+        Effort, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
     )
 
 
@@ -98,11 +99,11 @@ class ResponseSchema(SamplingSchema):
     )
     instructions = optional(Text, None, "A system message for this response only.", otherwise="none")
     max_output_tokens = optional(
-        Int,
+        TokenLimit,
         None,
-        "Most tokens of the answer, including the model's reasoning.",
+        "Most tokens of the answer, including the model's reasoning. -1: the rest of the context.",
         otherwise="the rest of the context",
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
     tools = optional(
         Items,
@@ -173,14 +174,14 @@ class ResponseSchema(SamplingSchema):
             chat_template_kwargs=thinking((data["reasoning"] or {}).get("effort")),
             sampling=wire.Sampling(
                 temperature=data["temperature"],
-                top_p=data["top_p"],
-                max_tokens=data["max_output_tokens"],
+                max_tokens=None if data["max_output_tokens"] == REST_OF_CONTEXT else data["max_output_tokens"],
+                **nucleus(data),
                 structure=_structure(format_),
             ),
         )
         echoed = {name: data[name] for name in ECHOED}
         return ResponseRequest(
-            request=Request(params=params, model=data["model"]),
+            request=Request(params=params, model=data["model"], warnings=warnings.taken()),
             items=data["input"],
             store=data["store"],
             previous=data["previous_response_id"],

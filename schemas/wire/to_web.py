@@ -114,6 +114,8 @@ class Accepted(Message, tag="accepted"):
     prompt_tokens: int
     prompt_token_ids: list[list[int]] = []
     """`prompt_token_ids[p]` are the ids of prompt p. Empty unless `Generate.return_prompt_token_ids`."""
+    warnings: list[str] = []
+    """What of the request was done otherwise than it says, for the client."""
 
 
 class Testing(Message, tag="testing"):
