@@ -41,6 +41,8 @@ class Plan:
     prompt_tokens: int = 0
     prompt_token_ids: list[list[int]] = field(default_factory=list)
     """`ids[prompt][token]`, if the request asks for them; else empty."""
+    warnings: list[str] = field(default_factory=list)
+    """For the client."""
     sequences: list[PlannedSequence] = field(default_factory=list)
     searches: list[BeamSearch] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
@@ -86,6 +88,7 @@ class Starter:
         plan = Plan()
         reading = self._parsing.reading(generate)
         params = self._rules.params(generate, reading)
+        plan.warnings = self._rules.warnings(generate.sampling)
         for number, prompt in enumerate(self._rendering.render(generate)):
             plan.prompt_tokens += prompt.tokens
             if generate.return_prompt_token_ids:

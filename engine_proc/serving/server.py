@@ -140,7 +140,10 @@ class Server:
             if self.log_requests:
                 log.info("%s accepted: %d tokens in, user %r", request.name, plan.prompt_tokens, request.user)
             accepted = wire.Accepted(
-                id=request.id, prompt_tokens=plan.prompt_tokens, prompt_token_ids=plan.prompt_token_ids
+                id=request.id,
+                prompt_tokens=plan.prompt_tokens,
+                prompt_token_ids=plan.prompt_token_ids,
+                warnings=plan.warnings,
             )
             self.clients.reply(request.client, accepted)
             if plan.deltas:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.replies.message import assistant_message
-from schemas.replies.shape import Choice, Shape, encode_json, prompt_scores
+from schemas.replies.shape import Choice, Shape, encode_json, own_bytes, prompt_scores
 from schemas.wire import Delta, TokenLogprob, ToolCall
 
 
@@ -56,19 +56,25 @@ class ChatShape(Shape):
             body["prompt_token_ids"] = self.prompt_token_ids[0] if self.prompt_token_ids else None
 
     def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
-        return {
-            "content": [
-                {
-                    **_token(entry.text, entry.logprob),
-                    "top_logprobs": [_token(text, logprob) for text, _, logprob in entry.top],
-                }
-                for entry in entries
-            ]
+        return {"content": token_logprobs(entries)}
+
+
+def token_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:
+    """Return OpenAI's list of log probabilities, one object for each token."""
+    return [
+        {
+            **_token(entry.text, entry.logprob, own_bytes(entry, 0)),
+            "top_logprobs": [
+                _token(text, logprob, own_bytes(entry, place))
+                for place, (text, _, logprob) in enumerate(entry.top, start=1)
+            ],
         }
+        for entry in entries
+    ]
 
 
-def _token(text: str, logprob: float | None) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+def _token(text: str, logprob: float | None, own: bytes) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(own or text.encode())}
 
 
 def _call_delta(call: ToolCall) -> dict[str, Any]:

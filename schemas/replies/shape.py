@@ -302,6 +302,11 @@ def length(entry: TokenLogprob) -> int:
     return 0 if entry.silent else len(entry.text)
 
 
+def own_bytes(entry: TokenLogprob, place: int) -> bytes:
+    """Return the bytes of the token (`place` 0) or of an alternative (from 1); empty: they are its text's."""
+    return entry.own_bytes[place] if entry.own_bytes else b""
+
+
 def prompt_scores(entries: list[TokenLogprob] | None) -> list[dict[str, Any] | None] | None:
     """Return vLLM's `prompt_logprobs`, or None where `entries` is None.
 

@@ -271,6 +271,7 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
                 user=data["user"][:MAX_USER_CHARS],
                 sampling=self._sampling(data),
                 cache_salt=data["cache_salt"] or "",
+                add_special_tokens=data["add_special_tokens"],
                 truncate_prompt_tokens=data["truncate_prompt_tokens"],
                 priority=data["priority"],
                 return_prompt_token_ids=data["return_token_ids"],

@@ -34,7 +34,7 @@ class TokenizeSchema(_ModelSchema):
     add_special_tokens = optional(
         Bool,
         None,
-        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`.",
+        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`, but not a second time at the begin.",
         otherwise="true for `prompt`; false for `messages`, where the template adds them",
     )
     add_generation_prompt = optional(Bool, True, "With `messages`: let the template begin the assistant's message.")

@@ -60,6 +60,12 @@ class VllmFields(Body):
     return_token_ids = optional(
         Bool, False, "Return the token ids of the prompt and of each choice (of each chunk, with `stream`)."
     )
+    add_special_tokens = optional(
+        Bool,
+        None,
+        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`, but not a second time at the begin.",
+        otherwise="true for a text; false for a chat, where the template adds them",
+    )
     truncate_prompt_tokens = optional(
         Int,
         None,

@@ -159,6 +159,11 @@ class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False
     """True for a special token that the text leaves out."""
     rank: int = 0
     """1 for the most likely token; 0 from an older engine, which does not send ranks."""
+    own_bytes: list[bytes] = []
+    """The bytes of the token and of each of `top`, empty where they are its text's; the list is empty where all are.
+
+    A token may be a part of a character: its text is then empty or U+FFFD, or the whole character in the last part.
+    """
 
 
 class ToolCall(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
