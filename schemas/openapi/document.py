@@ -28,7 +28,7 @@ from schemas.shared.version import VERSION
 
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null is treated as absent. Unknown fields "
-    "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. What is done otherwise than the request says is said in the "
+    "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. What is done otherwise than a request says is said in the "
     "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>`, except "
     "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
 )
