@@ -92,8 +92,8 @@ class PlainText:
             end = begin + len(text)
             inside = places[bisect_right(places, begin) : bisect_right(places, end)]
             edges = [0, *(place - begin for place in inside), len(text)]
-            text = self._mark.join(text[left:right] for left, right in pairwise(edges))
-            marked.append({**part, "text": text} if isinstance(part, dict) and "text" in part else text or part)
+            whole = self._mark.join(text[left:right] for left, right in pairwise(edges))
+            marked.append(part if not text else {**part, "text": whole} if isinstance(part, dict) else whole)
             begin = end
         return marked
 
@@ -107,11 +107,15 @@ def _text(part: Any) -> str:
 def _unescaped(message: dict[str, Any]) -> dict[str, Any]:
     """Return a message with the arguments of its calls without JSON's escapes, behind which a token can hide."""
     calls = message.get("tool_calls")
-    if not calls or not any("\\" in str(call["function"].get("arguments")) for call in calls):
+    if not calls or not any(_is_escaped(call["function"].get("arguments")) for call in calls):
         return message
     functions = [call["function"] for call in calls]
     plain = [{**function, "arguments": _without_escapes(function.get("arguments"))} for function in functions]
     return {**message, "tool_calls": [{**call, "function": f} for call, f in zip(calls, plain, strict=True)]}
+
+
+def _is_escaped(arguments: Any) -> bool:
+    return isinstance(arguments, str) and ("\\u" in arguments or "\\/" in arguments)
 
 
 def _without_escapes(arguments: Any) -> Any:

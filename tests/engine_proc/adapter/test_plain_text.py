@@ -1,6 +1,7 @@
 """What a message says is text, whatever it says; and a chat that says nothing special has the tokens it always had."""
 
 import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -13,7 +14,7 @@ from schemas.wire import Generate
 from tests.engine_proc.adapter import small_tokenizers
 from tests.engine_proc.helpers import MODEL
 
-KINDS = {
+KINDS: dict[str, Callable[[], Any]] = {
     "demo": cache(lambda: AutoTokenizer.from_pretrained(MODEL)),
     "llama 3": cache(lambda: AutoTokenizer.from_pretrained(llama3.configuration_8b())),
     "sentencepiece": small_tokenizers.by_normalizer,
@@ -146,6 +147,15 @@ def test_it_is_marked_wherever_it_stands(plain: PlainText, end: str, place: str)
     assert repr((marked.messages, marked.tools, marked.chat_template_kwargs)).replace("\\ufdd0", "").count(end) or (
         place in ("two parts", "three parts")
     )
+
+
+def test_other_values_beside_a_token_in_parts_stay(plain: PlainText, end: str) -> None:
+    values = [{"text": 5}, 7, None, {"a": []}, "", {"text": end[:2]}, end[2:]]
+    marked = plain.marked(chat("a", chat_template_kwargs={"list": values}))
+
+    assert marked is not None
+    assert marked.chat_template_kwargs["list"][:5] == values[:5]
+    assert repr(marked.chat_template_kwargs).replace("\\ufdd0", "") == repr({"list": values})
 
 
 def test_arguments_that_are_no_json_stay_as_they_are(plain: PlainText, end: str) -> None:
