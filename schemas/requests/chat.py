@@ -10,14 +10,13 @@ from schemas.requests.parts.json_types import (
     REST_OF_CONTEXT,
     Alternatives,
     Bool,
-    Items,
     Text,
     TokenLimit,
     optional,
 )
 from schemas.requests.parts.messages import messages_field
 from schemas.requests.parts.older_names import rename_functions
-from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
+from schemas.requests.parts.tools import JsonObject, ToolChoice, Tools, ToolSchema, check_choice, offered
 
 MAX_CONVERSATION_ID = 255
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
@@ -83,17 +82,18 @@ class ChatCompletionSchema(GenerationSchema):
         validate=validate.Range(0, MAX_ALTERNATIVES),
     )
     tools = optional(
-        Items,
+        Tools,
         [],
-        "Functions that the model may ask the client to call. Cannot be combined with `use_beam_search`.",
-        fields.Nested(ToolSchema),
-        validate=validate.Length(max=MAX_TOOLS),
+        "Functions that the model may ask the client to call, in the format of either API. Cannot be combined with "
+        "`use_beam_search`.",
+        ToolSchema,
     )
     tool_choice = optional(
         ToolChoice,
         None,
         "Whether the model calls a tool: `none` (the prompt does not mention the tools), `auto`, `required`, or a "
-        'named one: `{"type": "function", "function": {"name": ...}}`.',
+        'named one: `{"type": "function", "function": {"name": ...}}`; or `allowed_tools`: only some of them. The '
+        "arguments of a call that is `required` or named match the tool's schema.",
         otherwise="`auto` where there are `tools`",
     )
     parallel_tool_calls = optional(Bool, True, "false: the model makes at most one call.")
@@ -179,13 +179,14 @@ class ChatCompletionSchema(GenerationSchema):
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
+        tools, choice = offered(data["tools"], data["tool_choice"])
         add_generation_prompt = data["add_generation_prompt"]
         if add_generation_prompt is None:
             add_generation_prompt = not data["continue_final_message"]
         return {
             "messages": data["messages"],
-            "tools": data["tools"],
-            "tool_choice": data["tool_choice"] or ("auto" if data["tools"] else "none"),
+            "tools": tools,
+            "tool_choice": choice,
             "parallel_tool_calls": data["parallel_tool_calls"],
             "include_reasoning": data["include_reasoning"],
             "chat_template_kwargs": {**thinking(data["reasoning_effort"]), **data["chat_template_kwargs"]},

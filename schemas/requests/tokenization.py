@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, post_load, validates_schema
 
 from schemas import wire
 from schemas.requests.generation import Request
 from schemas.requests.parts import warnings
-from schemas.requests.parts.json_types import Body, Bool, Items, Text, optional
+from schemas.requests.parts.json_types import Body, Bool, Text, optional
 from schemas.requests.parts.messages import messages_field
 from schemas.requests.parts.token_ids import TokenIds
-from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolSchema
+from schemas.requests.parts.tools import JsonObject, Tools, ToolSchema
 
 
 class _ModelSchema(Body):
@@ -25,11 +25,10 @@ class TokenizeSchema(_ModelSchema):
         "A conversation, rendered with the model's chat template.", load_default=None, allow_none=True, default="none"
     )
     tools = optional(
-        Items,
+        Tools,
         [],
         "With `messages`: the tools in the prompt.",
-        fields.Nested(ToolSchema),
-        validate=validate.Length(max=MAX_TOOLS),
+        ToolSchema,
     )
     add_special_tokens = optional(
         Bool,
