@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput, TextPrompt, TokensPrompt, tokens_input
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
 from engine_proc.adapter.plain_text import PlainText
+from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
 from engine_proc.adapter.shortcuts.encoder import Encoder
 from schemas.errors import context_length_exceeded, invalid
@@ -104,10 +104,8 @@ class Rendering:
         else:
             field, render = "prompt", self._texts
         self._check_length(request, field)
-        try:
+        with client_errors(field, ValueError, TypeError):
             prompts = render(request)
-        except (VLLMClientError, ValueError, TypeError) as error:
-            raise invalid(str(error), field) from error
         if not prompts:
             raise invalid("There is no prompt.", field)
         for prompt in prompts:

@@ -209,7 +209,9 @@ class Server:
             log.error("%s failed in the adapter, as the traceback above says", request.name)
             raise internal_error("The engine")
         if output.finish_reason == "error":
-            raise no_token_left(request.structure) if request.structure else internal_error("vLLM")
+            if request.structure:
+                raise no_token_left(request.structure, limited=request.limited)
+            raise internal_error("vLLM")
         deltas: list[wire.Delta] = output.tag.receive(output)  # the model's parser may raise, for what the model wrote
         return deltas
 

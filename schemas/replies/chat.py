@@ -33,7 +33,7 @@ class ChatShape(Shape):
         return b'%b%d,"delta":{},%b%b' % (self._head, delta.index, self._finish(delta), self._tail)
 
     def _parsed_chunk(self, delta: Delta) -> bytes:
-        parts: dict[str, Any] = {"reasoning": delta.reasoning} if delta.reasoning else {}
+        parts: dict[str, Any] = _reasoning(delta.reasoning) if delta.reasoning else {}
         if delta.tool_calls:
             parts["tool_calls"] = [_call_delta(call) for call in delta.tool_calls]
         return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":null}]%b' % (
@@ -46,7 +46,7 @@ class ChatShape(Shape):
     def _content(self, choice: Choice) -> dict[str, Any]:
         message = assistant_message("".join(choice.text), choice.tool_calls())
         if choice.reasoning:
-            message["reasoning"] = "".join(choice.reasoning)
+            message |= _reasoning("".join(choice.reasoning))
         return {"message": message}
 
     def _add_extras(self, body: dict[str, Any]) -> None:
@@ -75,6 +75,11 @@ def token_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:
 
 def _token(text: str, logprob: float | None, own: bytes) -> dict[str, Any]:
     return {"token": text, "logprob": logprob, "bytes": list(own or text.encode())}
+
+
+def _reasoning(text: str) -> dict[str, Any]:
+    """Return the reasoning under vLLM's name, and under the older one that most clients still look for."""
+    return {"reasoning": text, "reasoning_content": text}
 
 
 def _call_delta(call: ToolCall) -> dict[str, Any]:

@@ -74,10 +74,22 @@ NOTES: dict[str, tuple[str, str]] = {
     "bad_words": (BETTER, "a word after a space is found where it has fewer tokens than at the start, too"),
     "truncate_prompt_tokens": (SAME, "the last tokens are kept"),
     "priority": (SAME, ""),
-    "response_format": (BETTER, "JSON without endless whitespace; the schema may stand where llama.cpp has it"),
+    "response_format": (
+        BETTER,
+        "JSON without endless whitespace; the schema may stand where llama.cpp has it; older drafts; with `tools` that "
+        "are not `strict`, calls are possible",
+    ),
     "structured_outputs": (SAME, "one backend, xgrammar; no `structural_tag`; the older `guided_*` are taken"),
-    "tools": (BETTER, "a streamed call is complete; OpenAI's older `functions` are taken, with a `warning`"),
-    "tool_choice": (DIFFERENT, "`none` leaves the tools out of the prompt"),
+    "tools": (
+        BETTER,
+        "a call that the model did not end is no call, whole or streamed; a stream sends each call in one piece, at "
+        "the end; tools that run in a server are left out, and OpenAI's older `functions` taken, with a `warning`",
+    ),
+    "tool_choice": (
+        DIFFERENT,
+        "`none` leaves the tools out of the prompt; the arguments of a forced call match the schema, `strict` or not; "
+        "`allowed_tools`",
+    ),
     "chat_template": (NEVER, "a template is a program; the operator may give one by `--chat-template`"),
     "documents": (NOT_YET, ""),
     "stream_options": (SAME, "without `stream` they have no effect"),

@@ -65,14 +65,17 @@ def test_calls_in_a_stream() -> None:
     assert end["choices"][0]["finish_reason"] == "tool_calls"
 
 
+REASONING = {"reasoning": "They greet me.", "reasoning_content": "They greet me."}
+
+
 def test_reasoning_comes_before_the_answer() -> None:
     delta = Delta(1, 0, "Hello!", [1], "stop", reasoning="They greet me.")
     thought, text, _ = parse(make(ChatShape).chunk(delta))
 
-    assert thought["choices"][0]["delta"] == {"reasoning": "They greet me."}
+    assert thought["choices"][0]["delta"] == REASONING
     assert text["choices"][0]["delta"] == {"content": "Hello!"}
     message = whole(make(ChatShape), delta)["choices"][0]["message"]
-    assert message == {"role": "assistant", "content": "Hello!", "reasoning": "They greet me."}
+    assert message == {"role": "assistant", "content": "Hello!", **REASONING}
 
 
 @both_shapes

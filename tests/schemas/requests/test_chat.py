@@ -117,7 +117,7 @@ def test_any_other_message_needs_content(message: dict[str, Any]) -> None:
     ids=str,
 )
 def test_content_is_taken_as_clients_keep_it(given: dict[str, Any], kept: Any) -> None:
-    (message,) = chat(messages=[given]).params.messages or ()
+    (message,) = chat(messages=[given]).params.messages or []
 
     assert message["content"] == kept
     assert "tool_calls" not in message
@@ -126,7 +126,7 @@ def test_content_is_taken_as_clients_keep_it(given: dict[str, Any], kept: Any) -
 @pytest.mark.parametrize("content", [{}, {"content": ""}, {"content": []}, {"content": None}], ids=str)
 def test_a_call_of_the_older_api_is_a_call(content: dict[str, Any]) -> None:
     older = {"role": "assistant", "function_call": {"name": "weather", "arguments": '{"a": 1}'}, **content}
-    (message,) = chat(messages=[older]).params.messages or ()
+    (message,) = chat(messages=[older]).params.messages or []
 
     assert message["content"] is None
     assert message["tool_calls"] == [
@@ -136,14 +136,14 @@ def test_a_call_of_the_older_api_is_a_call(content: dict[str, Any]) -> None:
 
 def test_a_custom_call_is_a_call_with_its_input() -> None:
     call = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}
-    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call]}]).params.messages or ()
+    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call]}]).params.messages or []
 
     assert message["tool_calls"][0]["function"] == {"name": "patch", "arguments": '{"input":"*** Begin"}'}
 
 
 def test_reasoning_has_two_names() -> None:
     for name in ("reasoning", "reasoning_content"):
-        (message,) = chat(messages=[{"role": "assistant", "content": "Hi", name: "Hm."}]).params.messages or ()
+        (message,) = chat(messages=[{"role": "assistant", "content": "Hi", name: "Hm."}]).params.messages or []
         assert message == {"role": "assistant", "content": "Hi", "reasoning": "Hm."}
 
 

@@ -190,7 +190,7 @@ def test_calls_and_results_are_kept() -> None:
 def test_arguments_become_an_object_in_json(arguments: Any, kept: dict[str, Any]) -> None:
     """A refusal would end the conversation for good."""
     call = {**CALL, "function": {"name": "f", "arguments": arguments}}
-    (_, message) = chat(messages=[HELLO, {**CALLS, "tool_calls": [call]}]).params.messages or ()
+    (_, message) = chat(messages=[HELLO, {**CALLS, "tool_calls": [call]}]).params.messages or []
     (found,) = message["tool_calls"]
 
     assert json.loads(found["function"]["arguments"]) == kept
@@ -200,7 +200,7 @@ def test_arguments_become_an_object_in_json(arguments: Any, kept: dict[str, Any]
 
 def test_absent_arguments_are_none() -> None:
     call = {"function": {"name": "f"}}
-    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call, call]}]).params.messages or ()
+    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call, call]}]).params.messages or []
 
     assert [(call["id"], call["function"]["arguments"]) for call in message["tool_calls"]] == [
         ("call_0", "{}"),
