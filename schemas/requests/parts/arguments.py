@@ -1,5 +1,6 @@
 """The arguments of a call in a conversation, in whatever form a client has kept them."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -52,4 +53,7 @@ def is_deep(value: Any) -> bool:
 
 
 def _encoded(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which the parser of bodies replaces
+        return json.dumps(value)

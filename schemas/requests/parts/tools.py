@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from schemas.errors import ApiError, invalid, quoted
 from schemas.requests.parts.arguments import MAX_DEPTH, is_deep, object_text
-from schemas.requests.parts.json_types import Bool, Items, Text, check_length
+from schemas.requests.parts.json_types import Bool, Items, Text
 from schemas.requests.parts.warnings import warn
 
 MAX_TOOLS = 128
@@ -91,15 +91,10 @@ class Tools(Items):
         self._nested = issubclass(schema, ToolSchema)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.make_error("invalid")
-        check_length(self, value)
         loaded: list[Any] = []
         names: set[str] = set()
-        for index, tool in enumerate(value):
-            kind = tool.get("type") if isinstance(tool, dict) else None
-            if isinstance(kind, str) and kind != "function":
-                warn(f"This server does not run tools of type {quoted(kind)}: they were left out.")
+        for index, tool in enumerate(super().elements(value)):
+            if self._is_left_out(tool):
                 continue
             try:
                 loaded.append(self.inner.deserialize(self._spelled(tool), **kwargs))
@@ -111,6 +106,22 @@ class Tools(Items):
                 raise ValidationError({index: {"function": place} if self._nested else place})
             names.add(name)
         return loaded
+
+    def elements(self, value: Any) -> list[Any]:
+        """Return the functions in the format of this API, not loaded yet. Raises `ValidationError` for a name twice."""
+        tools = [self._spelled(tool) for tool in super().elements(value) if not self._is_left_out(tool)]
+        names = [function_of(tool).get("name") for tool in tools if isinstance(tool, dict) and function_of(tool)]
+        if any(isinstance(name, str) and name in names[:index] for index, name in enumerate(names)):
+            raise ValidationError("Two tools have the same name.")
+        return tools
+
+    @staticmethod
+    def _is_left_out(tool: Any) -> bool:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if not isinstance(kind, str) or kind == "function":
+            return False
+        warn(f"This server does not run tools of type {quoted(kind)}: they were left out.")
+        return True
 
     def _spelled(self, tool: Any) -> Any:
         """Return `tool` in the format of this API, if it is in that of the other."""
@@ -165,9 +176,9 @@ def _allowed(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def function_of(tool: dict[str, Any]) -> dict[str, Any]:
-    """Return the function of a loaded tool, in the format of either API."""
-    function: dict[str, Any] = tool.get("function", tool)
-    return function
+    """Return the function of a tool, in the format of either API."""
+    function = tool.get("function", tool)
+    return function if isinstance(function, dict) else {}
 
 
 class Arguments(fields.Field[str]):
