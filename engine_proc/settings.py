@@ -41,6 +41,7 @@ class Settings:
     default_stops: list[str]
     repeat_max_pattern: int
     repeat_min_count: int
+    control_tokens_in_text: bool
     log_format: str
 
     def server_keys(self) -> ServerKeys | None:
@@ -95,6 +96,7 @@ def read_settings() -> Settings:
         default_stops=env.list("DEFAULT_STOPS", ["<|eot_id|>", "<|end_of_text|>"]),
         repeat_max_pattern=env.int("REPEAT_MAX_PATTERN", 32, validate=validate.Range(min=1)),
         repeat_min_count=env.int("REPEAT_MIN_COUNT", 4, validate=validate.Range(min=2)),
+        control_tokens_in_text=env.bool("CONTROL_TOKENS_IN_TEXT", False),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 from vllm.config import VllmConfig
-from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput
 from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
@@ -28,6 +27,7 @@ from engine_proc.adapter.core_sockets import CoreSockets
 from engine_proc.adapter.observing.records import Records
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
+from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
 from engine_proc.adapter.sequences import Sequence, Sequences
@@ -141,7 +141,7 @@ class Engine:
             raise invalid("This engine does not run with `--scheduling-policy priority`.", "priority")
         lora = self._adapter(adapter)
         trace_headers = {PARENT: trace} if trace and self._records.traces.enabled else None
-        try:
+        with client_errors(None, ValueError):
             return self._inputs.process_inputs(
                 str(next(self._keys)),
                 prompt,
@@ -151,10 +151,6 @@ class Engine:
                 trace_headers=trace_headers,
                 priority=priority,
             )
-        except VLLMClientError as error:
-            raise invalid(str(error), getattr(error, "parameter", None)) from error
-        except ValueError as error:
-            raise invalid(str(error)) from error
 
     def candidate(self, prepared: EngineCoreRequest, number: int) -> EngineCoreRequest:
         """Return a prepared sequence for candidate `number` of its prompt: itself, or a copy with its own seed.
@@ -174,10 +170,8 @@ class Engine:
         """
         lora = self._adapter(adapter)
         params = PoolingParams(task="embed", dimensions=dimensions)
-        try:
+        with client_errors(None if dimensions is None else "dimensions", ValueError):
             return self._inputs.process_inputs(str(next(self._keys)), prompt, params, self._tasks, lora_request=lora)
-        except (VLLMClientError, ValueError) as error:
-            raise invalid(str(error), None if dimensions is None else "dimensions") from error
 
     def _adapter(self, name: str) -> LoRARequest | None:
         """Return the adapter of this name. None: the name is empty. Raises `ApiError` (400) for an unknown name."""

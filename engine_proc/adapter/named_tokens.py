@@ -11,6 +11,7 @@ from typing import Any
 from vllm import envs
 from vllm.v1.worker.gpu.sample import logit_bias
 
+from engine_proc.adapter.token_bytes import REPLACEMENT
 from schemas.errors import invalid
 from schemas.wire import Sampling
 
@@ -47,6 +48,15 @@ class NamedTokens:
                     "logit_bias",
                 )
         return biases
+
+    def parts_of_characters(self, wanted: dict[str, float]) -> list[str]:
+        """Return the texts of `wanted` whose bias applies to a part of a character, which other characters have too."""
+        texts = [token for token in wanted if not _is_id(token)]
+        return [
+            text
+            for text in texts
+            if any(REPLACEMENT in self.tokenizer.decode([token_id]) for token_id in self._biased_ids(text))
+        ]
 
     def white_list(self, wanted: Sampling) -> list[int]:
         """Return the ids that may be generated, from all of the request's lists. Empty: no list, all tokens."""

@@ -1,22 +1,27 @@
 """Reasoning and tool calls, extracted from generated text by vLLM's parsers for the loaded model."""
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import msgspec
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.parser.abstract_parser import Parser
 from vllm.renderers.chat_utils import make_tool_call_id
 from vllm.sampling_params import StructuredOutputsParams
 
-from engine_proc.adapter.structured import check_parameters, structured_outputs
+from engine_proc.adapter.call_formats import Reader, make_reader
+from engine_proc.adapter.ended_calls import EndedCalls
+from engine_proc.adapter.json_calls import Call
+from engine_proc.adapter.offered_tools import OfferedTools
+from engine_proc.adapter.refusals import client_errors
 from schemas.errors import invalid
 from schemas.wire import Generate, ToolCall
 
 # Otherwise logs a traceback for every answer that has a brace in it and is not a tool call.
 logging.getLogger("vllm.tool_parsers").setLevel(logging.CRITICAL)
+
+log = logging.getLogger("hearth.engine")
 
 
 @dataclass(slots=True)
@@ -44,61 +49,43 @@ class Parsing:
         """
         if generate.messages is None:
             return None
-        calls = bool(generate.tools) and generate.tool_choice != "none"
-        if calls and (self._parser is None or self._parser.tool_parser_cls is None):
+        tools = OfferedTools(generate)
+        if tools and (self._parser is None or self._parser.tool_parser_cls is None):
             raise invalid("This engine has no tool call parser for its model: --tool-call-parser names one.", "tools")
-        if self._parser is None or not (calls or self._parser.reasoning_parser_cls is not None):
+        if self._parser is None or not (tools or self._parser.reasoning_parser_cls is not None):
             return None
-        sampling = generate.sampling
-        for index, tool in enumerate(generate.tools if calls else ()):
-            check_parameters(tool["function"], f"tools[{index}].function.parameters")
-        try:
-            request = ChatCompletionRequest(
-                messages=[],
-                tools=generate.tools if calls else None,
-                tool_choice=generate.tool_choice if calls else "none",
-                parallel_tool_calls=generate.parallel_tool_calls,
-                include_reasoning=generate.include_reasoning,
-                skip_special_tokens=sampling.skip_special_tokens,
-                structured_outputs=structured_outputs(sampling.structure),
-            )
-            request.messages = generate.messages  # set here, unchecked: the parsers only count the calls in them
-            reading = Reading(generate, request, self._parser_factory(generate))
-        except (ValueError, TypeError) as error:
-            raise invalid(str(error), "tools") from error
-        return reading
-
-    def _parser_factory(self, generate: Generate) -> Callable[[ChatCompletionRequest], Parser]:
-        """Return a function that creates a new parser for the request."""
-        assert self._parser is not None
-        parser = self._parser
-
-        def make(request: ChatCompletionRequest) -> Parser:
-            return parser(
-                self._tokenizer,
-                request.tools,
-                model_config=self._model_config,
-                chat_template_kwargs=generate.chat_template_kwargs,
-            )
-
-        return make
+        kind: Any = self._parser
+        make_parser: partial[Parser] = partial(
+            kind,
+            self._tokenizer,
+            model_config=self._model_config,
+            chat_template_kwargs=generate.chat_template_kwargs,
+        )
+        with client_errors("tools" if tools else "messages", ValueError, TypeError):
+            return Reading(generate, tools, make_parser)
 
 
 class Reading:
     """How the answers to one request are parsed."""
 
-    def __init__(
-        self,
-        generate: Generate,
-        request: ChatCompletionRequest,
-        make_parser: Callable[[ChatCompletionRequest], Parser],
-    ) -> None:
+    def __init__(self, generate: Generate, tools: OfferedTools, make_parser: partial[Parser]) -> None:
         self.stream = generate.stream
         self.one_call = not generate.parallel_tool_calls
-        # The parser adds what it needs to the request: a structure that forces a call, special tokens in the text.
-        self.request: ChatCompletionRequest = make_parser(request).adjust_request(request)
         self._make_parser = make_parser
-        self._forced_by_name = isinstance(generate.tool_choice, dict)
+        self._tools = tools
+        self._forced_by_name = tools.named is not None
+        request = tools.request(generate)
+        parser = make_parser(request.tools)
+        self.request: ChatCompletionRequest = tools.constrain(request, parser)
+        # These parsers get no tools: the calls are found in the content that they return.
+        self._content_only = self.request.model_copy(update={"tool_choice": "none"})
+        self._new_reader = make_reader(tools, parser.tool_parser, self._calls_in)
+        self._ended_calls = EndedCalls(self.parser, self.request, tools.names)
+
+    @property
+    def calls(self) -> bool:
+        """Whether an answer may have calls."""
+        return bool(self._tools)
 
     @property
     def structure(self) -> StructuredOutputsParams | None:
@@ -113,23 +100,44 @@ class Reading:
 
     def reasoning_ended(self, prompt_token_ids: list[int]) -> bool | None:
         """Return True if the structure applies from the first token, False if after reasoning. None: vLLM decides."""
-        ended: bool | None = self.request.resolve_reasoning_ended(self._make_parser(self.request), prompt_token_ids)
+        parser = self._make_parser(self.request.tools)
+        ended: bool | None = self.request.resolve_reasoning_ended(parser, prompt_token_ids)
         return ended
 
-    def whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int]) -> Parts:
-        """Parse a complete answer."""
-        reasoning, content, calls = self.parser(prompt_token_ids).parse(
-            text, self.request, enable_auto_tools=True, model_output_token_ids=token_ids
-        )
-        found = [
-            ToolCall(index, call.id or _new_id(), call.name, call.arguments or "{}")
-            for index, call in enumerate(calls or ())
-        ]
-        return Parts(
-            content or "",
-            (reasoning or "") if self.request.include_reasoning else "",
-            found[:1] if self.one_call else found,
-        )
+    def whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int], *, cut: bool = False) -> Parts:
+        """Parse a complete answer. `cut`: a limit or a stop has ended the answer, and not the model."""
+        if self._new_reader is None and self._tools:
+            found = self._ended_calls.split(text, token_ids, prompt_token_ids, cut=cut)
+            reasoning, content = found.reasoning, found.content
+            calls = [(call.id, call.name, call.arguments) for call in found.calls]
+        else:
+            reasoning, content = self._texts(text, token_ids, prompt_token_ids)
+            calls = []
+            if self._new_reader is not None:
+                reader = self._new_reader()
+                content = reader.feed(content) + reader.finish()
+                calls = [("", call.name, call.arguments) for call in reader.calls]
+        return Parts(content, reasoning if self.request.include_reasoning else "", self._numbered(calls))
+
+    def _texts(self, text: str, token_ids: list[int], prompt_token_ids: list[int]) -> tuple[str, str]:
+        """Return the reasoning and the content of an answer, in which the parser looks for no calls."""
+        try:
+            reasoning, content, _ = self.parser(prompt_token_ids).parse(
+                text, self._content_only, enable_auto_tools=True, model_output_token_ids=token_ids
+            )
+        except Exception:
+            log.exception("vLLM's parser fails on an answer, which is sent as it is")
+            return "", text
+        return reasoning or "", content or ""
+
+    def _calls_in(self, text: str) -> list[Call]:
+        """Return the calls that vLLM's parser finds in a text of nothing else."""
+        found = self._ended_calls.split(text, [], [], cut=False)
+        return [Call(call.name, call.arguments) for call in found.calls]
+
+    def _numbered(self, calls: list[tuple[str, str, str]]) -> list[ToolCall]:
+        wanted = calls[:1] if self.one_call else calls
+        return [ToolCall(index, id_ or _new_id(), name, text) for index, (id_, name, text) in enumerate(wanted)]
 
     def finish_reason(self, reason: str | None, *, called: bool) -> str | None:
         """Return `tool_calls` in place of `stop` if the answer has tool calls (`called`).
@@ -140,17 +148,33 @@ class Reading:
 
     def parser(self, prompt_token_ids: list[int]) -> Parser:
         """Return a new parser for one answer."""
-        parser = self._make_parser(self.request)
+        parser = self._make_parser(self.request.tools)
         parser.set_prompt_token_ids(prompt_token_ids)
         return parser
 
+    def reader(self) -> Reader | None:
+        """Return a new reader of the calls in an answer's content. None: vLLM's parser finds them."""
+        return None if self._new_reader is None else self._new_reader()
+
+    def piece(self, parser: Parser, text: str, token_ids: list[int], prompt: list[int]) -> tuple[str, str]:
+        """Return the reasoning and the content in the next piece of an answer, which has `parser` for itself."""
+        request = self.request if self._new_reader is None else self._content_only
+        delta = parser.parse_delta(text, token_ids, request, prompt, finished=False)
+        return ("", "") if delta is None else (delta.reasoning or "", delta.content or "")
+
 
 class Stream:
-    """The parser of one streamed answer."""
+    """The parser of one streamed answer.
+
+    Reasoning and content are sent as they arrive, calls at the end: what is sent cannot be taken back, and a call that
+    the model does not end is no call.
+    """
 
     def __init__(self, reading: Reading, prompt_token_ids: list[int]) -> None:
         self._reading = reading
-        self._parser = reading.parser(prompt_token_ids)
+        self._parser: Parser | None = reading.parser(prompt_token_ids)
+        """None: the parser has failed. What follows is sent at the end."""
+        self._reader = reading.reader()
         self._prompt = prompt_token_ids
         self._text: list[str] = []
         self._ids: list[int] = []
@@ -162,77 +186,42 @@ class Stream:
         """Whether the answer has a tool call so far."""
         return bool(self._sent.calls)
 
-    def feed(self, text: str, token_ids: list[int], *, finished: bool) -> Parts:
+    def feed(self, text: str, token_ids: list[int], *, finished: bool, cut: bool = False) -> Parts:
         """Parse the next piece of the answer, and return what the piece adds.
 
-        The last piece (`finished`) also adds what vLLM's streaming parsers have missed: calls that arrive in one piece,
-        arguments that are `{}`.
+        The last piece (`finished`) also adds what the streaming parser has held back or missed, and the calls. `cut` is
+        as in `Reading.whole`.
         """
         self._text.append(text)
         self._ids += token_ids
-        parts = self._parse(text, token_ids, finished)
-        parts.calls = [call for call in parts.calls if self._record(call)]
+        parts = self._parse(text, token_ids)
         self._sent.content += parts.content
         self._sent.reasoning += parts.reasoning
         if finished:
-            self._complete(parts)
+            whole = self._reading.whole("".join(self._text), self._ids, self._prompt, cut=cut)
+            parts.reasoning += _unsent(self._sent.reasoning, whole.reasoning)
+            parts.content += _unsent(self._sent.content, whole.content)
+            parts.calls = self._sent.calls = whole.calls
         return parts
 
-    def _parse(self, text: str, token_ids: list[int], finished: bool) -> Parts:
-        delta = self._parser.parse_delta(text, token_ids, self._reading.request, self._prompt, finished=finished)
-        if delta is None:
+    def _parse(self, text: str, token_ids: list[int]) -> Parts:
+        if self._parser is None:
             return Parts()
-        calls = [
-            ToolCall(
-                call.index,
-                call.id or "",
-                (call.function.name if call.function else None) or "",
-                (call.function.arguments if call.function else None) or "",
-            )
-            for call in delta.tool_calls
-            if call.index == 0 or not self._reading.one_call
-        ]
-        return Parts(delta.content or "", delta.reasoning or "", calls)
-
-    def _record(self, call: ToolCall) -> bool:
-        """Add `call` to `_sent`. Returns whether to send it: it begins a call, or extends the arguments of one."""
-        if call.index < len(self._sent.calls):
-            self._sent.calls[call.index].arguments += call.arguments
-            return bool(call.arguments)
-        if call.index > len(self._sent.calls) or not call.name:
-            return False
-        call.id = call.id or _new_id()
-        self._sent.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
-        return True
-
-    def _complete(self, parts: Parts) -> None:
-        """Add to the last `parts` what the parsed whole answer has and `_sent` has not."""
-        whole = self._reading.whole("".join(self._text), self._ids, self._prompt)
-        sent = self._sent
-        parts.reasoning += _unsent(sent.reasoning, whole.reasoning)
-        if not sent.calls:
-            parts.content += _unsent(sent.content, whole.content)
-        for call in whole.calls:
-            if call.index >= len(sent.calls):
-                sent.calls.append(call)
-                parts.calls.append(call)
-            elif not _is_json(sent.calls[call.index].arguments):
-                missing = _unsent(sent.calls[call.index].arguments, call.arguments)
-                if missing:
-                    parts.calls.append(ToolCall(call.index, arguments=missing))
+        try:
+            reasoning, content = self._reading.piece(self._parser, text, token_ids, self._prompt)
+        except Exception:
+            log.exception("vLLM's streaming parser fails on an answer")
+            self._parser = None
+            return Parts()
+        return Parts(content if self._reader is None else self._reader.feed(content), reasoning)
 
 
 def _unsent(sent: str, whole: str) -> str:
-    """Return what follows `sent` in `whole`; nothing if `whole` does not begin with `sent`."""
-    return whole[len(sent) :] if whole.startswith(sent) else ""
-
-
-def _is_json(text: str) -> bool:
-    try:
-        msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError):
-        return False
-    return True
+    """Return what follows `sent` in `whole`. Whitespace at the end of `sent` may be missing in `whole`."""
+    if whole.startswith(sent):
+        return whole[len(sent) :]
+    stripped = sent.rstrip()
+    return whole[len(stripped) :].lstrip() if whole.startswith(stripped) else ""
 
 
 def _new_id() -> str:

@@ -4,10 +4,11 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from vllm.exceptions import VLLMClientError
 from vllm.inputs import EngineInput, TextPrompt, TokensPrompt, tokens_input
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
+from engine_proc.adapter.plain_text import PlainText
+from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
 from engine_proc.adapter.shortcuts.encoder import Encoder
 from schemas.errors import context_length_exceeded, invalid
@@ -61,10 +62,13 @@ class Rendering:
         vocab_size: int,
         template: Template | None = None,
         encoder: Encoder | None = None,
+        *,
+        control_tokens_in_text: bool = False,
     ) -> None:
         """`template` comes from vLLM's flags. None: the model's own.
 
-        `encoder` encodes texts as the renderer does. None: the renderer does it.
+        `encoder` encodes texts as the renderer does. None: the renderer does it. `control_tokens_in_text`: the text of
+        a control token in a message is that token, as in `vllm serve`.
         """
         self._renderer = renderer
         self._template = template or Template()
@@ -80,8 +84,10 @@ class Rendering:
         self._longest_token = max(map(len, vocabulary))
         """Characters: no text has fewer tokens than its length divided by this."""
         # No limit on the length here: vLLM's message has only one of the two numbers that the error must name.
+        self._begin_id: int | None = renderer.get_tokenizer().bos_token_id
         self._with_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=True)
         self._without_special_tokens = TokenizeParams(max_total_tokens=None, add_special_tokens=False)
+        self._plain_text = None if control_tokens_in_text else PlainText(renderer.get_tokenizer(), self._turn())
 
     @property
     def shortcuts(self) -> list[str]:
@@ -98,10 +104,8 @@ class Rendering:
         else:
             field, render = "prompt", self._texts
         self._check_length(request, field)
-        try:
+        with client_errors(field, ValueError, TypeError):
             prompts = render(request)
-        except (VLLMClientError, ValueError, TypeError) as error:
-            raise invalid(str(error), field) from error
         if not prompts:
             raise invalid("There is no prompt.", field)
         for prompt in prompts:
@@ -146,21 +150,50 @@ class Rendering:
                 prompt.echo = self._decode(ids, request.sampling)
 
     def _chat(self, request: Generate) -> list[Rendered]:
-        arguments = {**self._template.defaults, **request.chat_template_kwargs}
+        marked = None if self._plain_text is None else self._plain_text.marked(request)
+        if marked is not None or request.add_special_tokens:
+            prompt = self._chat_as_text(marked or request)
+        else:
+            prompt = self._usual_chat(request)
+        return [Rendered(prompt, _continued_text(request) if request.echo else "")]
+
+    def _usual_chat(self, chat: Generate) -> EngineInput:
+        arguments, flags = self._arguments(chat)
+        ids = None if self._chats is None else self._chats.encode(chat.messages or [], arguments, **flags)
+        if ids is not None:
+            return _input(ids)
+        _, (prompt,) = self._renderer.render_chat([chat.messages], self._params(chat), self._without_special_tokens)
+        return prompt
+
+    def _chat_as_text(self, chat: Generate) -> EngineInput:
+        """Render a chat to text, and tokenise the text: where control tokens are marked, or the tokenizer adds some."""
+        _, rendered = self._renderer.render_messages(chat.messages, self._params(chat, tokenize=False))
+        text, added = rendered["prompt"], bool(chat.add_special_tokens)
+        ids = None if self._plain_text is None else self._plain_text.tokenise(text, added)
+        return self._encode(text if ids is None else ids, added)
+
+    def _params(self, request: Generate, **more: Any) -> ChatParams:
+        arguments, flags = self._arguments(request)
+        return ChatParams(self._template.text, self._template.content_format, {**arguments, **flags, **more})
+
+    def _arguments(self, request: Generate) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the template's own arguments, and those that every template has."""
         flags: dict[str, Any] = {
             "add_generation_prompt": request.add_generation_prompt,
             "continue_final_message": request.continue_final_message,
         }
         if request.tools and request.tool_choice != "none":
             flags["tools"] = request.tools
-        ids = None if self._chats is None else self._chats.encode(request.messages or [], arguments, **flags)
-        if ids is not None:
-            prompt = _input(ids)
-        else:
-            tokens = self._with_special_tokens if request.add_special_tokens else self._without_special_tokens
-            template = ChatParams(self._template.text, self._template.content_format, {**arguments, **flags})
-            _, (prompt,) = self._renderer.render_chat([request.messages], template, tokens)
-        return [Rendered(prompt, _continued_text(request) if request.echo else "")]
+        return {**self._template.defaults, **request.chat_template_kwargs}, flags
+
+    def _turn(self) -> str:
+        """Return a short chat as the template renders it; empty: there is no template, or it refuses the chat."""
+        request = Generate(id=0, name="", messages=[{"role": "user", "content": "a"}], add_generation_prompt=False)
+        try:
+            _, rendered = self._renderer.render_messages(request.messages, self._params(request, tokenize=False))
+        except Exception:  # a template may refuse a chat in any way
+            return ""
+        return str(rendered.get("prompt", ""))
 
     def _texts(self, request: Generate) -> list[Rendered]:
         return [self._text(prompt, request) for prompt in request.prompts or ()]
@@ -180,12 +213,17 @@ class Rendering:
         return Rendered(rendered, text if request.echo else "", "" if fill else request.suffix)
 
     def _encode(self, prompt: str | list[int], add_special_tokens: bool) -> EngineInput:
+        """Return a prompt in the engine's form. A begin of text that its text has is not added once more."""
+        is_text = isinstance(prompt, str)
         if self._encoder is not None:
-            return _input(self._encoder.encode(prompt, add_special_tokens) if isinstance(prompt, str) else prompt)
-        tokens = self._with_special_tokens if add_special_tokens else self._without_special_tokens
-        text = isinstance(prompt, str)
-        to_render = TextPrompt(prompt=prompt) if text else TokensPrompt(prompt_token_ids=prompt)
-        (rendered,) = self._renderer.render_cmpl([to_render], tokens)
+            rendered = _input(self._encoder.encode(prompt, add_special_tokens) if isinstance(prompt, str) else prompt)
+        else:
+            tokens = self._with_special_tokens if add_special_tokens else self._without_special_tokens
+            to_render = TextPrompt(prompt=prompt) if is_text else TokensPrompt(prompt_token_ids=prompt)
+            (rendered,) = self._renderer.render_cmpl([to_render], tokens)
+        ids = rendered["prompt_token_ids"]
+        if add_special_tokens and is_text and ids[:2] == [self._begin_id] * 2:
+            rendered["prompt_token_ids"] = ids[1:]
         return rendered
 
     def tokens_delta(self, prompt: Rendered, request: Generate) -> Delta:

@@ -14,8 +14,11 @@ from engine_proc.adapter.parsing import Reading
 from engine_proc.adapter.resuming import HIGHEST_SEED
 from engine_proc.adapter.sequences import SPACED, has_looped
 from engine_proc.adapter.structured import structured_outputs
-from schemas.errors import ApiError, invalid
+from schemas.errors import ApiError, invalid, quoted
 from schemas.wire import Generate, Sampling
+
+MAX_NAMED = 5
+"""Texts that one warning names."""
 
 
 @dataclass(slots=True)
@@ -76,6 +79,17 @@ class SamplingRules:
             # Of `bad_words` itself vLLM makes these, but leaves a word after a space out where it has fewer tokens.
             params._bad_words_token_ids = named.bad_words(wanted.bad_words)
         return params
+
+    def warnings(self, wanted: Sampling) -> list[str]:
+        """Return what of a valid request works otherwise than its client may think."""
+        found = NamedTokens(self.tokenizer, self.vocab_size).parts_of_characters(wanted.logit_bias)
+        if not found:
+            return []
+        texts = ", ".join(map(quoted, found[:MAX_NAMED]))
+        return [
+            f"`logit_bias`: this model has no single token for {texts}. The bias applies to the first token, which is "
+            "a part of a character, and other characters begin with it too."
+        ]
 
     def for_prompt(self, params: SamplingParams, wanted: Sampling, prompt_tokens: int) -> SamplingParams:
         """Return a copy of `params` for a prompt of `prompt_tokens`.

@@ -20,6 +20,7 @@ from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import Output, Row
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.shortcuts.byte_detokenizer import ByteDetokenizer, ByteTable
+from engine_proc.adapter.token_bytes import TokenBytes
 from schemas.wire import TokenLogprob
 
 PROMPT_TOKENS = 64
@@ -71,6 +72,7 @@ class Sequences:
         self._tokenizer = tokenizer
         self._table = table
         self._special_ids = _special_ids(tokenizer)
+        self._bytes = TokenBytes(tokenizer)
         self.silent_stop_ids: frozenset[int] = frozenset()
         """Ids of the model's usual end tokens, which are not reported as a stop reason."""
 
@@ -249,6 +251,7 @@ class Sequences:
             new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
             output.logprobs = [entry(position, processor.num_logprobs, silent) for position in new]
             sequence.token_texts.fill(output.logprobs)
+            self._bytes.add_to(output.logprobs)
             output.cumulative_logprob = processor.cumulative_logprob
         if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_texts is not None:
             tokenizer, ids = self._tokenizer, sequence.prompt_token_ids
@@ -258,6 +261,7 @@ class Sequences:
             output.prompt_logprobs = [first_token, *others]
             text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
             sequence.prompt_texts.fill(output.prompt_logprobs, text)
+            self._bytes.add_to(output.prompt_logprobs)
 
 
 class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]

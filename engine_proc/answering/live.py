@@ -18,6 +18,8 @@ class LiveRequest:
     """Candidates of all prompts. The limits count them."""
     structure: str = ""
     """The request field that constrains the answers, for errors. Empty: none, or the request is not planned yet."""
+    limited: bool = False
+    """Whether white lists or biases rule out tokens, for errors."""
     tenant: str = ""
     """The API key's digest, for the limit per key. Empty: there is none."""
     keys: list[str] = field(default_factory=list)

@@ -18,12 +18,13 @@ class ParsedChoice(Choice):
 
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         finished = output.finish_reason is not None
+        cut = finished and (output.finish_reason != "stop" or output.stop_reason is not None)
         if self.reading.stream:
             stream = self._stream = self._stream or Stream(self.reading, self.prompt_token_ids)
-            parts = stream.feed(output.text, output.token_ids, finished=finished)
+            parts = stream.feed(output.text, output.token_ids, finished=finished, cut=cut)
             called = stream.called
         else:
-            parts = self.reading.whole(output.text, output.token_ids, self.prompt_token_ids)
+            parts = self.reading.whole(output.text, output.token_ids, self.prompt_token_ids, cut=cut)
             called = bool(parts.calls)
         output.text = parts.content
         output.finish_reason = self.reading.finish_reason(output.finish_reason, called=called)

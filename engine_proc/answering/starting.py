@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from engine_proc.adapter.engine import Engine, Prepared
 from engine_proc.adapter.parsing import Parsing, Reading
+from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.rendering import Rendered, Rendering
 from engine_proc.adapter.resuming import can_continue
 from engine_proc.adapter.sampling import SamplingRules
@@ -41,6 +42,8 @@ class Plan:
     prompt_tokens: int = 0
     prompt_token_ids: list[list[int]] = field(default_factory=list)
     """`ids[prompt][token]`, if the request asks for them; else empty."""
+    warnings: list[str] = field(default_factory=list)
+    """For the client."""
     sequences: list[PlannedSequence] = field(default_factory=list)
     searches: list[BeamSearch] = field(default_factory=list)
     deltas: list[Delta] = field(default_factory=list)
@@ -70,10 +73,15 @@ class Starter:
         """
         self._rules.check_beam_width(generate)
         if size <= INLINE_BYTES and not generate.structured:
-            return self._plan(request, generate)
+            return self._plan_checked(request, generate)
         slow = size > SLOW_BYTES or generate.sampling.structure is not None
         pool = self._slow_pool if slow else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._plan, request, generate)
+        return await asyncio.get_running_loop().run_in_executor(pool, self._plan_checked, request, generate)
+
+    def _plan_checked(self, request: LiveRequest, generate: Generate) -> Plan:
+        """Return what to start. Raises `ApiError` (400) for whatever vLLM refuses."""
+        with client_errors():
+            return self._plan(request, generate)
 
     def _plan(self, request: LiveRequest, generate: Generate) -> Plan:
         if generate.tokens_only:
@@ -86,6 +94,7 @@ class Starter:
         plan = Plan()
         reading = self._parsing.reading(generate)
         params = self._rules.params(generate, reading)
+        plan.warnings = self._rules.warnings(generate.sampling)
         for number, prompt in enumerate(self._rendering.render(generate)):
             plan.prompt_tokens += prompt.tokens
             if generate.return_prompt_token_ids:
@@ -127,6 +136,7 @@ class Starter:
         if params.structured_outputs is not None:
             structure = generate.sampling.structure
             request.structure = "tools" if structure is None else structure.field  # a forced call is a structure too
+            request.limited = bool(params.allowed_token_ids or params.logit_bias)
         try:
             prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter, generate.trace)
         except ApiError as error:

@@ -68,8 +68,14 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
     welcome.adapters = engine.adapters
-    encoder = engine.shortcuts.encoder
-    rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size, template, encoder)
+    rendering = Rendering(
+        engine.renderer,
+        engine.max_model_len,
+        engine.vocab_size,
+        template,
+        engine.shortcuts.encoder,
+        control_tokens_in_text=settings.control_tokens_in_text,
+    )
     welcome.shortcuts = [*engine.shortcuts.names, *rendering.shortcuts]
     parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
     server.attach(engine, Starter(engine, rendering, rules, parsing))
@@ -86,6 +92,7 @@ def _fingerprint(engine: "Engine", args: "Namespace", template: "Template", sett
         "template": [template.text, str(template.content_format), template.defaults],
         "stops": settings.default_stops,
         "repetition": [settings.repeat_max_pattern, settings.repeat_min_count],
+        "control_tokens_in_text": settings.control_tokens_in_text,
         **{name: str(getattr(args, name, None)) for name in ANSWER_FLAGS},
     }
     return fingerprint(engine.model, others, options)

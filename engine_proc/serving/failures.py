@@ -16,6 +16,11 @@ def internal_error(component: str) -> ApiError:
     return ApiError(500, message, type="server_error", code="internal_error")
 
 
-def no_token_left(field: str) -> ApiError:
-    """Return the error of a sequence whose structure and white lists, together, allow no token."""
-    return invalid(f"No token is allowed by both `{field}` and the request's white lists.", field)
+def no_token_left(field: str, *, limited: bool) -> ApiError:
+    """Return the error of a sequence whose structure allows no token.
+
+    `limited`: the request's white lists and biases rule out tokens too.
+    """
+    if limited:
+        return invalid(f"No token is allowed by both `{field}` and the request's white lists and biases.", field)
+    return invalid(f"The structure of `{field}` allows no token: no text of this model can match it.", field)

@@ -140,7 +140,10 @@ class Server:
             if self.log_requests:
                 log.info("%s accepted: %d tokens in, user %r", request.name, plan.prompt_tokens, request.user)
             accepted = wire.Accepted(
-                id=request.id, prompt_tokens=plan.prompt_tokens, prompt_token_ids=plan.prompt_token_ids
+                id=request.id,
+                prompt_tokens=plan.prompt_tokens,
+                prompt_token_ids=plan.prompt_token_ids,
+                warnings=plan.warnings,
             )
             self.clients.reply(request.client, accepted)
             if plan.deltas:
@@ -206,7 +209,9 @@ class Server:
             log.error("%s failed in the adapter, as the traceback above says", request.name)
             raise internal_error("The engine")
         if output.finish_reason == "error":
-            raise no_token_left(request.structure) if request.structure else internal_error("vLLM")
+            if request.structure:
+                raise no_token_left(request.structure, limited=request.limited)
+            raise internal_error("vLLM")
         deltas: list[wire.Delta] = output.tag.receive(output)  # the model's parser may raise, for what the model wrote
         return deltas
 

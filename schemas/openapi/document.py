@@ -19,18 +19,18 @@ from schemas.requests.parts.messages import Content
 from schemas.requests.parts.response_items import Input
 from schemas.requests.parts.structure import JsonSchema
 from schemas.requests.parts.token_ids import MAX_TOKEN_ID, TokenIds
-from schemas.requests.parts.tools import CHOICES, JsonObject, ToolChoice
+from schemas.requests.parts.tools import CHOICES, Arguments, JsonObject, ToolChoice
 from schemas.requests.plain import PlainSchema, Turn
-from schemas.requests.responses import ConversationOf, FlatToolChoice, ResponseSchema
+from schemas.requests.responses import ConversationOf, ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
 from schemas.requests.vllm_fields import TOKEN_ID
 from schemas.shared.version import VERSION
 
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null is treated as absent. Unknown fields "
-    "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. Where the server has API keys, every path requires "
-    "`Authorization: Bearer <key>`, except `/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, "
-    "`/status`)."
+    "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. What is done otherwise than a request says is said in the "
+    "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>`, except "
+    "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
 )
 
 STRING = {"type": "string"}
@@ -57,8 +57,23 @@ NAMED_TOOL = {
         "function": {"type": "object", "required": ["name"], "properties": {"name": STRING}},
     },
 }
+FLAT_TOOL = {
+    "type": "object",
+    "required": ["type", "name"],
+    "properties": {"type": {"const": "function"}, "name": STRING},
+}
+ALLOWED_TOOLS = {
+    "type": "object",
+    "required": ["type", "mode", "tools"],
+    "properties": {
+        "type": {"const": "allowed_tools"},
+        "mode": {**STRING, "enum": ["auto", "required"]},
+        "tools": {"type": "array", "items": {"anyOf": [NAMED_TOOL, FLAT_TOOL]}},
+    },
+}
 TYPES: dict[type[fields.Field[Any]], str] = {Int: "integer", Number: "number", Bool: "boolean", Text: "string"}
 SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
+    Arguments: STRING,
     Content: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": TEXT_PART}]},
     ConversationId: {"anyOf": [{"type": "integer"}, {**STRING, "minLength": 1, "maxLength": MAX_CONVERSATION_ID}]},
     ConversationOf: {
@@ -68,16 +83,6 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
         ]
     },
     Input: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
-    FlatToolChoice: {
-        "anyOf": [
-            {**STRING, "enum": list(CHOICES)},
-            {
-                "type": "object",
-                "required": ["type", "name"],
-                "properties": {"type": {"const": "function"}, "name": STRING},
-            },
-        ]
-    },
     JsonObject: {"type": "object"},
     TokenIds: {
         "type": "array",
@@ -98,7 +103,7 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
             {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {**TOKEN_IDS, "minItems": 1}},
         ]
     },
-    ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL]},
+    ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL, FLAT_TOOL, ALLOWED_TOOLS]},
     Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
 }
 """The JSON Schemas of field classes that one JSON type does not describe."""

@@ -82,16 +82,19 @@ CALL = object_of({"id": STRING, "type": {"const": "function"}, "function": objec
 CALL_DELTA = object_of(
     {"index": INTEGER, "function": object_of({}, FUNCTION)}, {"id": STRING, "type": {"const": "function"}}
 )
-REASONING: Json = {**STRING, "description": "The model's reasoning before the answer."}
+REASONING: Json = {
+    "reasoning": {**STRING, "description": "The model's reasoning before the answer."},
+    "reasoning_content": {**STRING, "description": "The same under its older name."},
+}
 MESSAGE = object_of(
-    {"role": {"const": "assistant"}, "content": nullable(STRING)}, {"reasoning": REASONING, "tool_calls": array(CALL)}
+    {"role": {"const": "assistant"}, "content": nullable(STRING)}, {**REASONING, "tool_calls": array(CALL)}
 )
 DELTA = object_of(
     {},
     {
         "role": {"const": "assistant"},
         "content": STRING,
-        "reasoning": REASONING,
+        **REASONING,
         "tool_calls": array(CALL_DELTA),
     },
 )
@@ -99,7 +102,7 @@ COMPLETION_CHOICE = _choice({"text": STRING}, COMPLETION_LOGPROBS)
 USAGE = ref("Usage")
 MODEL = ref("Model")
 WARNING: Json = {
-    "warning": {**STRING, "description": "The answer is complete, but its conversation could not be stored."}
+    "warning": {**STRING, "description": "What was done otherwise than the request says, or could not be stored."}
 }
 FINGERPRINT: Json = {
     "system_fingerprint": {

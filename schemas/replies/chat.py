@@ -3,7 +3,7 @@
 from typing import Any
 
 from schemas.replies.message import assistant_message
-from schemas.replies.shape import Choice, Shape, encode_json, prompt_scores
+from schemas.replies.shape import Choice, Shape, encode_json, own_bytes, prompt_scores
 from schemas.wire import Delta, TokenLogprob, ToolCall
 
 
@@ -15,14 +15,10 @@ class ChatShape(Shape):
     chunk_object = "chat.completion.chunk"
     opening = b',"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]'
 
-    def opening_chunks(self) -> bytes:
+    def _opening_extras(self) -> bytes:
         if not self.with_token_ids or not self.prompt_token_ids:
-            return super().opening_chunks()
-        ids = b',"prompt_token_ids":' + encode_json(self.prompt_token_ids[0])
-        return b"".join(
-            b"%b%d%b%b%b" % (self._head, index, self.opening, ids if index == 0 else b"", self._tail)
-            for index in range(len(self.choices))
-        )
+            return b""
+        return b',"prompt_token_ids":' + encode_json(self.prompt_token_ids[0])
 
     def _text_chunk(self, index: int, text: bytes, logprobs: bytes) -> bytes:
         return b'%b%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}]%b' % (
@@ -37,7 +33,7 @@ class ChatShape(Shape):
         return b'%b%d,"delta":{},%b%b' % (self._head, delta.index, self._finish(delta), self._tail)
 
     def _parsed_chunk(self, delta: Delta) -> bytes:
-        parts: dict[str, Any] = {"reasoning": delta.reasoning} if delta.reasoning else {}
+        parts: dict[str, Any] = _reasoning(delta.reasoning) if delta.reasoning else {}
         if delta.tool_calls:
             parts["tool_calls"] = [_call_delta(call) for call in delta.tool_calls]
         return b'%b%d,"delta":%b,"logprobs":null,"finish_reason":null}]%b' % (
@@ -50,7 +46,7 @@ class ChatShape(Shape):
     def _content(self, choice: Choice) -> dict[str, Any]:
         message = assistant_message("".join(choice.text), choice.tool_calls())
         if choice.reasoning:
-            message["reasoning"] = "".join(choice.reasoning)
+            message |= _reasoning("".join(choice.reasoning))
         return {"message": message}
 
     def _add_extras(self, body: dict[str, Any]) -> None:
@@ -60,19 +56,30 @@ class ChatShape(Shape):
             body["prompt_token_ids"] = self.prompt_token_ids[0] if self.prompt_token_ids else None
 
     def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
-        return {
-            "content": [
-                {
-                    **_token(entry.text, entry.logprob),
-                    "top_logprobs": [_token(text, logprob) for text, _, logprob in entry.top],
-                }
-                for entry in entries
-            ]
+        return {"content": token_logprobs(entries)}
+
+
+def token_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:
+    """Return OpenAI's list of log probabilities, one object for each token."""
+    return [
+        {
+            **_token(entry.text, entry.logprob, own_bytes(entry, 0)),
+            "top_logprobs": [
+                _token(text, logprob, own_bytes(entry, place))
+                for place, (text, _, logprob) in enumerate(entry.top, start=1)
+            ],
         }
+        for entry in entries
+    ]
 
 
-def _token(text: str, logprob: float | None) -> dict[str, Any]:
-    return {"token": text, "logprob": logprob, "bytes": list(text.encode())}
+def _token(text: str, logprob: float | None, own: bytes) -> dict[str, Any]:
+    return {"token": text, "logprob": logprob, "bytes": list(own or text.encode())}
+
+
+def _reasoning(text: str) -> dict[str, Any]:
+    """Return the reasoning under vLLM's name, and under the older one that most clients still look for."""
+    return {"reasoning": text, "reasoning_content": text}
 
 
 def _call_delta(call: ToolCall) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from schemas.replies.shape import Choice, Shape, length, prompt_scores
+from schemas.replies.shape import Choice, Shape, length, own_bytes, prompt_scores
 from schemas.wire import Delta, TokenLogprob
 
 
@@ -49,9 +49,20 @@ class CompletionShape(Shape):
 def _alternatives(entry: TokenLogprob) -> dict[str, float | None]:
     """Return OpenAI's legacy `top_logprobs` of one token: text to log probability, the chosen token always included.
 
-    Where several tokens have the same text, the most likely is kept.
+    An alternative that is a part of a character is named by its bytes, as OpenAI has it (`bytes:\\xf0\\x9f`), and one
+    whose text another has by its id, as vLLM has it (`token_id:5`).
     """
-    by_text: dict[str, float | None] = {}
-    for text, _, logprob in (*entry.top, (entry.text, entry.id, entry.logprob)):
-        by_text.setdefault(text, logprob)
-    return by_text
+    named: dict[str, float | None] = {}
+    for place, (text, token_id, logprob) in enumerate(entry.top, start=1):
+        own = own_bytes(entry, place)
+        if token_id == entry.id:
+            name = entry.text
+        elif own:
+            name = "bytes:" + "".join(f"\\x{byte:02x}" for byte in own)
+        else:
+            name = text
+        if token_id != entry.id and (name == entry.text or name in named):
+            name = f"token_id:{token_id}"
+        named[name] = logprob
+    named.setdefault(entry.text, entry.logprob)
+    return named

@@ -4,7 +4,7 @@ import base64
 from array import array
 from typing import Any
 
-from schemas.replies.shape import Shape, encode_json
+from schemas.replies.shape import Shape
 from schemas.wire import Delta
 
 
@@ -30,7 +30,7 @@ class EmbeddingShape(Shape):
         ]
         usage = {"prompt_tokens": self.prompt_tokens, "total_tokens": self.prompt_tokens}
         body = {"id": self.id, "object": "list", "created": self.created, "model": self.model}
-        return encode_json({**body, "data": data, "usage": usage})
+        return self.encoded({**body, "data": data, "usage": usage})
 
     def _encoded(self, vector: bytes) -> Any:
         return base64.b64encode(vector).decode() if self._in_base64 else array("f", vector).tolist()

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from schemas.replies.shape import Shape, encode_json
+from schemas.replies.shape import Shape
 
 
 class PlainShape(Shape):
@@ -20,7 +20,7 @@ class PlainShape(Shape):
     def whole(self) -> bytes:
         answer = "".join(self.choices[0].text)
         texts = [*self._texts, answer]
-        return encode_json(
+        return self.encoded(
             {
                 "response": answer,
                 "history": [texts[turn : turn + 2] for turn in range(0, len(texts), 2)],

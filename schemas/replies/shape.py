@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +13,8 @@ from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 
 encode_json = msgspec.json.encode
 DONE = b"data: [DONE]\n\n"
+EMPTY_TEXT = b',"text":"","logprobs":null,"finish_reason":null}]'
+"""The JSON of a choice of a text completion that has no text yet, after its index."""
 
 
 @dataclass(slots=True)
@@ -83,11 +86,12 @@ class Shape:
         continuous_usage: bool = False,
         with_token_ids: bool = False,
         fingerprint: str = "",
+        warnings: Sequence[str] = (),
     ) -> None:
         """`choices` counts all choices, over all prompts.
 
         `n`: choices per prompt; 0 means that all belong to one prompt. `continuous_usage`: every chunk has the usage so
-        far. `fingerprint`: OpenAI's `system_fingerprint`, left out where empty.
+        far. `fingerprint`: OpenAI's `system_fingerprint`, left out where empty. `warnings` are for the client.
         """
         self.id = f"{self.prefix}{self.separator}{os.urandom(16).hex()}"
         self.created = int(time.time())
@@ -101,8 +105,9 @@ class Shape:
         """How many of the prompts' tokens vLLM had in its prefix cache."""
         self._n = n or choices
         self._continuous_usage = continuous_usage
-        self.warning: str | None = None
-        """A warning for the client where the answer is complete but could not be stored; None where all is well."""
+        self._warnings = list(warnings)
+        self._warned = 0
+        """How many of the warnings the client of a stream has."""
         head = {"id": self.id, "object": self.chunk_object, "created": self.created, "model": model}
         choices_begin = b"data: " + encode_json(head)[:-1] + b',"choices":['
         self._head = choices_begin + b'{"index":'
@@ -113,6 +118,18 @@ class Shape:
     def accept(self, accepted: Accepted | None) -> None:
         """Set the prompts' tokens from the engine's `accepted`; None: the engine has accepted nothing."""
         self._accepted = accepted
+        for text in accepted.warnings if accepted is not None else ():
+            self.warn(text)
+
+    def warn(self, text: str | None) -> None:
+        """Add a warning for the client. None: there is none."""
+        if text is not None:
+            self._warnings.append(text)
+
+    @property
+    def warning(self) -> str | None:
+        """What was done otherwise than the client has asked; None where all was done."""
+        return " ".join(self._warnings) or None
 
     @property
     def prompt_tokens(self) -> int:
@@ -161,15 +178,40 @@ class Shape:
         if self.fingerprint:
             body["system_fingerprint"] = self.fingerprint
         self._add_extras(body)
+        return self.encoded(body)
+
+    def encoded(self, body: dict[str, Any]) -> bytes:
+        """Return the JSON of a whole reply, with the warnings."""
         return encode_json(body if self.warning is None else {**body, "warning": self.warning})
 
     def opening_chunks(self) -> bytes:
-        """Return the server-sent events that precede the first text, one for every choice."""
-        if self.opening is None:
+        """Return the server-sent events that precede the first text, one for every choice.
+
+        The first of them has the warnings so far. Where there are none and `opening` is None, there are no events.
+        """
+        extras = self._opening_extras() + self._new_warnings()
+        opening = self.opening or (EMPTY_TEXT if extras else None)
+        if opening is None:
             return b""
+        self._count_usage()
         return b"".join(
-            b"%b%d%b%b" % (self._head, index, self.opening, self._tail) for index in range(len(self.choices))
+            b"%b%d%b%b%b" % (self._head, index, opening, extras if index == 0 else b"", self._tail)
+            for index in range(len(self.choices) if self.opening else 1)
         )
+
+    def _opening_extras(self) -> bytes:
+        """Return further members of the first chunk, each after a comma."""
+        return b""
+
+    def _new_warnings(self) -> bytes:
+        """Return the warnings that the client of a stream has not received, as a member after a comma."""
+        new, self._warned = self._warnings[self._warned :], len(self._warnings)
+        return b',"warning":' + encode_json(" ".join(new)) if new else b""
+
+    def _count_usage(self) -> None:
+        """Set the usage of the next chunk."""
+        if self._continuous_usage:
+            self._tail = b',"usage":%b}\n\n' % encode_json(self.usage())
 
     def chunk(self, delta: Delta) -> bytes:
         """Return the server-sent events of one delta: its content, and its finish reason where it has one."""
@@ -177,8 +219,7 @@ class Shape:
         choice.tokens += len(delta.token_ids) + delta.discarded_tokens
         if delta.cached_tokens:
             self._count_cached(delta)
-        if self._continuous_usage:
-            self._tail = b',"usage":%b}\n\n' % encode_json(self.usage())
+        self._count_usage()
         events = b""
         if delta.reasoning or delta.tool_calls:
             events = self._parsed_chunk(delta)
@@ -207,9 +248,8 @@ class Shape:
         return self._last_head + b'"usage":' + encode_json(self.usage()) + b"}\n\n"
 
     def _warning_chunk(self) -> bytes:
-        if self.warning is None:
-            return b""
-        return self._last_head + b'"warning":' + encode_json(self.warning) + self._tail
+        warning = self._new_warnings()
+        return self._last_head + warning[1:] + self._tail if warning else b""
 
     def _finish(self, delta: Delta) -> bytes:
         stop_reason = b"" if delta.stop_reason is None else b',"stop_reason":' + encode_json(delta.stop_reason)
@@ -260,6 +300,11 @@ class Shape:
 def length(entry: TokenLogprob) -> int:
     """Return how many characters of the choice's text this token accounts for."""
     return 0 if entry.silent else len(entry.text)
+
+
+def own_bytes(entry: TokenLogprob, place: int) -> bytes:
+    """Return the bytes of the token (`place` 0) or of an alternative (from 1); empty: they are its text's."""
+    return entry.own_bytes[place] if entry.own_bytes else b""
 
 
 def prompt_scores(entries: list[TokenLogprob] | None) -> list[dict[str, Any] | None] | None:

@@ -1,13 +1,13 @@
 """Turns the bytes of a body into a valid request, or raises the `ApiError` that says what is invalid."""
 
-import json
-import math
 from typing import Any
 
 import msgspec
 from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid
+from schemas.requests import lenient_json
+from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import Body
 
 MAX_KEYS = 1000
@@ -19,18 +19,18 @@ MAX_SHOWN = 400
 def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
     """Return the JSON object in `raw`, parsed strictly. `what` begins the error messages.
 
-    Raises `ApiError` (400), which names the field where a value is not valid JSON, such as NaN.
+    Lone surrogates, which are halves of characters, are replaced by U+FFFD, with a warning. Raises `ApiError` (400),
+    which names the field where a number is not finite.
     """
+    warnings.begin()
     try:
         value = msgspec.json.decode(raw)
     except RecursionError:
         raise invalid(f"{what} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        invalid_value = _find_invalid_value(raw)
-        if invalid_value is not None:
-            field, message = invalid_value
-            raise invalid(f"Invalid value for `{field}`: {message}", field) from None
-        raise invalid(f"{what} is not valid JSON: {error}") from None
+        value = lenient_json.parse(raw)
+        if value is None:
+            raise invalid(f"{what} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise invalid(f"{what} must be a JSON object.")
     return value
@@ -77,36 +77,3 @@ def _first(messages: Any, path: str = "") -> tuple[str, str]:
     if isinstance(messages, list):
         return _first(messages[0], path)
     return path, str(messages)
-
-
-def _find_invalid_value(raw: bytes) -> tuple[str, str] | None:
-    """Return the path of a value that Python's lenient parser accepts and JSON does not, and what is wrong with it.
-
-    Such values are NaN, Infinity and lone surrogates. None where there is no such value.
-    """
-    try:
-        value = json.loads(raw)
-    except (ValueError, RecursionError):
-        return None
-    pending: list[tuple[str, Any]] = [("", value)]
-    while pending:
-        path, value = pending.pop()
-        if isinstance(value, float) and not math.isfinite(value):
-            return path, "Expected a finite number."
-        if isinstance(value, str) and not _is_unicode(value):
-            return path, "The text has a lone surrogate, which is not a Unicode character."
-        if isinstance(value, dict):
-            pending.extend(
-                (f"{path}.{key}" if path else key, inner) for key, inner in value.items() if _is_unicode(key)
-            )
-        elif isinstance(value, list):
-            pending.extend((f"{path}[{index}]", inner) for index, inner in enumerate(value))
-    return None
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

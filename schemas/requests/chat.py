@@ -5,12 +5,21 @@ from typing import Any
 from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.requests.generation import GenerationSchema
-from schemas.requests.parts.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.parts.json_types import (
+    MAX_ALTERNATIVES,
+    REST_OF_CONTEXT,
+    Alternatives,
+    Bool,
+    Text,
+    TokenLimit,
+    optional,
+)
 from schemas.requests.parts.messages import messages_field
-from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolChoice, ToolSchema, check_choice
+from schemas.requests.parts.older_names import rename_functions
+from schemas.requests.parts.tools import JsonObject, ToolChoice, Tools, ToolSchema, check_choice, offered
 
 MAX_CONVERSATION_ID = 255
-EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
 RESERVED = (
     "chat_template",
     "tokenize",
@@ -28,12 +37,25 @@ class ConversationId(fields.Field[str]):
     """A conversation's id, an integer or a string, loaded as a string: 42 and "42" are the same conversation."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        if type(value) is float and value.is_integer():
+            value = int(value)
         if type(value) not in (int, str):
             raise ValidationError("Expected an integer or a string.")
         text = str(value)
         if not 1 <= len(text) <= MAX_CONVERSATION_ID or not text.isprintable():
             raise ValidationError(f"Expected 1 to {MAX_CONVERSATION_ID} printable characters.")
         return text
+
+
+class Effort(Text):
+    """One of `EFFORTS`. Some clients write "default", or nothing, for the model's own."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        return None if value in ("", "default") else super()._deserialize(value, attr, data, **kwargs)
+
+    def _validate(self, value: Any) -> None:
+        if value is not None:
+            super()._validate(value)
 
 
 class ChatCompletionSchema(GenerationSchema):
@@ -45,39 +67,41 @@ class ChatCompletionSchema(GenerationSchema):
         "The conversation so far: at least one message. With `conversation_id`: its new messages.", required=True
     )
     max_completion_tokens = optional(
-        Int,
+        TokenLimit,
         None,
         "The newer name of `max_tokens`, which it overrides.",
         otherwise="`max_tokens`",
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
     logprobs = optional(Bool, False, "Return the log probability of each token.")
     top_logprobs = optional(
-        Int,
+        Alternatives,
         None,
-        "How many alternatives to return for each token. Requires `logprobs`: true.",
+        "How many alternatives to return for each token; -1: 20. More than 0 requires `logprobs`: true.",
         otherwise="0",
-        validate=validate.Range(0, 20),
+        validate=validate.Range(0, MAX_ALTERNATIVES),
     )
     tools = optional(
-        Items,
+        Tools,
         [],
-        "Functions that the model may ask the client to call. Cannot be combined with `use_beam_search`.",
-        fields.Nested(ToolSchema),
-        validate=validate.Length(max=MAX_TOOLS),
+        "Functions that the model may ask the client to call, in the format of either API. Cannot be combined with "
+        "`use_beam_search`.",
+        ToolSchema,
     )
     tool_choice = optional(
         ToolChoice,
         None,
         "Whether the model calls a tool: `none` (the prompt does not mention the tools), `auto`, `required`, or a "
-        'named one: `{"type": "function", "function": {"name": ...}}`.',
+        'named one: `{"type": "function", "function": {"name": ...}}`; or `allowed_tools`: only some of them. The '
+        "arguments of a call that is `required` or named match the tool's schema.",
         otherwise="`auto` where there are `tools`",
     )
     parallel_tool_calls = optional(Bool, True, "false: the model makes at most one call.")
     reasoning_effort = optional(
-        Text,
+        Effort,
         None,
-        "How much a reasoning model reasons, for chat templates that support it; `none`: not at all.",
+        "How much a reasoning model reasons, for chat templates that support it; `none`: not at all; `default` or an "
+        "empty text: the model's default.",
         otherwise="the model's default",
         validate=validate.OneOf(EFFORTS, error=f"Expected one of {', '.join(EFFORTS)}."),
     )
@@ -121,6 +145,10 @@ class ChatCompletionSchema(GenerationSchema):
             raise ValidationError("Not allowed: the server always uses the model's own chat template.", "chat_template")
         return data
 
+    @pre_load
+    def _rename_functions(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return rename_functions(data)
+
     @validates_schema
     def _check_tools(self, data: dict[str, Any], **kwargs: Any) -> None:
         check_choice(data["tools"] or [], data["tool_choice"])
@@ -140,24 +168,25 @@ class ChatCompletionSchema(GenerationSchema):
 
     @validates_schema
     def _check_logprobs(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["top_logprobs"] is not None and not data["logprobs"]:
+        if data["top_logprobs"] and not data["logprobs"]:
             raise ValidationError("Requires `logprobs`: true.", "top_logprobs")
 
     def _max_tokens(self, data: dict[str, Any]) -> int | None:
-        max_completion_tokens: int | None = data["max_completion_tokens"]
-        return super()._max_tokens(data) if max_completion_tokens is None else max_completion_tokens
+        newer = data["max_completion_tokens"]
+        return super()._max_tokens(data if newer is None else {"max_tokens": newer})
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         return (data["top_logprobs"] or 0) if data["logprobs"] else None
 
     def _prompt(self, data: dict[str, Any]) -> dict[str, Any]:
+        tools, choice = offered(data["tools"], data["tool_choice"])
         add_generation_prompt = data["add_generation_prompt"]
         if add_generation_prompt is None:
             add_generation_prompt = not data["continue_final_message"]
         return {
             "messages": data["messages"],
-            "tools": data["tools"],
-            "tool_choice": data["tool_choice"] or ("auto" if data["tools"] else "none"),
+            "tools": tools,
+            "tool_choice": choice,
             "parallel_tool_calls": data["parallel_tool_calls"],
             "include_reasoning": data["include_reasoning"],
             "chat_template_kwargs": {**thinking(data["reasoning_effort"]), **data["chat_template_kwargs"]},

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from schemas.requests.generation import GenerationSchema
-from schemas.requests.parts.json_types import Int, Text, optional
+from schemas.requests.parts.json_types import MAX_ALTERNATIVES, REST_OF_CONTEXT, Alternatives, Int, Text, optional
 from schemas.requests.parts.token_ids import token_ids
 
 MAX_PROMPTS = 2048
@@ -19,7 +19,7 @@ class Prompt(fields.Field[list[str | list[int]]]):
             return [value]
         if not isinstance(value, list) or not value:
             raise ValidationError("Expected a string, an array of strings, of token ids, or of arrays of token ids.")
-        if type(value[0]) is int:
+        if type(value[0]) in (int, float):
             return [token_ids(value)]
         if len(value) > MAX_PROMPTS:
             raise ValidationError(f"Expected at most {MAX_PROMPTS} prompts.")
@@ -57,20 +57,20 @@ class CompletionSchema(GenerationSchema):
         otherwise="none",
     )
     logprobs = optional(
-        Int,
+        Alternatives,
         None,
-        "Return the log probability of each token and of this many alternatives.",
+        "Return the log probability of each token and of this many alternatives; -1: of 20.",
         otherwise="none are returned",
-        validate=validate.Range(0, 20),
+        validate=validate.Range(0, MAX_ALTERNATIVES),
     )
 
     max_tokens = optional(
         Int,
         None,
-        "Most tokens of one choice. More than the model's context length is a 400. 0 scores the prompt and requires "
-        "`echo`.",
+        "Most tokens of one choice. More than the model's context length is a 400. -1: the rest of the context. 0 "
+        "scores the prompt and requires `echo`.",
         otherwise="16",
-        validate=validate.Range(0, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
 
     @validates_schema

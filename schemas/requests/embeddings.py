@@ -7,6 +7,7 @@ from marshmallow import post_load, validate
 from schemas import wire
 from schemas.requests.completions import MAX_PROMPTS, Prompt
 from schemas.requests.generation import Request
+from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import Body, Int, Text, optional
 
 FORMATS = ("float", "base64")
@@ -56,4 +57,5 @@ class EmbeddingSchema(Body):
             truncate_prompt_tokens=data["truncate_prompt_tokens"],
             user=data["user"],
         )
-        return Request(params=params, model=data["model"]), data["encoding_format"] == "base64"
+        request = Request(params=params, model=data["model"], warnings=warnings.taken())
+        return request, data["encoding_format"] == "base64"

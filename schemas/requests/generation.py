@@ -10,28 +10,28 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, val
 from msgspec import structs
 
 from schemas import wire
+from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import (
+    REST_OF_CONTEXT,
     Body,
     Bool,
     Int,
     Items,
-    LogitBias,
     Number,
     Seed,
     Text,
-    TotalLength,
+    TokenLimit,
     optional,
 )
 from schemas.requests.parts.messages import enforce
 from schemas.requests.parts.structure import structure_of
+from schemas.requests.token_fields import NamedTokenFields
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
 from schemas.shared.limits import MAX_CHOICES
 
 INT64 = validate.Range(-(2**63), 2**63 - 1)
 MAX_STOPS = 64
 MAX_USER_CHARS = 64
-MAX_TOKEN_CHARS = 64 * 1024
-"""Characters of all tokens of one field that are given as text."""
 MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
 
 
@@ -42,7 +42,7 @@ class StreamOptionsSchema(Schema):
         unknown = EXCLUDE
 
     include_usage = optional(Bool, False, "Send one more chunk at the end, with `usage` and no choices.")
-    continuous_usage_stats = optional(Bool, False, "Send the `usage` so far with every chunk.")
+    continuous_usage_stats = optional(Bool, False, "With `include_usage`: send the `usage` so far with every chunk.")
 
 
 @dataclass(slots=True)
@@ -61,6 +61,8 @@ class Request:
     conversation_id: str | None = None
     stream_interval: int = 1
     """Tokens of a choice that a stream sends together."""
+    warnings: tuple[str, ...] = ()
+    """What of the request was taken, but not as it is written; for the client."""
 
     def with_messages(self, messages: list[dict[str, Any]]) -> "Request":
         """Return this request over `messages`, the complete conversation, to which `force_prompt` is added."""
@@ -76,6 +78,7 @@ class Request:
             "n": self.params.n,
             "continuous_usage": self.continuous_usage,
             "with_token_ids": self.return_token_ids,
+            "warnings": self.warnings,
         }
 
 
@@ -92,13 +95,18 @@ class SamplingSchema(Body):
     top_p = optional(
         Number,
         None,
-        "Sample only from the most likely tokens that together have this probability; 1 is off.",
+        "Sample only from the most likely tokens that together have this probability; 1 is off; 0: only the likeliest.",
         otherwise="the model's default, or 1",
-        validate=validate.Range(0, 1, min_inclusive=False),
+        validate=validate.Range(0, 1),
     )
 
 
-class GenerationSchema(SamplingSchema, VllmFields):
+def nucleus(data: dict[str, Any]) -> dict[str, Any]:
+    """Return `top_p` of the wire. vLLM refuses 0, the likeliest token alone, which is `top_k` 1."""
+    return {"top_p": 1.0, "top_k": 1} if data["top_p"] == 0 else {"top_p": data["top_p"]}
+
+
+class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
     """The fields that `/v1/chat/completions` and `/v1/completions` have in common."""
 
     default_max_tokens: ClassVar[int | None]
@@ -164,19 +172,20 @@ class GenerationSchema(SamplingSchema, VllmFields):
         validate=validate.Range(1, MAX_CHOICES),
     )
     max_tokens = optional(
-        Int,
+        TokenLimit,
         None,
-        "Most tokens of one choice. More than the model's context length is a 400.",
+        "Most tokens of one choice. More than the model's context length is a 400. -1: the rest of the context.",
         otherwise="the rest of the context",
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
     stop = optional(
         Items,
         [],
         "A text, or up to 64 texts, that end a choice, even when split across tokens or stream chunks. Removed from "
-        "the output unless `include_stop_str_in_output`.",
+        "the output unless `include_stop_str_in_output`. Empty texts are left out.",
         Text(validate=validate.Length(1, MAX_STOP_CHARS)),
         scalar=True,
+        left_out=("", None),
         validate=validate.Length(max=MAX_STOPS),
     )
     stop_token_ids = optional(
@@ -185,6 +194,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         "Token ids that end a choice; ids outside the vocabulary never match. With `min_tokens`, at most 128 together "
         "with the default stops.",
         Int(validate=TOKEN_ID),
+        left_out=(None,),
         validate=validate.Length(max=1024),
     )
     stream = optional(Bool, False, "Send the answer as server-sent events, the last of them `data: [DONE]`.")
@@ -192,31 +202,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         StreamOptionsSchema,
         load_default=None,
         allow_none=True,
-        metadata={"description": "Options of a stream. Requires `stream`: true.", "x-default": "none"},
-    )
-    logit_bias = optional(
-        LogitBias,
-        {},
-        "From a token to the bias added to its logit: -100 bans the token, 100 practically forces it. A token is an "
-        "id in digits (outside the vocabulary: 400) or a text. A text stands for itself and for itself after a space, "
-        "where either is one token; where neither is, for the first token of each. At most 1024 tokens.",
-        validate=[validate.Length(max=1024), TotalLength(MAX_TOKEN_CHARS)],
-    )
-    white_list_token_ids = optional(
-        Items,
-        [],
-        "Only these tokens and those of `white_list_token` may be generated, the end-of-text token only if it is "
-        "listed. Ids outside the vocabulary are a 400. At most 1024 tokens in all white lists.",
-        Int(validate=TOKEN_ID),
-        validate=validate.Length(max=1024),
-    )
-    white_list_token = optional(
-        Items,
-        [],
-        "Like `white_list_token_ids`, as texts. A text stands for tokens as in `logit_bias`, but where neither form is "
-        "one token, all tokens of the text are allowed.",
-        Text(validate=validate.Length(1, MAX_STOP_CHARS)),
-        validate=[validate.Length(max=1024), TotalLength(MAX_TOKEN_CHARS)],
+        metadata={"description": "Options of a stream: no effect without `stream`.", "x-default": "none"},
     )
     user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
     ignore_eos = optional(
@@ -272,11 +258,6 @@ class GenerationSchema(SamplingSchema, VllmFields):
         if data["stream"] and not data["use_beam_search"] and (data["best_of"] or 1) > (data["n"] or 1):
             raise ValidationError("`best_of` above `n` cannot be streamed: the best are known at the end.", "best_of")
 
-    @validates_schema
-    def _check_stream_options(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["stream_options"] is not None and not data["stream"]:
-            raise ValidationError("Requires `stream`: true.", "stream_options")
-
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
         self.fill_defaults(data)
@@ -290,6 +271,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
                 user=data["user"][:MAX_USER_CHARS],
                 sampling=self._sampling(data),
                 cache_salt=data["cache_salt"] or "",
+                add_special_tokens=data["add_special_tokens"],
                 truncate_prompt_tokens=data["truncate_prompt_tokens"],
                 priority=data["priority"],
                 return_prompt_token_ids=data["return_token_ids"],
@@ -297,10 +279,11 @@ class GenerationSchema(SamplingSchema, VllmFields):
             ),
             model=data["model"],
             include_usage=bool(options.get("include_usage")),
-            continuous_usage=bool(options.get("continuous_usage_stats")),
+            continuous_usage=bool(options.get("include_usage") and options.get("continuous_usage_stats")),
             logprobs=self._logprobs(data) is not None,
             return_token_ids=data["return_token_ids"],
             stream_interval=data["stream_interval"],
+            warnings=warnings.taken(),
             **self._web_tier_fields(data),
         )
 
@@ -309,6 +292,7 @@ class GenerationSchema(SamplingSchema, VllmFields):
         same_name.update(
             logprobs=self._logprobs(data),
             max_tokens=self._max_tokens(data),
+            **nucleus(data),
             stop_on_repetition=data["enable_repeat_stopper"],
             structure=structure_of(data["structured_outputs"], data["response_format"]),
         )
@@ -316,7 +300,9 @@ class GenerationSchema(SamplingSchema, VllmFields):
 
     def _max_tokens(self, data: dict[str, Any]) -> int | None:
         given: int | None = data["max_tokens"]
-        return self.default_max_tokens if given is None else given
+        if given is None:
+            return self.default_max_tokens
+        return None if given == REST_OF_CONTEXT else given
 
     def _logprobs(self, data: dict[str, Any]) -> int | None:
         """Return the requested alternatives per token, or None for no log probabilities."""

@@ -5,8 +5,9 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from schemas import wire
-from schemas.requests.generation import Request, SamplingSchema
-from schemas.requests.parts.json_types import Int, Items, Text, optional
+from schemas.requests.generation import Request, SamplingSchema, nucleus
+from schemas.requests.parts import warnings
+from schemas.requests.parts.json_types import REST_OF_CONTEXT, Items, Text, TokenLimit, optional
 from schemas.requests.parts.messages import MAX_MESSAGES
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
@@ -35,11 +36,11 @@ class PlainSchema(SamplingSchema):
         validate=validate.Length(max=MAX_MESSAGES),
     )
     max_length = optional(
-        Int,
+        TokenLimit,
         None,
-        "Most tokens of the answer. More than the model's context length is a 400.",
+        "Most tokens of the answer. More than the model's context length is a 400. -1: the rest of the context.",
         otherwise="the rest of the context",
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
 
     @post_load
@@ -49,5 +50,7 @@ class PlainSchema(SamplingSchema):
         for prompt, answer in data["history"]:
             messages += [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]
         messages.append({"role": "user", "content": data["prompt"]})
-        sampling = wire.Sampling(max_tokens=data["max_length"], top_p=data["top_p"], temperature=data["temperature"])
-        return Request(params=wire.GenerateParams(messages=messages, sampling=sampling), model=None)
+        max_tokens = None if data["max_length"] == REST_OF_CONTEXT else data["max_length"]
+        sampling = wire.Sampling(max_tokens=max_tokens, temperature=data["temperature"], **nucleus(data))
+        params = wire.GenerateParams(messages=messages, sampling=sampling)
+        return Request(params=params, model=None, warnings=warnings.taken())

@@ -6,12 +6,21 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.chat import EFFORTS, ConversationId, thinking
-from schemas.requests.generation import Request, SamplingSchema
-from schemas.requests.parts.json_types import Bool, Int, Items, Text, optional
+from schemas.requests.chat import EFFORTS, ConversationId, Effort, thinking
+from schemas.requests.generation import Request, SamplingSchema, nucleus
+from schemas.requests.parts import warnings
+from schemas.requests.parts.json_types import REST_OF_CONTEXT, Bool, Text, TokenLimit, optional
 from schemas.requests.parts.response_items import Input, Item, messages_of
 from schemas.requests.parts.structure import FORMATS, NamedSchema, structure_of
-from schemas.requests.parts.tools import CHOICES, MAX_TOOLS, FunctionSchema, JsonObject, ToolKind, check_choice
+from schemas.requests.parts.tools import (
+    FunctionSchema,
+    JsonObject,
+    ToolChoice,
+    ToolKind,
+    Tools,
+    check_choice,
+    offered,
+)
 
 MAX_METADATA = 16
 
@@ -35,17 +44,6 @@ class ResponseRequest:
 
 class FunctionToolSchema(FunctionSchema, ToolKind):
     """A tool in the format of the Responses API: its function's fields are its own."""
-
-
-class FlatToolChoice(fields.Field[str | dict[str, Any]]):
-    """`none`, `auto`, `required`, or `{"type": "function", "name": ...}`."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | dict[str, Any]:
-        if isinstance(value, str) and value in CHOICES:
-            return value
-        if isinstance(value, dict) and value.get("type") == "function" and isinstance(value.get("name"), str):
-            return {"type": "function", "name": value["name"]}
-        raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
 
 
 class TextFormatSchema(NamedSchema):
@@ -77,7 +75,7 @@ class ReasoningSchema(Schema):
         unknown = EXCLUDE
 
     effort = optional(
-        Text, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
+        Effort, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
     )
 
 
@@ -98,23 +96,24 @@ class ResponseSchema(SamplingSchema):
     )
     instructions = optional(Text, None, "A system message for this response only.", otherwise="none")
     max_output_tokens = optional(
-        Int,
+        TokenLimit,
         None,
-        "Most tokens of the answer, including the model's reasoning.",
+        "Most tokens of the answer, including the model's reasoning. -1: the rest of the context.",
         otherwise="the rest of the context",
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(REST_OF_CONTEXT, 2**31 - 1),
     )
     tools = optional(
-        Items,
+        Tools,
         [],
-        "Functions that the model may ask the client to call.",
-        fields.Nested(FunctionToolSchema),
-        validate=validate.Length(max=MAX_TOOLS),
+        "Functions that the model may ask the client to call, in the format of either API.",
+        FunctionToolSchema,
     )
     tool_choice = optional(
-        FlatToolChoice,
+        ToolChoice,
         None,
-        'Whether the model calls a tool: `none`, `auto`, `required`, or `{"type": "function", "name": ...}`.',
+        'Whether the model calls a tool: `none`, `auto`, `required`, or `{"type": "function", "name": ...}`, or '
+        "`allowed_tools`: only some of them. The arguments of a call that is `required` or named match the tool's "
+        "schema.",
         otherwise="`auto` where there are `tools`",
     )
     parallel_tool_calls = optional(Bool, True, "false: the model makes at most one call.")
@@ -152,41 +151,41 @@ class ResponseSchema(SamplingSchema):
             raise ValidationError("Cannot be combined with `conversation`.", "previous_response_id")
         if data["background"]:
             raise ValidationError("Must be false: background responses are not supported.", "background")
-        choice = data["tool_choice"]
-        check_choice(
-            [{"function": tool} for tool in data["tools"] or ()],
-            {"function": choice} if isinstance(choice, dict) else choice,
-        )
+        check_choice(data["tools"] or [], data["tool_choice"])
 
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> ResponseRequest:
         self.fill_defaults(data)
         format_ = (data["text"] or {}).get("format")
-        choice = data["tool_choice"] or ("auto" if data["tools"] else "none")
+        tools, choice = offered(data["tools"], data["tool_choice"])
         params = wire.GenerateParams(
             messages=messages_of(data["input"]),
             stream=data["stream"],
             user=data["user"],
-            tools=[_nested(tool) for tool in data["tools"]],
-            tool_choice=_nested(choice) if isinstance(choice, dict) else choice,
+            tools=[_nested(tool) for tool in tools],
+            tool_choice=choice,
             parallel_tool_calls=data["parallel_tool_calls"],
             chat_template_kwargs=thinking((data["reasoning"] or {}).get("effort")),
             sampling=wire.Sampling(
                 temperature=data["temperature"],
-                top_p=data["top_p"],
-                max_tokens=data["max_output_tokens"],
+                max_tokens=None if data["max_output_tokens"] == REST_OF_CONTEXT else data["max_output_tokens"],
+                **nucleus(data),
                 structure=_structure(format_),
             ),
         )
         echoed = {name: data[name] for name in ECHOED}
         return ResponseRequest(
-            request=Request(params=params, model=data["model"]),
+            request=Request(params=params, model=data["model"], warnings=warnings.taken()),
             items=data["input"],
             store=data["store"],
             previous=data["previous_response_id"],
             conversation=data["conversation"],
             instructions=data["instructions"],
-            echoed={**echoed, "tool_choice": choice, "text": data["text"] or {"format": {"type": "text"}}},
+            echoed={
+                **echoed,
+                "tool_choice": _flat(data["tool_choice"] or choice),
+                "text": data["text"] or {"format": {"type": "text"}},
+            },
         )
 
 
@@ -205,8 +204,18 @@ ECHOED = (
 )
 
 
+def _flat(choice: str | dict[str, Any]) -> str | dict[str, Any]:
+    """Return a loaded `tool_choice` in the format of the Responses API."""
+    if isinstance(choice, str):
+        return choice
+    if choice["type"] == "allowed_tools":
+        allowed = [{"type": "function", "name": name} for name in choice["names"]]
+        return {"type": "allowed_tools", "mode": choice["mode"], "tools": allowed}
+    return {"type": "function", "name": choice["function"]["name"]}
+
+
 def _nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return a tool, or the choice of one, in the format of chat completions."""
+    """Return a tool in the format of chat completions."""
     return {"type": "function", "function": {name: value for name, value in flat.items() if name != "type"}}
 
 

@@ -2,13 +2,15 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, post_load, validates_schema
 
 from schemas import wire
-from schemas.requests.parts.json_types import Body, Bool, Items, Text, optional
+from schemas.requests.generation import Request
+from schemas.requests.parts import warnings
+from schemas.requests.parts.json_types import Body, Bool, Text, optional
 from schemas.requests.parts.messages import messages_field
 from schemas.requests.parts.token_ids import TokenIds
-from schemas.requests.parts.tools import MAX_TOOLS, JsonObject, ToolSchema
+from schemas.requests.parts.tools import JsonObject, Tools, ToolSchema
 
 
 class _ModelSchema(Body):
@@ -23,16 +25,15 @@ class TokenizeSchema(_ModelSchema):
         "A conversation, rendered with the model's chat template.", load_default=None, allow_none=True, default="none"
     )
     tools = optional(
-        Items,
+        Tools,
         [],
         "With `messages`: the tools in the prompt.",
-        fields.Nested(ToolSchema),
-        validate=validate.Length(max=MAX_TOOLS),
+        ToolSchema,
     )
     add_special_tokens = optional(
         Bool,
         None,
-        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`.",
+        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`, but not a second time at the begin.",
         otherwise="true for `prompt`; false for `messages`, where the template adds them",
     )
     add_generation_prompt = optional(Bool, True, "With `messages`: let the template begin the assistant's message.")
@@ -50,9 +51,9 @@ class TokenizeSchema(_ModelSchema):
             raise ValidationError("Cannot be combined with `add_generation_prompt`: true.", "continue_final_message")
 
     @post_load
-    def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:
+    def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
         self.fill_defaults(data)
-        return wire.GenerateParams(
+        params = wire.GenerateParams(
             prompts=None if data["prompt"] is None else [data["prompt"]],
             messages=data["messages"],
             tools=data["tools"],
@@ -63,6 +64,7 @@ class TokenizeSchema(_ModelSchema):
             return_prompt_token_ids=True,
             tokens_only="named" if data["return_token_strs"] else "counted",
         )
+        return Request(params=params, model=data["model"], warnings=warnings.taken())
 
 
 class DetokenizeSchema(_ModelSchema):
@@ -71,5 +73,6 @@ class DetokenizeSchema(_ModelSchema):
     tokens = TokenIds(required=True, metadata={"description": "Token ids of the vocabulary: at least one."})
 
     @post_load
-    def _make_params(self, data: dict[str, Any], **kwargs: Any) -> wire.GenerateParams:
-        return wire.GenerateParams(prompts=[data["tokens"]], tokens_only="text")
+    def _make_request(self, data: dict[str, Any], **kwargs: Any) -> Request:
+        params = wire.GenerateParams(prompts=[data["tokens"]], tokens_only="text")
+        return Request(params=params, model=data.get("model"), warnings=warnings.taken())

@@ -2,14 +2,24 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
-from schemas.requests.parts.json_types import Body, Bool, Int, Items, Text, TotalLength, optional
-from schemas.requests.parts.structure import ResponseFormatSchema, StructuredOutputsSchema
+from schemas.requests.parts.json_types import (
+    MAX_ALTERNATIVES,
+    Alternatives,
+    Body,
+    Bool,
+    Int,
+    Items,
+    Text,
+    TotalLength,
+    optional,
+)
+from schemas.requests.parts.older_names import rename_guided
+from schemas.requests.parts.structure import ResponseFormatSchema, StructuredOutputsSchema, structure_of
 from schemas.requests.parts.token_ids import MAX_TOKEN_ID
 
 TOKEN_ID = validate.Range(0, MAX_TOKEN_ID)
-TEXT = {"type": "text"}
 
 
 class VllmFields(Body):
@@ -29,6 +39,7 @@ class VllmFields(Body):
         "as it stands and after a space: at most 128 of these, with at most 1024 tokens in all. Cannot be combined "
         "with `use_beam_search`.",
         Text(validate=validate.Length(1, 1000)),
+        left_out=(None,),
         validate=[validate.Length(max=256), TotalLength(64 * 1024)],
     )
     allowed_token_ids = optional(
@@ -39,15 +50,21 @@ class VllmFields(Body):
         validate=validate.Length(max=1024),
     )
     prompt_logprobs = optional(
-        Int,
+        Alternatives,
         None,
-        "Return the log probability of each token of the prompt and of this many alternatives. Cannot be combined with "
-        "`stream`, nor with `echo` and `logprobs`, which return them with the answer's.",
+        "Return the log probability of each token of the prompt and of this many alternatives; -1: of 20. Cannot be "
+        "combined with `stream`, nor with `echo` and `logprobs`, which return them with the answer's.",
         otherwise="none are returned",
-        validate=validate.Range(0, 20),
+        validate=validate.Range(0, MAX_ALTERNATIVES),
     )
     return_token_ids = optional(
         Bool, False, "Return the token ids of the prompt and of each choice (of each chunk, with `stream`)."
+    )
+    add_special_tokens = optional(
+        Bool,
+        None,
+        "Add the tokenizer's special tokens, such as `<|begin_of_text|>`, but not a second time at the begin.",
+        otherwise="true for a text; false for a chat, where the template adds them",
     )
     truncate_prompt_tokens = optional(
         Int,
@@ -92,10 +109,15 @@ class VllmFields(Body):
         allow_none=True,
         metadata={
             "description": "What the text must match: exactly one of a JSON Schema, any JSON object, a regular "
-            "expression, a list of texts, a grammar. Cannot be combined with `use_beam_search`.",
+            "expression, a list of texts, a grammar. Cannot be combined with `use_beam_search`. vLLM's older "
+            "`guided_json`, `guided_regex`, `guided_choice` and `guided_grammar` are taken for it.",
             "x-default": "any text",
         },
     )
+
+    @pre_load
+    def _rename_guided(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return rename_guided(data)
 
     @validates_schema
     def _check_together(self, data: dict[str, Any], **kwargs: Any) -> None:
@@ -105,7 +127,7 @@ class VllmFields(Body):
                 raise ValidationError("Cannot be combined with `stream`: true.", "prompt_logprobs")
             if data["echo"] and data["logprobs"] not in (None, False):
                 raise ValidationError("Cannot be combined with `echo` and `logprobs`.", "prompt_logprobs")
-        if data["structured_outputs"] is not None and (data["response_format"] or TEXT)["type"] != "text":
+        if data["structured_outputs"] is not None and structure_of(None, data["response_format"]) is not None:
             raise ValidationError("Cannot be combined with `response_format`.", "structured_outputs")
         if data["truncate_prompt_tokens"] == 0:
             raise ValidationError("Must not be 0: no prompt would be left.", "truncate_prompt_tokens")

@@ -4,7 +4,7 @@ import msgspec
 
 MAJOR = 1
 """Increased when an older peer could misread a message. Engine and web tier of different MAJOR refuse each other."""
-MINOR = 5
+MINOR = 6
 """Increased when a field or message is added that an older peer may ignore."""
 
 RESUMES = "resume"

@@ -114,6 +114,8 @@ class Accepted(Message, tag="accepted"):
     prompt_tokens: int
     prompt_token_ids: list[list[int]] = []
     """`prompt_token_ids[p]` are the ids of prompt p. Empty unless `Generate.return_prompt_token_ids`."""
+    warnings: list[str] = []
+    """What of the request was done otherwise than it says, for the client."""
 
 
 class Testing(Message, tag="testing"):
@@ -157,6 +159,11 @@ class TokenLogprob(msgspec.Struct, array_like=True, omit_defaults=True, gc=False
     """True for a special token that the text leaves out."""
     rank: int = 0
     """1 for the most likely token; 0 from an older engine, which does not send ranks."""
+    own_bytes: list[bytes] = []
+    """The bytes of the token and of each of `top`, empty where they are its text's; the list is empty where all are.
+
+    A token may be a part of a character: its text is then empty or U+FFFD, or the whole character in the last part.
+    """
 
 
 class ToolCall(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):

@@ -79,22 +79,46 @@ HTTP: list[tuple[str, str, str]] = [
 
 NOTES: dict[str, tuple[str, str]] = {
     "model": (SAME, "any name is served, unless `HEARTH_STRICT_MODEL=1`; an adapter's name chooses it"),
-    "max_tokens": (DIFFERENT, "more than the context has room for is cut to that, not refused"),
+    "max_tokens": (DIFFERENT, "more than the context has room for is cut to that, not refused; -1 is the rest of it"),
     "use_beam_search": (BETTER, "Transformers' search: penalties, biases and white lists count in it; it is streamed"),
     "best_of": (BETTER, "vLLM has it no more"),
     "echo": (SAME, ""),
     "suffix": (BETTER, "vLLM refuses it: here a model that knows how fills the middle, else it is put after"),
+    "messages": (
+        BETTER,
+        "a control token in a message is text, unless `HEARTH_CONTROL_TOKENS_IN_TEXT=1`; a lone surrogate is replaced",
+    ),
+    "add_special_tokens": (BETTER, "a begin of text is not added twice"),
+    "top_p": (BETTER, "0 is the likeliest token"),
+    "max_completion_tokens": (SAME, "-1 is the rest of the context"),
+    "stop": (SAME, "empty texts are left out"),
+    "top_logprobs": (SAME, "-1 is 20, with a `warning`"),
+    "prompt_logprobs": (SAME, "-1 is 20, with a `warning`"),
+    "logprobs": (BETTER, "the bytes of a part of a character are its own, and no alternative hides another"),
+    "reasoning_effort": (BETTER, '"default" and "" are the model\'s own'),
     "logit_bias": (BETTER, "tokens may be given as text, too"),
     "bad_words": (BETTER, "a word after a space is found where it has fewer tokens than at the start, too"),
     "truncate_prompt_tokens": (SAME, "the last tokens are kept"),
     "priority": (SAME, ""),
-    "response_format": (BETTER, "JSON without endless whitespace; a wrong schema's error says where it is wrong"),
-    "structured_outputs": (SAME, "one backend, xgrammar, for all requests; no `structural_tag`"),
-    "tools": (BETTER, "a streamed call is complete: what vLLM's streaming parsers miss comes with the end"),
-    "tool_choice": (DIFFERENT, "`none` leaves the tools out of the prompt"),
+    "response_format": (
+        BETTER,
+        "JSON without endless whitespace; the schema may stand where llama.cpp has it; older drafts; with `tools` that "
+        "are not `strict`, calls are possible",
+    ),
+    "structured_outputs": (SAME, "one backend, xgrammar; no `structural_tag`; the older `guided_*` are taken"),
+    "tools": (
+        BETTER,
+        "a call that the model did not end is no call, whole or streamed; a stream sends each call in one piece, at "
+        "the end; tools that run in a server are left out, and OpenAI's older `functions` taken, with a `warning`",
+    ),
+    "tool_choice": (
+        DIFFERENT,
+        "`none` leaves the tools out of the prompt; the arguments of a forced call match the schema, `strict` or not; "
+        "`allowed_tools`",
+    ),
     "chat_template": (NEVER, "a template is a program; the operator may give one by `--chat-template`"),
     "documents": (NOT_YET, ""),
-    "stream_options": (SAME, ""),
+    "stream_options": (SAME, "without `stream` they have no effect"),
     "stream_interval": (SAME, "at most 1024"),
     "user": (BETTER, "goes to the log"),
     "store": (BETTER, "into a database"),

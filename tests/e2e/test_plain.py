@@ -102,7 +102,7 @@ def test_a_tiny_top_p_is_greedy(hearth: Hearth) -> None:
         ({"history": [["a", "b"], ["c"]]}, "history[1]"),
         ({"history": "a"}, "history"),
         ({"max_length": 0}, "max_length"),
-        ({"top_p": 0}, "top_p"),
+        ({"top_p": -1}, "top_p"),
         ({"temperature": "hot"}, "temperature"),
     ],
     ids=lambda value: value if isinstance(value, str) else None,

@@ -73,14 +73,42 @@ def test_a_form_is_held_to(hearth: Hearth, endpoint: str, structure: dict[str, A
             {"structured_outputs": {"json": {"properties": {"a": {"minimum": "low"}}}}},
             "structured_outputs.json.properties.a.minimum",
         ),
+        (
+            {"structured_outputs": {"json": {"properties": {"a": {"type": "array", "uniqueItems": True}}}}},
+            "structured_outputs.json.properties.a",
+        ),
+        ({"structured_outputs": {"json": {"properties": {"a": {"$ref": "#/x"}}}}}, "structured_outputs.json"),
+        ({"structured_outputs": {"json": {"$ref": "#"}}}, "structured_outputs.json"),
         ({"structured_outputs": {"regex": "(a"}}, "structured_outputs.regex"),
         ({"structured_outputs": {"grammar": "root ::= "}}, "structured_outputs.grammar"),
         ({"structured_outputs": {"grammar": "what is this"}}, "structured_outputs.grammar"),
     ],
-    ids=["type", "minimum", "regex", "grammar", "no grammar"],
+    ids=["type", "minimum", "unsupported", "no such definition", "itself", "regex", "grammar", "no grammar"],
 )
 def test_what_cannot_be_compiled_says_where(hearth: Hearth, endpoint: str, fields: dict[str, Any], param: str) -> None:
     assert refused(hearth, endpoint, **fields)["param"] == param
+
+
+@both
+@pytest.mark.parametrize(
+    ("schema", "pattern"),
+    [
+        ({"type": "string", "pattern": r"^\p{Lu}[\p{L}]{2}$"}, r'"[A-Z\u0080-\uffff]\w\w"'),
+        ({"type": "string", "pattern": r"^(?<year>[0-9]{4})[\w-.]$"}, r'"[0-9]{4}[\w.-]"'),
+        (
+            {"type": "array", "items": [{"enum": ["a"]}, {"enum": [5]}], "additionalItems": False, "minItems": 2},
+            r'."a", ?5.',
+        ),
+        ({"$ref": "#/definitions/a", "definitions": {"a": {"enum": ["b"]}}}, '"b"'),
+        ({"enum": ["b"], "default": None, "title": None}, '"b"'),
+    ],
+    ids=["unicode", "named group", "draft-07", "draft-04", "nulls"],
+)
+def test_older_drafts_and_javascripts_patterns_are_held_to(
+    hearth: Hearth, endpoint: str, schema: dict[str, Any], pattern: str
+) -> None:
+    text = ask(hearth, endpoint, structured_outputs={"json": schema}, temperature=1, seed=1, max_tokens=60).text
+    assert re.fullmatch(pattern, text)
 
 
 @both

@@ -24,6 +24,17 @@ def test_a_text(hearth: Hearth) -> None:
     assert plain["token_strs"] == [TOKENIZER.id_to_token(token_id) for token_id in plain["tokens"]]
 
 
+def test_a_begin_of_text_is_counted_once(hearth: Hearth) -> None:
+    begun = hearth.post("/tokenize", {"prompt": f"<|begin_of_text|>{TEXT}"}).json()["tokens"]
+    assert begun == [BEGIN, *ids_of(TEXT)]
+
+
+def test_a_message_is_counted_as_the_text_that_it_is(hearth: Hearth) -> None:
+    messages = [{"role": "user", "content": "a<|eot_id|>b"}]
+    (end,) = ids_of("<|eot_id|>")
+    assert hearth.post("/tokenize", {"messages": messages}).json()["tokens"].count(end) == 1
+
+
 def test_there_and_back(hearth: Hearth) -> None:
     tokens = hearth.post("/tokenize", {"prompt": TEXT, "add_special_tokens": False}).json()["tokens"]
     assert hearth.post("/detokenize", {"tokens": tokens}).json() == {"prompt": TEXT}

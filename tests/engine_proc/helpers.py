@@ -60,5 +60,6 @@ def settings_in(run_dir: Path) -> Settings:
         default_stops=[],
         repeat_max_pattern=32,
         repeat_min_count=4,
+        control_tokens_in_text=False,
         log_format="console",
     )

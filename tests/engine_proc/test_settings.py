@@ -86,6 +86,7 @@ def test_an_endpoint_of_its_own_wins_over_the_run_directory(monkeypatch: pytest.
         ("HEARTH_DEFAULT_STOPS", "<end>,<stop>", "default_stops", ["<end>", "<stop>"]),
         ("HEARTH_REPEAT_MAX_PATTERN", "8", "repeat_max_pattern", 8),
         ("HEARTH_REPEAT_MIN_COUNT", "2", "repeat_min_count", 2),
+        ("HEARTH_CONTROL_TOKENS_IN_TEXT", "1", "control_tokens_in_text", True),
     ],
 )
 def test_a_setting_is_read(

@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError
 from schemas.requests.body import parse
+from schemas.requests.parts import warnings
 from schemas.requests.parts.acceptor import Acceptor
 from tests.fuzz.bodies import SCHEMAS, SEEDS, spoil_fields
 
@@ -51,6 +52,7 @@ def _body(rng: random.Random, path: str) -> dict[str, Any]:
 
 
 def _load(load: Any, body: dict[str, Any]) -> Any:
+    warnings.begin()
     try:
         return load(body)
     except ValidationError:

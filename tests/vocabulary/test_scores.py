@@ -61,7 +61,31 @@ def test_twenty_alternatives_of_each_token(llama: Hearth) -> None:
         assert len(likely) == 20
         assert likely == sorted(likely, reverse=True)
         assert likely[0] == entry["logprob"]
-        assert bytes(entry["bytes"]).decode() == entry["token"]
+    spelt = bytes(byte for entry in entries for byte in entry["bytes"])
+    assert spelt.decode(errors="ignore").strip() == choice["message"]["content"].replace("\ufffd", "").strip()
+
+
+def test_parts_of_characters_have_their_own_bytes_and_places(llama: Hearth) -> None:
+    drawn = {"white_list_token": ["🔥", "世", "👩"], "ignore_eos": True, "temperature": 2, "seed": 1, "max_tokens": 60}
+    (choice,) = llama.post(CHAT, chat_body("a", logprobs=True, top_logprobs=20, **drawn)).json()["choices"]
+    entries = choice["logprobs"]["content"]
+    spelt = bytes(byte for entry in entries for byte in entry["bytes"])
+    assert spelt.decode(errors="replace") == choice["message"]["content"]
+    parts = [entry for entry in entries if not _is_text(bytes(entry["bytes"]))]
+    assert parts
+    for entry in parts:
+        names = [bytes(top["bytes"]) for top in entry["top_logprobs"]]
+        assert len(set(names)) == len(names)
+    (choice,) = llama.post(COMPLETIONS, {"prompt": "a", "logprobs": 20, **drawn}).json()["choices"]
+    assert {len(top) for top in choice["logprobs"]["top_logprobs"]} <= {20, 21}
+
+
+def _is_text(token: bytes) -> bool:
+    try:
+        token.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def test_a_prompt_of_the_whole_context_is_scored(llama: Hearth) -> None:

@@ -60,6 +60,17 @@ def test_of_a_text_of_several_tokens_the_first_is_biased(
 
 
 @both
+def test_a_bias_on_a_part_of_a_character_is_said(llama: Hearth, endpoint: str) -> None:
+    prompt = {"prompt": "a"} if endpoint == ENDPOINTS[1] else {"messages": [{"role": "user", "content": "a"}]}
+    emoji, word = (
+        llama.post(endpoint, {**prompt, "max_tokens": 1, "logit_bias": {text: 1, "5": 1}}).json()
+        for text in ("🔥", "extraordinarily-long")
+    )
+    assert "🔥" in emoji["warning"]
+    assert "warning" not in word
+
+
+@both
 def test_a_ban_takes_another_token(llama: Hearth, tokenizer: Tokenizer, endpoint: str) -> None:
     (first, *_) = generated_ids(llama, endpoint)
     assert generated_ids(llama, endpoint, logit_bias={tokenizer.decode([first]): -100})[0] != first

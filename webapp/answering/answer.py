@@ -178,7 +178,7 @@ class Answer:
                 self._record.on_text()
                 self._shape.add(delta)
         if self._on_complete is not None:
-            self._shape.warning = self._on_complete(self._shape)
+            self._shape.warn(self._on_complete(self._shape))
         self._record.status = 200
         return self._shape.whole()
 

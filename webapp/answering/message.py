@@ -61,15 +61,16 @@ def _cache_salt(call: Call, settings: Settings, given: str) -> str:
 
 @contextmanager
 def renamed(names: dict[str, str]) -> Iterator[None]:
-    """Make an `ApiError` raised in the block name its field as this API does. `names`: from the engine's name to this
-    API's.
+    """Make an `ApiError` raised in the block name its field as this API does.
+
+    `names`: from the engine's name, a regular expression, to this API's, which replaces it.
     """
     try:
         yield
     except ApiError as error:
         for theirs, ours in names.items():
             if error.param is not None and re.match(rf"{theirs}\b", error.param):
-                error.message = error.message.replace(f"`{error.param}`", f"`{ours}{error.param[len(theirs) :]}`")
-                error.param = ours + error.param[len(theirs) :]
+                param = re.sub(rf"{theirs}\b", ours, error.param, count=1)
+                error.message, error.param = error.message.replace(f"`{error.param}`", f"`{param}`"), param
                 break
         raise

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from schemas.errors import ApiError
 from schemas.replies.shape import Shape
 from webapp.connection.chunk_writer import ChunkWriter
+from webapp.connection.line_ends import line_safe
 from webapp.engine.reply import HungUp, Reply
 
 OnComplete = Callable[[Shape], str | None]
@@ -62,16 +63,16 @@ def events(
             chunks = writer.events(deltas)
             if reply.consumed:
                 if on_complete is not None:
-                    shape.warning = on_complete(shape)
+                    shape.warn(on_complete(shape))
                 chunks += shape.closing_chunks(include_usage=include_usage)
-            yield opening + chunks
+            yield line_safe(opening + chunks)
             opening = b""
             reply.writer = writer
         on_end(SENT)
     except ApiError as error:
         on_end(error.status)
         writer.flush()
-        yield shape.error_chunk(error)
+        yield line_safe(shape.error_chunk(error))
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone

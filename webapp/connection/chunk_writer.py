@@ -15,6 +15,7 @@ from gevent.socket import socket as GeventSocket
 from schemas.replies.merging import merged
 from schemas.replies.shape import Shape
 from schemas.wire import Delta
+from webapp.connection.line_ends import line_safe
 
 NO_WAIT = 0.0
 """gevent's timeout for a send that does not block."""
@@ -57,7 +58,7 @@ class ChunkWriter:
     def write(self, deltas: list[Delta]) -> None:
         """Write the events of `deltas` as one chunk, without blocking. If not `ready` afterwards, call `flush`."""
         assert self._connection is not None
-        events = self.events(deltas)
+        events = line_safe(self.events(deltas))
         if not events:
             return
         self._wrote_at = time.monotonic()

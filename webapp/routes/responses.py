@@ -10,6 +10,7 @@ from schemas.errors import ApiError, invalid
 from schemas.replies.message import assistant_message
 from schemas.replies.response import ResponseShape
 from schemas.replies.shape import Choice, Shape
+from schemas.requests.parts.response_items import place_of
 from schemas.requests.parts.tools import check_results
 from schemas.requests.responses import ResponseRequest
 from webapp.answering import request_body
@@ -22,8 +23,8 @@ from webapp.services import services
 blueprint = Blueprint("responses", __name__)
 
 Message = dict[str, Any]
-ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens"}
-"""This API's name of a field, by the engine's."""
+ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens", r"(tools\[\d+\])\.function": r"\1"}
+"""This API's name of a field, by the engine's: a regular expression, and what replaces it."""
 
 
 @blueprint.post("/v1/responses")
@@ -39,7 +40,7 @@ def _create(body: ResponseRequest) -> Response:
     messages, keep_turn = _with_history(scope, body, given)
     if not messages:
         raise invalid("There is nothing to answer.", "input")
-    check_results(messages, len(given))
+    check_results(messages, len(given), partial(place_of, body.items))
     instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
     request = body.request.with_messages([*instructions, *messages])
 

@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from schemas import wire
 from schemas.errors import unavailable
+from schemas.requests.generation import Request
 from webapp.answering import request_body
 from webapp.answering.message import make_message, renamed
 from webapp.middleware import call
@@ -20,21 +21,24 @@ WAIT_SECONDS = 60.0
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
     welcome = services().engine.require_ready()
-    accepted, delta = _submit(request_body.load(services().schemas.tokenize))
+    request: Request = request_body.load(services().schemas.tokenize)
+    accepted, delta = _submit(request.params)
     (ids,) = accepted.prompt_token_ids
-    return {
+    reply = {
         "count": len(ids),
         "max_model_len": welcome.max_model_len,
         "tokens": ids,
         "token_strs": None if delta.logprobs is None else [token.text for token in delta.logprobs],
     }
+    return {**reply, "warning": " ".join(request.warnings)} if request.warnings else reply
 
 
 @blueprint.post("/detokenize")
 def detokenize() -> dict[str, Any]:
     services().engine.require_ready()
     with renamed({"prompt": "tokens"}):
-        _, delta = _submit(request_body.load(services().schemas.detokenize))
+        request: Request = request_body.load(services().schemas.detokenize)
+        _, delta = _submit(request.params)
     return {"prompt": delta.text}
 
 

@@ -8,6 +8,12 @@ from marshmallow import EXCLUDE, RAISE, Schema, ValidationError, fields, validat
 
 from schemas.errors import MAX_QUOTED
 from schemas.requests.parts.acceptor import Acceptor, ListField, Unsupported
+from schemas.requests.parts.warnings import warn
+
+MAX_ALTERNATIVES = 20
+"""Alternatives of each token that log probabilities may have."""
+REST_OF_CONTEXT = -1
+"""A number of tokens: as many as the context has room for."""
 
 
 class _Strict(fields.Field[Any]):
@@ -23,8 +29,15 @@ class _Strict(fields.Field[Any]):
 
 
 class Int(_Strict):
+    """An integer. `2.0` is one too: some languages have no other numbers."""
+
     types = (int,)
     expected = "an integer"
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        if type(value) is float and value.is_integer():
+            return int(value)
+        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class Number(_Strict):
@@ -40,6 +53,27 @@ class Bool(_Strict):
 class Text(_Strict):
     types = (str,)
     expected = "a string"
+
+
+class TokenLimit(Int):
+    """The most tokens of a choice. -1, as other servers have it, means the rest of the context; 0 is refused."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        limit = super()._deserialize(value, attr, data, **kwargs)
+        if limit == 0:
+            raise ValidationError("Must be at least 1, or -1 for the rest of the context.")
+        return limit
+
+
+class Alternatives(Int):
+    """How many alternatives to return for each token. -1, vLLM's name for all of them, is lowered to the most."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
+        wanted = super()._deserialize(value, attr, data, **kwargs)
+        if wanted != -1:
+            return wanted
+        warn(f"`{self.name}`: -1 is the whole vocabulary; the {MAX_ALTERNATIVES} likeliest tokens are returned.")
+        return MAX_ALTERNATIVES
 
 
 class Seed(Int):
@@ -61,15 +95,20 @@ class TotalLength(validate.Validator):
 class Items(ListField):
     """A JSON array, loaded as a list. With `scalar`, a single value counts as an array of one (`"stop": "\\n"`).
 
+    Elements that are `left_out` count as absent (`"stop": [null]`).
+
     Its length is checked before its elements are loaded, and the first bad element ends the loading: a client chooses
     how many there are. marshmallow's own list loads all of them first, and keeps an error for each.
     """
 
     default_error_messages = {"invalid": "Expected an array."}
 
-    def __init__(self, inner: fields.Field[Any], *, scalar: bool = False, **kwargs: Any) -> None:
+    def __init__(
+        self, inner: fields.Field[Any], *, scalar: bool = False, left_out: tuple[Any, ...] = (), **kwargs: Any
+    ) -> None:
         super().__init__(inner, **kwargs)
         self.scalar = scalar
+        self.left_out = left_out
 
     def elements(self, value: Any) -> list[Any]:
         if self.scalar and not isinstance(value, (list, dict)):
@@ -86,6 +125,8 @@ class Items(ListField):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         loaded = []
         for index, element in enumerate(self.elements(value)):
+            if element in self.left_out:
+                continue
             try:
                 loaded.append(self.inner.deserialize(element, **kwargs))
             except ValidationError as error:
@@ -106,12 +147,13 @@ class LogitBias(fields.Field[dict[str, float]]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> dict[str, float]:
         if not isinstance(value, Mapping):
             raise ValidationError("Expected an object from token to bias.")
-        for token, bias in value.items():
+        given = {token: bias for token, bias in value.items() if bias is not None}
+        for token, bias in given.items():
             if type(bias) not in (int, float) or not -100 <= bias <= 100:
                 raise ValidationError({token[:MAX_QUOTED]: ["Expected a number in [-100, 100]."]})
             if not token:
                 raise ValidationError("A token must not be empty.")
-        return dict(value)
+        return given
 
 
 def optional(

@@ -2,10 +2,11 @@
 
 from typing import Any
 
-from marshmallow import ValidationError, fields, validate, validates_schema
+from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.errors import quoted
 from schemas.requests.parts.json_types import Items, Text
+from schemas.requests.parts.kept_messages import as_sent_today
 from schemas.requests.parts.tools import ToolCallSchema, WithoutNulls
 
 MAX_MESSAGES = 10_000
@@ -13,6 +14,8 @@ MAX_PARTS = 10_000
 MAX_CALLS = 1024
 """Tool calls of one message."""
 ROLES = ("system", "developer", "user", "assistant", "tool")
+TEXT_PARTS = ("text", "input_text", "output_text")
+"""Types of a part that is text: this API's, and those of the Responses API."""
 
 
 class Content(fields.Field[Any]):
@@ -32,15 +35,16 @@ class Content(fields.Field[Any]):
         if not isinstance(part, dict):
             raise ValidationError({index: ["Expected an object."]})
         kind = part.get("type")
-        if kind != "text":
+        if kind not in (*TEXT_PARTS, "refusal"):
             raise ValidationError({index: {"type": [f"This server accepts text only, not {quoted(kind)}."]}})
-        if not isinstance(part.get("text"), str):
-            raise ValidationError({index: {"text": ["Expected a string."]}})
-        return {"type": "text", "text": part["text"]}
+        name = "refusal" if kind == "refusal" else "text"
+        if not isinstance(part.get(name), str):
+            raise ValidationError({index: {name: ["Expected a string."]}})
+        return {"type": "text", "text": part[name]}
 
 
 class MessageSchema(WithoutNulls):
-    """One message of a chat, as OpenAI defines it, with vLLM's `reasoning`."""
+    """One message of a chat, as OpenAI defines it, with vLLM's `reasoning`. Older forms are taken too."""
 
     role = Text(
         required=True,
@@ -52,17 +56,32 @@ class MessageSchema(WithoutNulls):
         allow_none=True,
         metadata={
             "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null or absent '
-            "only in an assistant's message with `tool_calls`.",
+            "only in an assistant's or a tool's message. A tool's may be any JSON, which becomes its text.",
         },
     )
-    reasoning = Text(metadata={"description": "The assistant's reasoning before its answer, as returned in a reply."})
+    reasoning = Text(
+        metadata={
+            "description": "The assistant's reasoning before its answer, as returned in a reply. `reasoning_content` "
+            "is the same."
+        }
+    )
     name = Text(metadata={"description": "The author's name, for chat templates that use it."})
     tool_calls = Items(
         fields.Nested(ToolCallSchema),
         validate=validate.Length(max=MAX_CALLS),
         metadata={"description": "The tools that an assistant called."},
     )
-    tool_call_id = Text(metadata={"description": "In a message of role `tool`: the id of the call that it answers."})
+    tool_call_id = Text(
+        metadata={
+            "description": "In a message of role `tool`: the id of the call that it answers; absent: the first call "
+            "without a result."
+        }
+    )
+
+    @pre_load
+    def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
+        data = super()._drop_nulls(data, **kwargs)
+        return as_sent_today(data) if isinstance(data, dict) else data
 
     @validates_schema
     def _need_content(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from marshmallow import ValidationError, fields
 
 from schemas.errors import quoted
 from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, ROLES
+from schemas.requests.parts.tool_items import as_known
 from schemas.requests.parts.tools import Arguments
 
 Item = dict[str, Any]
@@ -28,26 +29,37 @@ class Input(fields.Field[list[Item]]):
 
 
 def messages_of(items: list[Item]) -> list[Message]:
-    """Return the messages of a chat for `items`.
+    """Return the messages of a chat for `items`."""
+    return [message for _, message in _grouped(items)]
+
+
+def place_of(items: list[Item], message: int) -> str:
+    """Return the field of the item of which message number `message` of `messages_of(items)` is made."""
+    return f"input[{_grouped(items)[message][0]}].call_id"
+
+
+def _grouped(items: list[Item]) -> list[tuple[int, Message]]:
+    """Return the messages for `items`, each with the index of its first item.
 
     Consecutive function calls become one message. Reasoning is left out, because chat templates leave it out too.
     """
-    messages: list[Message] = []
-    for item in items:
+    messages: list[tuple[int, Message]] = []
+    for index, item in enumerate(items):
         match item["type"]:
             case "message":
-                messages.append({"role": item["role"], "content": item["content"]})
+                messages.append((index, {"role": item["role"], "content": item["content"]}))
             case "function_call":
                 call = {
                     "id": item["call_id"],
                     "type": "function",
                     "function": {"name": item["name"], "arguments": item["arguments"]},
                 }
-                if not messages or messages[-1]["role"] != "assistant":
-                    messages.append({"role": "assistant", "content": None})
-                messages[-1].setdefault("tool_calls", []).append(call)
+                if not messages or messages[-1][1]["role"] != "assistant":
+                    messages.append((index, {"role": "assistant", "content": None}))
+                messages[-1][1].setdefault("tool_calls", []).append(call)
             case "function_call_output":
-                messages.append({"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]})
+                result = {"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]}
+                messages.append((index, result))
     return messages
 
 
@@ -62,6 +74,7 @@ def _at(key: Any, load: Any, value: Any) -> Any:
 def _item(item: Any) -> Item:
     if not isinstance(item, dict):
         raise ValidationError("Expected an object.")
+    item = as_known(item)
     match item.get("type", "message"):
         case "message":
             if item.get("role") not in ROLES[:4]:

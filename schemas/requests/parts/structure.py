@@ -3,16 +3,20 @@
 from typing import Any
 
 import msgspec
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas import wire
 from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
+from schemas.requests.parts.tools import WithoutNulls
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
 MAX_CHOICES = 1024
 FORMATS = ("text", "json_object", "json_schema")
 KINDS = ("json", "json_object", "regex", "choice", "grammar")
+
+KEYWORDS = {"type", "properties", "$ref", "$defs", "anyOf", "oneOf", "allOf", "enum", "const"}
+"""Members that a JSON Schema has, and OpenAI's `json_schema`, which holds one, has not."""
 
 _LENGTH = validate.Length(1, MAX_BYTES, error=f"Expected 1 to {MAX_BYTES} characters.")
 
@@ -33,22 +37,16 @@ class JsonSchema(fields.Field[dict[str, Any]]):
         return schema
 
 
-class NamedSchema(Schema):
+class NamedSchema(WithoutNulls):
     """OpenAI's `json_schema`."""
-
-    class Meta:
-        unknown = EXCLUDE
 
     name = Text(metadata={"description": "Accepted for OpenAI's clients; no effect."})
     schema = JsonSchema(metadata={"description": "A JSON Schema."})
     strict = Bool(allow_none=True, metadata={"description": "No effect: the answer always matches the schema."})
 
 
-class ResponseFormatSchema(Schema):
-    """OpenAI's `response_format`."""
-
-    class Meta:
-        unknown = EXCLUDE
+class ResponseFormatSchema(WithoutNulls):
+    """OpenAI's `response_format`. Other servers have the schema beside `type`, or as `json_schema` itself."""
 
     type = Text(
         required=True,
@@ -56,10 +54,21 @@ class ResponseFormatSchema(Schema):
         metadata={"description": "`text`: any text."},
     )
     json_schema = fields.Nested(NamedSchema, metadata={"description": "With `json_schema`: the schema."})
+    schema = JsonSchema(
+        metadata={"description": "llama.cpp's place for the schema, with `json_object` or `json_schema`."}
+    )
+
+    @pre_load
+    def _unwrap(self, data: Any, **kwargs: Any) -> Any:
+        """Take a `json_schema` that is the schema itself, without a name and `schema`, for what it is."""
+        given = data.get("json_schema") if isinstance(data, dict) else None
+        if isinstance(given, dict) and given.get("schema") is None and not KEYWORDS.isdisjoint(given):
+            return {**data, "json_schema": {"schema": given}}
+        return data
 
     @validates_schema
     def _need_schema(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data.get("type") == "json_schema" and "schema" not in data.get("json_schema", {}):
+        if data.get("type") == "json_schema" and _schema_of(data) is None:
             raise ValidationError({"json_schema": {"schema": ["Expected a JSON Schema."]}})
 
 
@@ -96,13 +105,21 @@ def structure_of(outputs: dict[str, Any] | None, format_: dict[str, Any] | None)
     if outputs is not None:
         (kind,) = _kinds(outputs)
         return wire.Structure(**{kind: outputs[kind]}, field=f"structured_outputs.{kind}")
-    match format_ and format_["type"]:
-        case "json_schema":
-            assert format_ is not None
-            return wire.Structure(json=format_["json_schema"]["schema"], field="response_format.json_schema.schema")
-        case "json_object":
-            return wire.Structure(json_object=True, field="response_format")
-    return None
+    if format_ is None or format_["type"] == "text":
+        return None
+    found = _schema_of(format_)
+    if found is None:
+        return wire.Structure(json_object=True, field="response_format")
+    place, schema = found
+    return wire.Structure(json=schema, field=f"response_format.{place}")
+
+
+def _schema_of(format_: dict[str, Any]) -> tuple[str, dict[str, Any]] | None:
+    """Return the place of the schema in a loaded `response_format`, and the schema. None: there is none."""
+    named = format_.get("json_schema", {})
+    if "schema" in named:
+        return "json_schema.schema", named["schema"]
+    return ("schema", format_["schema"]) if "schema" in format_ else None
 
 
 def _kinds(outputs: dict[str, Any]) -> list[str]:

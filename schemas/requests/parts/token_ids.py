@@ -21,6 +21,8 @@ def token_ids(value: list[Any]) -> list[int]:
     if not value:
         raise ValidationError("Expected at least one token id.")
     for index, token_id in enumerate(value):
+        if type(token_id) is float and token_id.is_integer():
+            token_id = value[index] = int(token_id)
         if type(token_id) is not int or not 0 <= token_id <= MAX_TOKEN_ID:
             raise ValidationError({index: ["Expected a token id."]})
     return value

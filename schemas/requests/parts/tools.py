@@ -1,19 +1,22 @@
 """Tools that a model may call: their definitions in a request, and the calls and results in its messages."""
 
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
 
 from schemas.errors import ApiError, invalid, quoted
-from schemas.requests.parts.json_types import Bool, Text
+from schemas.requests.parts.arguments import MAX_DEPTH, is_deep, object_text
+from schemas.requests.parts.json_types import Bool, Items, Text
+from schemas.requests.parts.warnings import warn
 
 MAX_TOOLS = 128
-MAX_JSON_BYTES, MAX_JSON_DEPTH = 128 * 1024, 64
-"""Limits of an object that a request may fill freely, such as the parameters of a tool."""
+MAX_JSON_BYTES = 128 * 1024
+"""Limit of an object that a request may fill freely, such as the parameters of a tool."""
 CHOICES = ("none", "auto", "required")
 NAME = validate.Regexp(
-    r"[a-zA-Z0-9_-]{1,64}\Z", error="Expected 1 to 64 letters (a to z, A to Z), digits, underscores and dashes."
+    r"[a-zA-Z0-9_.:/-]{1,256}\Z", error="Expected 1 to 256 letters (a to z, A to Z), digits and characters of `_-.:/`."
 )
 
 
@@ -35,17 +38,8 @@ def check_json(value: Any) -> None:
         raise ValidationError("The text has a lone surrogate, which is not a Unicode character.") from None
     if size > MAX_JSON_BYTES:
         raise ValidationError(f"Expected at most {MAX_JSON_BYTES} bytes of JSON.")
-    level = [value]
-    for _ in range(MAX_JSON_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(inner, (dict, list))
-        ]
-        if not level:
-            return
-    raise ValidationError(f"Expected at most {MAX_JSON_DEPTH} levels.")
+    if is_deep(value):
+        raise ValidationError(f"Expected at most {MAX_DEPTH} levels.")
 
 
 class WithoutNulls(Schema):
@@ -66,7 +60,10 @@ class FunctionSchema(WithoutNulls):
     description = Text(metadata={"description": "What the function does and when to call it, for the model."})
     parameters = JsonObject(metadata={"description": "A JSON Schema of the arguments, which are an object."})
     strict = Bool(
-        metadata={"description": "Make the arguments match the schema, where the model's tool parser supports it."}
+        metadata={
+            "description": "Make the arguments match the schema, where the model's tool parser supports it. Those of a "
+            "forced call (`tool_choice`) match it always."
+        }
     )
 
 
@@ -76,7 +73,7 @@ class ToolKind(WithoutNulls):
     type = Text(
         required=True,
         validate=validate.OneOf(["function"], error="Expected function: this server has no built-in tools."),
-        metadata={"description": "The type of the tool."},
+        metadata={"description": "The type of the tool. Tools of other types are left out, with a `warning`."},
     )
 
 
@@ -86,43 +83,131 @@ class ToolSchema(ToolKind):
     function = fields.Nested(FunctionSchema, required=True, metadata={"description": "The function."})
 
 
+class Tools(Items):
+    """The functions of `tools`, in the format of either API. Tools that this server does not run are left out."""
+
+    def __init__(self, schema: type[ToolKind], **kwargs: Any) -> None:
+        super().__init__(fields.Nested(schema), validate=validate.Length(max=MAX_TOOLS), **kwargs)
+        self._nested = issubclass(schema, ToolSchema)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
+        loaded: list[Any] = []
+        names: set[str] = set()
+        for index, tool in enumerate(super().elements(value)):
+            if self._is_left_out(tool):
+                continue
+            try:
+                loaded.append(self.inner.deserialize(self._spelled(tool), **kwargs))
+            except ValidationError as error:
+                raise ValidationError({index: error.messages}) from None
+            name = function_of(loaded[-1])["name"]
+            if name in names:
+                place: Any = {"name": [f"Another tool has the name {quoted(name)}."]}
+                raise ValidationError({index: {"function": place} if self._nested else place})
+            names.add(name)
+        return loaded
+
+    def elements(self, value: Any) -> list[Any]:
+        """Return the functions in the format of this API, not loaded yet. Raises `ValidationError` for a name twice."""
+        tools = [self._spelled(tool) for tool in super().elements(value) if not self._is_left_out(tool)]
+        names = [function_of(tool).get("name") for tool in tools if isinstance(tool, dict) and function_of(tool)]
+        if any(isinstance(name, str) and name in names[:index] for index, name in enumerate(names)):
+            raise ValidationError("Two tools have the same name.")
+        return tools
+
+    @staticmethod
+    def _is_left_out(tool: Any) -> bool:
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if not isinstance(kind, str) or kind == "function":
+            return False
+        warn(f"This server does not run tools of type {quoted(kind)}: they were left out.")
+        return True
+
+    def _spelled(self, tool: Any) -> Any:
+        """Return `tool` in the format of this API, if it is in that of the other."""
+        if not isinstance(tool, dict):
+            return tool
+        if self._nested and "name" in tool and tool.get("function") is None:
+            return {"type": tool.get("type"), "function": tool}
+        if not self._nested and isinstance(tool.get("function"), dict):
+            return {**tool["function"], "type": tool.get("type")}
+        return tool
+
+
 class ToolChoice(fields.Field[str | dict[str, Any]]):
-    """`none`, `auto`, `required`, or `{"type": "function", "function": {"name": ...}}`."""
+    """`none`, `auto`, `required`, a function's name, or `allowed_tools`, in the format of either API.
+
+    Loaded as the word, as `{"type": "function", "function": {"name"}}`, or as `{"type": "allowed_tools", "mode",
+    "names"}`.
+    """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str | dict[str, Any]:
-        if isinstance(value, str) and value in CHOICES:
-            return value
-        function = value.get("function") if isinstance(value, dict) and value.get("type") == "function" else None
-        if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        kind = value.get("type", "function") if isinstance(value, dict) else value
+        if kind == "any":  # Anthropic's and Mistral's word
+            kind = "required"
+        if isinstance(kind, str) and kind in CHOICES:
+            return kind
+        if not isinstance(value, dict) or not isinstance(kind, str):
             raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
-        return {"type": "function", "function": {"name": function["name"]}}
+        if kind == "allowed_tools":
+            return _allowed(value)
+        if kind not in ("function", "tool"):
+            raise ValidationError(f"This server does not run tools of type {quoted(kind)}: none can be called.")
+        name = _name_in(value)
+        if name is None:
+            raise ValidationError(f"Expected {', '.join(CHOICES)}, or an object that names a function.")
+        return {"type": "function", "function": {"name": name}}
 
 
-class Arguments(Text):
-    """A JSON object written as a string. An empty string, which some clients send, counts as `{}`."""
+def _name_in(value: dict[str, Any]) -> str | None:
+    """Return the name of the function that `value` names, in the format of either API. None: it names none."""
+    function = value.get("function")
+    name = function.get("name") if isinstance(function, dict) else value.get("name")
+    return name if isinstance(name, str) else None
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        text = super()._deserialize(value, attr, data, **kwargs) or "{}"
-        try:
-            arguments = msgspec.json.decode(text)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            raise ValidationError(f"Expected a JSON object, written as a string: {error}") from None
-        if not isinstance(arguments, dict):
-            raise ValidationError("Expected a JSON object, written as a string.")
-        return text
+
+def _allowed(value: dict[str, Any]) -> dict[str, Any]:
+    given = value.get("allowed_tools", value)
+    mode, tools = (given.get("mode", "auto"), given.get("tools")) if isinstance(given, dict) else ("", None)
+    if mode not in CHOICES or not isinstance(tools, list) or len(tools) > MAX_TOOLS:
+        raise ValidationError(f"Expected a `mode` ({', '.join(CHOICES)}), and `tools`: at most {MAX_TOOLS} tools.")
+    names = [_name_in(tool) for tool in tools if isinstance(tool, dict) and tool.get("type", "function") == "function"]
+    return {"type": "allowed_tools", "mode": mode, "names": [name for name in names if name is not None]}
+
+
+def function_of(tool: dict[str, Any]) -> dict[str, Any]:
+    """Return the function of a tool, in the format of either API."""
+    function = tool.get("function", tool)
+    return function if isinstance(function, dict) else {}
+
+
+class Arguments(fields.Field[str]):
+    """A JSON object, loaded as a string. What clients keep of arguments that were none is described in `arguments`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return object_text(value)
 
 
 class CalledFunctionSchema(WithoutNulls):
     """The function of a call, and its arguments."""
 
     name = Text(required=True, validate=validate.Length(1, 256), metadata={"description": "The function's name."})
-    arguments = Arguments(required=True, metadata={"description": "A JSON object, written as a string."})
+    arguments = Arguments(
+        load_default="{}",
+        metadata={
+            "description": 'A JSON object, written as a string. Any other text becomes `{"INVALID_JSON": ...}`, so '
+            "that a conversation can go on after a call that was cut off."
+        },
+    )
 
 
 class ToolCallSchema(WithoutNulls):
     """One call in an assistant's message."""
 
-    id = Text(required=True, metadata={"description": "The id that the message with the result has as `tool_call_id`."})
+    id = Text(
+        load_default="call_0",
+        metadata={"description": "The id that the message with the result has as `tool_call_id`."},
+    )
     type = Text(
         load_default="function",
         validate=validate.OneOf(["function"], error="Expected function."),
@@ -132,36 +217,57 @@ class ToolCallSchema(WithoutNulls):
 
 
 def check_choice(tools: list[dict[str, Any]], choice: str | dict[str, Any] | None) -> None:
-    """Raise `ValidationError` where two tools have the same name, or `choice` requires a tool that is missing."""
-    names = [tool["function"]["name"] for tool in tools]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise ValidationError(
-                {"tools": {index: {"function": {"name": [f"Another tool has the name {quoted(name)}."]}}}}
-            )
+    """Raise `ValidationError` where `choice` requires a tool that is not in `tools`. Both are loaded."""
     if choice in (None, "none", "auto"):
         return
     if not tools:
         raise ValidationError("Requires `tools`.", "tool_choice")
-    if isinstance(choice, dict) and choice["function"]["name"] not in names:
-        raise ValidationError(f"There is no tool named {quoted(choice['function']['name'])} in `tools`.", "tool_choice")
+    if not isinstance(choice, dict):
+        return
+    names = [function_of(tool)["name"] for tool in tools]
+    for name in choice["names"] if choice["type"] == "allowed_tools" else [choice["function"]["name"]]:
+        if name not in names:
+            raise ValidationError(f"There is no tool named {quoted(name)} in `tools`.", "tool_choice")
+    if choice["type"] == "allowed_tools" and choice["mode"] == "required" and not choice["names"]:
+        raise ValidationError("Expected a function that is allowed.", "tool_choice")
 
 
-def check_results(messages: list[dict[str, Any]], given: int) -> None:
-    """Raise `ApiError` (400) where a message of role `tool` answers no call of the assistant's message before it.
+def offered(
+    tools: list[dict[str, Any]], choice: str | dict[str, Any] | None
+) -> tuple[list[dict[str, Any]], str | dict[str, Any]]:
+    """Return the tools that may be called, and the choice among them: a word, or the name of one."""
+    if isinstance(choice, dict) and choice["type"] == "allowed_tools":
+        tools = [tool for tool in tools if function_of(tool)["name"] in choice["names"]]
+        choice = choice["mode"] if tools else "none"
+    return tools, choice or ("auto" if tools else "none")
 
-    The last `given` messages are the request's own, the others are stored ones: the error names the request's field.
+
+def check_results(
+    messages: list[dict[str, Any]], given: int, place: Callable[[int], str] = "messages[{}].tool_call_id".format
+) -> None:
+    """Give an id to each message of role `tool` that has none: that of the first call without a result.
+
+    Raises `ApiError` (400) for a result of no call before it. The last `given` messages are the request's own, the
+    others are stored ones: `place` returns the request's field for the place of a message among its own.
     """
     calls: set[str] = set()
+    waiting: list[tuple[str, str]] = []
     for index, message in enumerate(messages):
         if message["role"] != "tool":
-            calls = {call["id"] for call in message.get("tool_calls", ())}
-        elif message.get("tool_call_id") not in calls:
+            made = [(call["id"], call["function"]["name"]) for call in message.get("tool_calls", ())]
+            waiting += made
+            calls.update(call_id for call_id, _ in made)
+            continue
+        if not message.get("tool_call_id") and waiting:
+            named = [call for call in waiting if call[1] == message.get("name")]
+            message["tool_call_id"] = (named or waiting)[0][0]
+        call_id = message.get("tool_call_id")
+        waiting = [call for call in waiting if call[0] != call_id]
+        if call_id not in calls:
             own = index - (len(messages) - given)
-            field = f"messages[{own}].tool_call_id" if own >= 0 else "messages"
-            raise _no_such_call(message.get("tool_call_id"), field)
+            raise _no_such_call(call_id, place(own) if own >= 0 else place(0).partition("[")[0])
 
 
 def _no_such_call(call_id: str | None, field: str) -> ApiError:
     what = "Expected the id of a call" if call_id is None else f"There is no call {quoted(call_id)}"
-    return invalid(f"Invalid value for `{field}`: {what} in the assistant's message before it.", field)
+    return invalid(f"Invalid value for `{field}`: {what} in an assistant's message before it.", field)

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import xgrammar
 from vllm.parser import ParserManager
 
 from engine_proc.adapter.outputs import Output
@@ -19,13 +20,14 @@ PARIS = '{"name": "get_weather", "parameters": {"city": "Paris"}}'
 TOKYO = '{"name": "get_weather", "parameters": {"city": "Tokyo"}}'
 NOTHING = '{"name": "get_weather", "parameters": {}}'
 THOUGHT = "<think>They greet me.</think>Hello!"
-TOOL = {
+TOOL: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
     },
 }
+WEATHER = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 NAMED = {"type": "function", "function": {"name": "get_weather"}}
 
 
@@ -108,11 +110,33 @@ def test_one_call_where_only_one_is_wanted(tokenizer: Any) -> None:
         assert calls(parts) == [("get_weather", {"city": "Paris"})]
 
 
-def test_what_was_cut_off_is_told_as_far_as_it_came(tokenizer: Any) -> None:
-    stream = streamed(tokenizer, PARIS[:-6])
+@pytest.mark.parametrize("at_once", [1, 3, 1000])
+@pytest.mark.parametrize("length", [1, 20, len('{"name": "get_weather"'), len(PARIS) - 6, len(PARIS) - 1])
+@pytest.mark.parametrize("fields", [{}, {"tool_choice": "required"}, {"tool_choice": NAMED}], ids=str)
+def test_a_call_that_was_cut_off_is_content(tokenizer: Any, length: int, at_once: int, fields: dict[str, Any]) -> None:
+    text = PARIS[:length]
+    whole = reading(tokenizer, **fields).whole(text, [], [1], cut=True)
+    stream = streamed(tokenizer, text, at_once, **fields)
 
-    assert [call.name for call in stream.calls] == ["get_weather"]
-    assert stream.calls[0].arguments.startswith('{"city": "Pa')
+    assert (whole.content, whole.calls) == (stream.content, stream.calls) == (text, [])
+
+
+def test_the_calls_before_one_that_was_cut_off_are_calls(tokenizer: Any) -> None:
+    text = f"{PARIS}; {TOKYO[:-6]}"
+    whole = reading(tokenizer).whole(text, [], [1], cut=True)
+    stream = streamed(tokenizer, text, 2)
+
+    assert calls(whole) == calls(stream) == [("get_weather", {"city": "Paris"})]
+    assert whole.content == stream.content == f"; {TOKYO[:-6]}"
+
+
+@pytest.mark.parametrize("at_once", [1, 1000])
+@pytest.mark.parametrize("text", ['{"name": "fly", "parameters": {}}', '{"name": "Ann", "parameters": {"age": 5}}'])
+def test_a_tool_that_was_not_offered_is_not_called(tokenizer: Any, text: str, at_once: int) -> None:
+    whole = reading(tokenizer).whole(text, [], [1])
+    stream = streamed(tokenizer, text, at_once)
+
+    assert (whole.content, whole.calls) == (stream.content, stream.calls) == (text, [])
 
 
 @pytest.mark.parametrize("choice", ["required", NAMED], ids=["required", "named"])
@@ -121,11 +145,117 @@ def test_a_forced_call_is_a_structure(tokenizer: Any, choice: Any) -> None:
     assert reading(tokenizer).structure is None
 
 
-def test_the_requests_own_structure_stays(tokenizer: Any) -> None:
-    structure = reading(tokenizer, sampling=Sampling(structure=Structure(choice=["a"]))).structure
+def test_a_structure_of_the_text_leaves_no_calls(tokenizer: Any) -> None:
+    wanted = Sampling(structure=Structure(choice=[PARIS], field="structured_outputs.choice"))
 
-    assert structure is not None
-    assert structure.choice == ["a"]
+    assert parsing(tokenizer).reading(asked(sampling=wanted)) is None
+    assert reading(tokenizer, "qwen3", sampling=wanted).whole(f"</think>{PARIS}", [], [1]).content == PARIS
+    assert reading(tokenizer, tool_choice="required", sampling=wanted).whole(PARIS, [], [1]).calls
+
+
+class TestGrammars:
+    """What the structure of a request lets a model write."""
+
+    @staticmethod
+    def allows(structure: Any, text: str) -> bool:
+        """Return whether a whole answer may be `text`."""
+        vocabulary = [bytes([byte]) for byte in range(256)] + [b"<end>"]
+        compiler = xgrammar.GrammarCompiler(xgrammar.TokenizerInfo(vocabulary, stop_token_ids=[256]))
+        matcher = xgrammar.GrammarMatcher(compiler.compile_structural_tag(structure.structural_tag))
+        return bool(matcher.accept_string(text) and matcher.accept_token(256))
+
+    @pytest.mark.parametrize("choice", ["required", NAMED], ids=["required", "named"])
+    @pytest.mark.parametrize("parser", ["llama3_json", "xlam"])
+    @pytest.mark.parametrize(
+        ("parameters", "good", "bad"),
+        [
+            (None, "{}", '"Paris"'),
+            (None, '{"a": [1, {"b": null}]}', "5"),
+            ({}, '{"a": 1}', "null"),
+            ({"required": None, "properties": None}, '{"a": 1}', "[]"),
+            ({"type": ["object", "null"]}, "{}", "null"),
+            (WEATHER, '{"city": "Paris"}', '{"city": 5}'),
+            (WEATHER, '{"city": "Paris"}', '{"city":  "Paris"}'),
+            (WEATHER, '{"city": "Paris"}', "{}"),
+            (WEATHER, '{"city": "Paris"}', '{ "city": "Paris"}'),
+            ({"type": "object", "properties": {"next": {"$ref": "#"}}}, '{"next": {"next": {}}}', '{"next": 1}'),
+            (
+                {"type": "object", "properties": {"a": {"type": "string", "pattern": r"^\p{L}+$"}}, "required": ["a"]},
+                '{"a": "é字"}',
+                '{"a": "1"}',
+            ),
+            (
+                {"properties": {"a": {"type": "number", "minimum": 3, "exclusiveMinimum": True}}, "required": ["a"]},
+                '{"a": 4}',
+                '{"a": true}',
+            ),
+        ],
+        ids=str,
+    )
+    def test_forced_arguments_are_what_the_tool_says(
+        self, tokenizer: Any, parser: str, choice: Any, parameters: Any, good: str, bad: str
+    ) -> None:
+        function = {"name": "get_weather"} | ({} if parameters is None else {"parameters": parameters})
+        found = parsing(tokenizer, parser).reading(
+            asked(tools=[{"type": "function", "function": function}], tool_choice=choice)
+        )
+        assert found is not None
+
+        def written(arguments: str) -> str:
+            call = f'{{"name": "get_weather", "parameters": {arguments}}}'
+            if parser == "llama3_json":
+                return call
+            return f"[{call}]" if choice == "required" else arguments
+
+        assert self.allows(found.structure, written(good))
+        assert not self.allows(found.structure, written(bad))
+        assert calls(found.whole(written(good), [], [1])) == [("get_weather", json.loads(good))]
+        assert not self.allows(found.structure, f"{written(good)} ")
+        if choice == "required":
+            two = f"{written(good)}; {written(good)}" if parser == "llama3_json" else written(good)
+            assert self.allows(found.structure, two)
+
+    @pytest.mark.parametrize("strict", [False, True])
+    def test_calls_and_a_format_go_together(self, tokenizer: Any, strict: bool) -> None:
+        wanted = Structure(json=WEATHER, field="response_format.json_schema.schema")
+        tool = {**TOOL, "function": {**TOOL["function"], "strict": strict}}
+        structure = reading(tokenizer, tools=[tool], sampling=Sampling(structure=wanted)).structure
+
+        assert self.allows(structure, PARIS)
+        assert self.allows(structure, '{"city": "Paris"}')
+        assert not self.allows(structure, "Hello!")
+        assert not self.allows(structure, '{"city":   "Paris"}')
+
+    @pytest.mark.parametrize("choice", ["required", NAMED], ids=["required", "named"])
+    def test_a_forced_call_is_stronger_than_a_format(self, tokenizer: Any, choice: Any) -> None:
+        wanted = Structure(json=WEATHER, field="response_format.json_schema.schema")
+        structure = reading(tokenizer, tool_choice=choice, sampling=Sampling(structure=wanted)).structure
+
+        assert self.allows(structure, PARIS)
+        assert not self.allows(structure, '{"city": "Paris"}')
+
+    @pytest.mark.parametrize(
+        ("parameters", "place"),
+        [
+            ({"type": 5}, ".type"),
+            ({"type": "string"}, ".type"),
+            ({"properties": {"a": {"minimum": "low"}}}, ".properties.a.minimum"),
+            ({"$ref": "#"}, ""),
+            ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, ""),
+        ],
+        ids=str,
+    )
+    def test_a_broken_schema_is_refused_where_it_is_forced(
+        self, tokenizer: Any, parameters: dict[str, Any], place: str
+    ) -> None:
+        broken = {"type": "function", "function": {"name": "f", "parameters": parameters}}
+        assert parsing(tokenizer).reading(asked(tools=[TOOL, broken])) is not None
+        assert parsing(tokenizer).reading(asked(tools=[TOOL, broken], tool_choice=NAMED)) is not None
+        strict = {"type": "function", "function": {**broken["function"], "strict": True}}  # type: ignore[dict-item]
+        for fields in ({"tools": [TOOL, broken], "tool_choice": "required"}, {"tools": [TOOL, strict]}):
+            with pytest.raises(ApiError) as caught:
+                parsing(tokenizer).reading(asked(**fields))
+            assert (caught.value.status, caught.value.param) == (400, f"tools[1].function.parameters{place}")
 
 
 def test_the_finish_reason_tells_of_calls(tokenizer: Any) -> None:

@@ -95,6 +95,7 @@ async def test_only_what_is_small_and_free_is_planned_on_the_loop(
 ) -> None:
     watched = WatchedRenderer(renderer)
     starter._rendering = Rendering(watched, 500, 2560)
+    watched.threads.clear()
     generate = Generate(id=1, name="test", messages=QUESTION, stream=True, **fields)
     await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate, size)
     assert watched.threads

@@ -21,6 +21,7 @@ def of(*argv: str, dtype: str = "torch.float32", **settings: Any) -> str:
         default_stops=settings.get("stops", []),
         repeat_max_pattern=settings_in(MODEL).repeat_max_pattern,
         repeat_min_count=settings.get("count", 4),
+        control_tokens_in_text=settings.get("control", False),
     )
     return _fingerprint(engine, args, flags.template(args), changed)
 
@@ -46,7 +47,7 @@ def test_what_changes_answers_changes_it(argv: tuple[str, ...]) -> None:
 
 
 def test_so_do_the_number_format_and_the_settings() -> None:
-    assert len({of(), of(dtype="torch.bfloat16"), of(stops=["<|eot_id|>"]), of(count=5)}) == 4
+    assert len({of(), of(dtype="torch.bfloat16"), of(stops=["<|eot_id|>"]), of(count=5), of(control=True)}) == 5
 
 
 @pytest.mark.parametrize(

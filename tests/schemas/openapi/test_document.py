@@ -53,12 +53,11 @@ VALID: list[tuple[str, dict[str, Any]]] = [
 INVALID: list[tuple[str, dict[str, Any]]] = [
     ("PlainRequest", {}),
     ("PlainRequest", {"prompt": "Hello", "history": [["a"]]}),
-    ("PlainRequest", {"prompt": "Hello", "top_p": 0}),
+    ("PlainRequest", {"prompt": "Hello", "top_p": -1}),
     ("CompletionRequest", {"prompt": []}),
     ("CompletionRequest", {"prompt": ["a", 5]}),
     ("CompletionRequest", {"prompt": [[1], []]}),
     ("CompletionRequest", {"prompt": "a", "logprobs": 21}),
-    ("CompletionRequest", {"prompt": "a", "stop": [""]}),
     ("CompletionRequest", {"prompt": "a", "stop": ["x"] * 65}),
     ("CompletionRequest", {"prompt": "a", "logit_bias": {"5": 101}}),
     ("CompletionRequest", {"prompt": "a", "white_list_token_ids": [-1]}),
@@ -142,7 +141,8 @@ def test_api_md_is_current() -> None:
 def test_a_range_and_a_default_are_words() -> None:
     rows = {field.path: field for endpoint in endpoints(DOCUMENT) for field in endpoint.fields}
 
-    assert rows["top_p"].range == "above 0 to 1"
+    assert rows["repetition_penalty"].range == "above 0 to 100"
+    assert rows["top_p"].range == "0 to 1"
     assert rows["top_p"].default == "the model's default, or 1"
     assert rows["messages[].role"].default == "required"
     assert rows["stop"].type == "string or array of strings"

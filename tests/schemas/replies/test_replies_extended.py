@@ -1,12 +1,15 @@
 """What a reply has beside text: tool calls, reasoning, token ids, figures of the prompt."""
 
 import json
+from functools import partial
 from typing import Any
 
 import pytest
 
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
+from schemas.replies.embedding import EmbeddingShape
+from schemas.replies.plain import PlainShape
 from schemas.replies.shape import Shape
 from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 from tests.schemas.requests.usage import usage
@@ -62,14 +65,17 @@ def test_calls_in_a_stream() -> None:
     assert end["choices"][0]["finish_reason"] == "tool_calls"
 
 
+REASONING = {"reasoning": "They greet me.", "reasoning_content": "They greet me."}
+
+
 def test_reasoning_comes_before_the_answer() -> None:
     delta = Delta(1, 0, "Hello!", [1], "stop", reasoning="They greet me.")
     thought, text, _ = parse(make(ChatShape).chunk(delta))
 
-    assert thought["choices"][0]["delta"] == {"reasoning": "They greet me."}
+    assert thought["choices"][0]["delta"] == REASONING
     assert text["choices"][0]["delta"] == {"content": "Hello!"}
     message = whole(make(ChatShape), delta)["choices"][0]["message"]
-    assert message == {"role": "assistant", "content": "Hello!", "reasoning": "They greet me."}
+    assert message == {"role": "assistant", "content": "Hello!", **REASONING}
 
 
 @both_shapes
@@ -147,6 +153,37 @@ def test_usage_may_come_with_every_chunk(kind: type[Shape]) -> None:
     chunks = parse(shape.chunk(Delta(1, 0, "a", [1])) + shape.chunk(Delta(1, 0, "b", [2])))
 
     assert [chunk["usage"] for chunk in chunks] == [usage(7, 1), usage(7, 2)]
+
+
+def test_usage_may_come_with_the_opening_too() -> None:
+    shape = make(ChatShape, 2, include_usage=True, continuous_usage=True)
+
+    assert [chunk["usage"] for chunk in parse(shape.opening_chunks())] == [usage(7, 0)] * 2
+
+
+@both_shapes
+def test_the_first_chunk_has_the_requests_and_the_engines_warnings(kind: type[Shape]) -> None:
+    shape = make(kind, 2, warnings=("One.",))
+    shape.accept(Accepted(id=1, prompt_tokens=7, warnings=["Two."]))
+    first, *others = parse(shape.opening_chunks())
+
+    assert first["warning"] == "One. Two."
+    assert first["choices"][0]["index"] == 0
+    assert not any("warning" in chunk for chunk in others)
+    shape.warn("Three.")
+    closing = shape.closing_chunks(include_usage=False)
+    assert b"One." not in closing and b'"warning":"Three."' in closing
+    assert b"warning" not in make(kind).opening_chunks()
+
+
+@pytest.mark.parametrize("kind", [ChatShape, CompletionShape, partial(EmbeddingShape, False), partial(PlainShape, [])])
+def test_a_whole_reply_has_all_warnings(kind: Any) -> None:
+    shape = make(kind, warnings=("One.",))
+    shape.warn("Two.")
+    shape.warn(None)
+
+    assert json.loads(shape.whole())["warning"] == "One. Two."
+    assert "warning" not in json.loads(make(kind).whole())
 
 
 @both_shapes

@@ -113,9 +113,38 @@ def test_text_without_tokens_sends_empty_lists(kind: type[Shape]) -> None:
     assert chunk and not any(chunk.values())
 
 
-def test_of_alternatives_of_one_text_the_likeliest_stays() -> None:
-    entry = TokenLogprob("b", 2, -3.0, [("", 7, -1.0), ("a", 1, -1.5), ("", 8, -2.0)])
-    shape = CompletionShape("m", 1, with_logprobs=True, include_usage=False)
-    shape.choices[0].add(Delta(1, 0, "b", [2], "stop", None, [entry]))
-    (top,) = json.loads(shape.whole())["choices"][0]["logprobs"]["top_logprobs"]
-    assert top == {"": -1.0, "a": -1.5, "b": -3.0}
+PART = TokenLogprob(
+    "",
+    7,
+    -1.0,
+    [("", 7, -1.0), ("\ufffd", 8, -2.0), ("\ufffd", 9, -2.5), ("a", 1, -3.0), ("a", 2, -4.0), ("", 3, -5.0)],
+    own_bytes=[b"\xf0\x9f", b"\xf0\x9f", b"\xe7", b"\xe8\x80", b"", b"", b""],
+)
+"""A token that is a part of a character, and alternatives that are, or have the same text."""
+
+
+def test_no_alternative_of_completions_takes_the_place_of_another() -> None:
+    (top,) = whole(CompletionShape, [Delta(1, 0, "", [7], "stop", None, [PART])])["top_logprobs"]
+
+    assert top == {
+        "": -1.0,
+        "bytes:\\xe7": -2.0,
+        "bytes:\\xe8\\x80": -2.5,
+        "a": -3.0,
+        "token_id:2": -4.0,
+        "token_id:3": -5.0,
+    }
+
+
+def test_a_part_of_a_character_has_its_own_bytes_in_chat() -> None:
+    (token,) = whole(ChatShape, [Delta(1, 0, "", [7], "stop", None, [PART])])["content"]
+
+    assert token["bytes"] == [0xF0, 0x9F]
+    assert [top["bytes"] for top in token["top_logprobs"]] == [[0xF0, 0x9F], [0xE7], [0xE8, 0x80], [97], [97], []]
+
+
+def test_the_chosen_token_has_its_text_whatever_is_likelier() -> None:
+    entry = TokenLogprob("b", 2, -3.0, [("b", 7, -1.0), ("a", 1, -1.5)])
+    (top,) = whole(CompletionShape, [Delta(1, 0, "b", [2], "stop", None, [entry])])["top_logprobs"]
+
+    assert top == {"token_id:7": -1.0, "a": -1.5, "b": -3.0}

@@ -9,21 +9,32 @@ from marshmallow import ValidationError
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.generation import Request
+from schemas.requests.parts import warnings
+from schemas.requests.responses import ResponseSchema
 
 Load = Callable[..., Request]
 
 CHAT = ChatCompletionSchema()
 COMPLETION = CompletionSchema()
+RESPONSE = ResponseSchema()
 HELLO = {"role": "user", "content": "Hello"}
 
 
 def chat(**body: Any) -> Request:
+    warnings.begin()
     loaded: Request = CHAT.load({"messages": [HELLO], **body})
     return loaded
 
 
 def completion(**body: Any) -> Request:
+    warnings.begin()
     loaded: Request = COMPLETION.load({"prompt": "Hello", **body})
+    return loaded
+
+
+def response(**body: Any) -> Request:
+    warnings.begin()
+    loaded: Request = RESPONSE.load({"input": "Hello", **body}).request
     return loaded
 
 

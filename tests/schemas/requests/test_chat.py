@@ -48,7 +48,7 @@ def test_a_text_part_keeps_nothing_but_its_text() -> None:
     assert messages == [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
 
 
-@pytest.mark.parametrize("content", [5, True, {}, [], None], ids=repr)
+@pytest.mark.parametrize("content", [5, True, {}, None], ids=repr)
 def test_content_that_is_neither_is_refused(content: Any) -> None:
     errors = refusal(chat, messages=[HELLO, {"role": "user", "content": content}])
 
@@ -83,15 +83,68 @@ def test_an_assistant_that_calls_tools_needs_no_content(content: dict[str, None]
 @pytest.mark.parametrize(
     "message",
     [
-        {"role": "assistant", "content": None},
-        {"role": "assistant", "tool_calls": []},
         {"role": "user", "tool_calls": [CALL]},
-        {"role": "tool", "tool_call_id": "c1"},
+        {"role": "system"},
+        {"role": "assistant", "content": 5},
+        {"role": "tool", "content": [{"type": "image_url"}]},
     ],
-    ids=["no calls", "an empty list of calls", "a user", "a tool"],
+    ids=["a user", "a system message", "a number", "an image"],
 )
 def test_any_other_message_needs_content(message: dict[str, Any]) -> None:
     assert refusal(chat, messages=[message])["messages"][0].keys() == {"content"}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ({"role": "assistant"}, ""),
+        ({"role": "assistant", "content": None, "tool_calls": [], "audio": None}, ""),
+        ({"role": "assistant", "content": []}, ""),
+        ({"role": "assistant", "content": None, "refusal": "No."}, "No."),
+        ({"role": "assistant", "content": "Hi", "refusal": None}, "Hi"),
+        ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, [{"type": "text", "text": "No."}]),
+        ({"role": "user", "content": []}, ""),
+        ({"role": "system", "content": []}, ""),
+        ({"role": "user", "content": [{"type": "input_text", "text": "a"}]}, [{"type": "text", "text": "a"}]),
+        ({"role": "tool", "tool_call_id": "c1"}, ""),
+        ({"role": "tool", "tool_call_id": "c1", "content": None}, ""),
+        ({"role": "tool", "tool_call_id": "c1", "content": []}, ""),
+        ({"role": "tool", "tool_call_id": "c1", "content": {"a": "é"}}, '{"a": "é"}'),
+        ({"role": "tool", "tool_call_id": "c1", "content": 22.5}, "22.5"),
+        ({"role": "tool", "tool_call_id": "c1", "content": [1, {"a": None}]}, '[1, {"a": null}]'),
+        ({"role": "function", "name": "f", "content": False}, "false"),
+    ],
+    ids=str,
+)
+def test_content_is_taken_as_clients_keep_it(given: dict[str, Any], kept: Any) -> None:
+    (message,) = chat(messages=[given]).params.messages or []
+
+    assert message["content"] == kept
+    assert "tool_calls" not in message
+
+
+@pytest.mark.parametrize("content", [{}, {"content": ""}, {"content": []}, {"content": None}], ids=str)
+def test_a_call_of_the_older_api_is_a_call(content: dict[str, Any]) -> None:
+    older = {"role": "assistant", "function_call": {"name": "weather", "arguments": '{"a": 1}'}, **content}
+    (message,) = chat(messages=[older]).params.messages or []
+
+    assert message["content"] is None
+    assert message["tool_calls"] == [
+        {"id": "call_0", "type": "function", "function": {"name": "weather", "arguments": '{"a": 1}'}}
+    ]
+
+
+def test_a_custom_call_is_a_call_with_its_input() -> None:
+    call = {"id": "c1", "type": "custom", "custom": {"name": "patch", "input": "*** Begin"}}
+    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call]}]).params.messages or []
+
+    assert message["tool_calls"][0]["function"] == {"name": "patch", "arguments": '{"input":"*** Begin"}'}
+
+
+def test_reasoning_has_two_names() -> None:
+    for name in ("reasoning", "reasoning_content"):
+        (message,) = chat(messages=[{"role": "assistant", "content": "Hi", name: "Hm."}]).params.messages or []
+        assert message == {"role": "assistant", "content": "Hi", "reasoning": "Hm."}
 
 
 def test_what_else_a_message_has_is_kept_where_it_is_known() -> None:

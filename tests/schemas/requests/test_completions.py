@@ -19,8 +19,9 @@ BIG = 2**31 - 1
         ([1, 2, 3], [[1, 2, 3]]),
         ([[1, 2], [3]], [[1, 2], [3]]),
         ([0, BIG], [[0, BIG]]),
+        ([1.0, 2], [[1, 2]]),
     ],
-    ids=["text", "empty text", "texts", "token ids", "lists of token ids", "the edges of a token id"],
+    ids=["text", "empty text", "texts", "token ids", "lists of token ids", "the edges of a token id", "whole floats"],
 )
 def test_all_four_forms_of_a_prompt_become_a_list_of_prompts(prompt: Any, prompts: list[Any]) -> None:
     generate = completion(prompt=prompt).params
@@ -38,14 +39,14 @@ def test_anything_else_is_refused(prompt: Any) -> None:
 
 @pytest.mark.parametrize(
     "prompt",
-    [["a", [1]], [[1], "a"], ["a", 1], [True], [None], [1.0], [{"text": "a"}]],
+    [["a", [1]], [[1], "a"], ["a", 1], [True], [None], [1.5], [{"text": "a"}]],
     ids=repr,
 )
 def test_prompts_are_all_of_one_form(prompt: Any) -> None:
     assert refusal(completion, prompt=prompt).keys() == {"prompt"}
 
 
-@pytest.mark.parametrize("token", [-1, BIG + 1, True, "1", 1.0, None], ids=repr)
+@pytest.mark.parametrize("token", [-1, BIG + 1, True, "1", 1.5, None], ids=repr)
 def test_what_is_no_token_id_is_named_by_its_place(token: Any) -> None:
     assert refusal(completion, prompt=[7, token]) == {"prompt": {1: ["Expected a token id."]}}
     assert refusal(completion, prompt=[[7], [7, token]]) == {"prompt": {1: {1: ["Expected a token id."]}}}

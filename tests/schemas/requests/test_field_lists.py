@@ -39,7 +39,7 @@ def test_only_stop_takes_a_lone_value(load: Load, field: str) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("field", TEXT_LISTS)
-@pytest.mark.parametrize(("value", "taken"), [("", False), ("a", True), ("字" * 1000, True), ("a" * 1001, False)])
+@pytest.mark.parametrize(("value", "taken"), [("a", True), ("字" * 1000, True), ("a" * 1001, False)])
 def test_the_length_of_a_text_in_a_list(load: Load, field: str, value: str, taken: bool) -> None:
     if taken:
         assert getattr(load(**{field: ["ok", value]}).params.sampling, field) == ["ok", value]
@@ -72,7 +72,7 @@ def test_token_ids_at_the_edges_are_taken(load: Load, field: str) -> None:
 
 @both_endpoints
 @pytest.mark.parametrize("field", TOKEN_LISTS)
-@pytest.mark.parametrize("value", [-1, BIG + 1, "1", True, 1.0, None], ids=repr)
+@pytest.mark.parametrize("value", [-1, BIG + 1, "1", True, 1.5], ids=repr)
 def test_what_is_no_token_id_is_named_by_its_place(load: Load, field: str, value: Any) -> None:
     errors = refusal(load, **{field: [7, value]})
 
@@ -87,7 +87,7 @@ def test_a_bias_within_the_range_is_taken(load: Load, value: float) -> None:
 
 
 @both_endpoints
-@pytest.mark.parametrize("value", [-100.1, 100.1, "5", True, None, [5]], ids=repr)
+@pytest.mark.parametrize("value", [-100.1, 100.1, "5", True, [5]], ids=repr)
 def test_a_wrong_bias_is_named_by_its_token(load: Load, value: Any) -> None:
     errors = refusal(load, logit_bias={"greeting": value})
 

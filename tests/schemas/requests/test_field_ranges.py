@@ -42,7 +42,7 @@ INSIDE: list[tuple[str, float]] = [
 OUTSIDE: list[tuple[str, float]] = [
     ("temperature", BELOW_ZERO),
     ("temperature", 2.000001),
-    ("top_p", 0),
+    ("top_p", BELOW_ZERO),
     ("top_p", ABOVE_ONE),
     ("top_k", -2),
     ("top_k", BIG + 1),
@@ -62,13 +62,13 @@ OUTSIDE: list[tuple[str, float]] = [
     ("n", -1),
     ("best_of", 0),
     ("best_of", 129),
-    ("max_tokens", -1),
+    ("max_tokens", -2),
     ("max_tokens", BIG + 1),
     ("length_penalty", -100.0001),
     ("length_penalty", 100.0001),
     ("min_tokens", -1),
     ("min_tokens", BIG + 1),
-    ("prompt_logprobs", -1),
+    ("prompt_logprobs", -2),
     ("prompt_logprobs", 21),
     ("truncate_prompt_tokens", -2),
     ("priority", BIG + 1),
@@ -114,7 +114,7 @@ def test_the_range_of_max_completion_tokens(value: int, taken: bool) -> None:
         assert refusal(chat, max_completion_tokens=value).keys() == {"max_completion_tokens"}
 
 
-@pytest.mark.parametrize(("value", "taken"), [(0, True), (20, True), (-1, False), (21, False)])
+@pytest.mark.parametrize(("value", "taken"), [(0, True), (20, True), (-2, False), (21, False)])
 def test_the_range_of_alternatives(value: int, taken: bool) -> None:
     if taken:
         assert completion(logprobs=value).params.sampling.logprobs == value

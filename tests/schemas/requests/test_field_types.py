@@ -1,4 +1,4 @@
-"""JSON types are taken at their word: `"5"` is no number, `true` is no integer, `1` is not true."""
+"""JSON types are taken at their word: `"5"` is no number, `true` is no integer, `1` is not true. `1.0` is 1."""
 
 from typing import Any
 
@@ -44,7 +44,6 @@ NOT_INTEGERS = {
     "digits": "1",
     "a boolean": True,
     "a float": 1.5,
-    "a whole float": 1.0,
     "an array": [1],
     "an object": {},
 }
@@ -62,6 +61,12 @@ def wrong(values: dict[str, Any]) -> pytest.MarkDecorator:
 @wrong(NOT_INTEGERS)
 def test_an_integer_is_nothing_else(load: Load, field: str, value: Any) -> None:
     assert refusal(load, **{field: value}) == {field: ["Expected an integer."]}
+
+
+@both_endpoints
+@pytest.mark.parametrize("field", INTEGERS)
+def test_an_integer_may_be_written_as_a_float(load: Load, field: str) -> None:
+    assert load(**{field: 1.0}) == load(**{field: 1})
 
 
 @both_endpoints

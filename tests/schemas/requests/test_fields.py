@@ -136,14 +136,6 @@ def test_stream_options_ask_for_usage(load: Load) -> None:
 
 
 @both_endpoints
-@pytest.mark.parametrize("stream", [{}, {"stream": False}, {"stream": None}], ids=["left out", "false", "null"])
-def test_stream_options_need_stream(load: Load, stream: dict[str, Any]) -> None:
-    errors = refusal(load, stream_options={"include_usage": True}, **stream)
-
-    assert errors == {"stream_options": ["Requires `stream`: true."]}
-
-
-@both_endpoints
 def test_an_unknown_field_is_ignored(load: Load) -> None:
     assert load(service_tier="high") == load()
 

@@ -70,7 +70,7 @@ def test_a_history_is_an_array(value: Any) -> None:
         ("max_length", 2**31),
         ("max_length", 1.5),
         ("max_length", "5"),
-        ("top_p", 0),
+        ("top_p", -0.5),
         ("top_p", 1.01),
         ("temperature", -0.1),
         ("temperature", 2.1),

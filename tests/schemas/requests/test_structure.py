@@ -102,4 +102,7 @@ def test_nothing_is_no_prompt(load: Load) -> None:
 
 @both_endpoints
 def test_usage_may_come_with_every_chunk(load: Load) -> None:
-    assert load(stream=True, stream_options={"continuous_usage_stats": True}).continuous_usage is True
+    options = {"continuous_usage_stats": True}
+
+    assert load(stream=True, stream_options={**options, "include_usage": True}).continuous_usage is True
+    assert load(stream=True, stream_options=options).continuous_usage is False

@@ -1,17 +1,20 @@
 """Tools, the choice among them, and what the messages tell of calls and results."""
 
+import json
 from typing import Any
 
 import pytest
 
 from schemas.errors import ApiError
 from schemas.requests.parts.tools import check_results
-from tests.schemas.requests.loading import HELLO, chat, refusal
+from tests.schemas.requests.loading import HELLO, chat, refusal, response
 
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {"name": "get_weather", "description": "Get the weather", "parameters": {"type": "object"}},
 }
+FLAT = {"type": "function", **WEATHER["function"]}
+NAMED = {"type": "function", "function": {"name": "get_weather"}}
 CALL = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
 CALLS = {"role": "assistant", "content": None, "tool_calls": [CALL]}
 RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
@@ -48,11 +51,11 @@ def test_a_choice_by_name() -> None:
     ("tools", "path"),
     [
         ([{}], {0: ["function", "type"]}),
-        ([{**WEATHER, "type": "web_search"}], {0: ["type"]}),
         ([WEATHER, {"type": "function", "function": {}}], {1: ["function"]}),
         ([tool(name="")], {0: ["function"]}),
         ([tool(name="get weather")], {0: ["function"]}),
-        ([tool(name="a" * 65)], {0: ["function"]}),
+        ([tool(name="a" * 257)], {0: ["function"]}),
+        ([{"type": "web_search"}, tool(name="")], {1: ["function"]}),
         ([tool(name="f\n")], {0: ["function"]}),
         ([tool(parameters="{}")], {0: ["function"]}),
         ([tool(parameters=[])], {0: ["function"]}),
@@ -81,6 +84,55 @@ def test_a_thousand_tools_are_too_many() -> None:
 
 def test_two_tools_have_two_names() -> None:
     assert refusal(chat, tools=[WEATHER, WEATHER])["tools"].keys() == {1}
+    assert refusal(chat, tools=[{"type": "mcp"}, WEATHER, WEATHER])["tools"].keys() == {2}
+
+
+@pytest.mark.parametrize("name", ["a.b", "mcp.server/tool:x-1_2", "a" * 256])
+def test_names_may_be_those_of_other_servers_tools(name: str) -> None:
+    assert chat(tools=[tool(name=name)]).params.tools == [tool(name=name)]
+
+
+@pytest.mark.parametrize("kind", ["web_search", "namespace", "custom", "local_shell", "mcp", "file_search", "x"])
+@pytest.mark.parametrize("load", [chat, response], ids=["chat", "responses"])
+def test_tools_that_this_server_does_not_run_are_left_out(load: Any, kind: str) -> None:
+    found = load(tools=[{"type": kind, "name": "x"}, FLAT])
+
+    assert [tool["function"]["name"] for tool in found.params.tools] == ["get_weather"]
+    assert found.warnings == (f"This server does not run tools of type {kind!r}: they were left out.",)
+    assert load(tools=[{"type": kind}]).params.tool_choice == "none"
+    for wanted in ({"type": kind}, {"type": kind, "name": "x"}):
+        assert refusal(load, tools=[{"type": kind}, FLAT], tool_choice=wanted).keys() == {"tool_choice"}
+
+
+@pytest.mark.parametrize("load", [chat, response], ids=["chat", "responses"])
+@pytest.mark.parametrize("spelled", [WEATHER, FLAT], ids=["nested", "flat"])
+def test_each_api_takes_the_others_spelling(load: Any, spelled: dict[str, Any]) -> None:
+    for choice in ({"type": "function", "name": "get_weather"}, NAMED, {"type": "tool", "name": "get_weather"}):
+        params = load(tools=[spelled], tool_choice=choice).params
+        assert (params.tools, params.tool_choice) == ([WEATHER], NAMED)
+    for word in ("any", {"type": "any"}, {"type": "required"}):
+        assert load(tools=[spelled], tool_choice=word).params.tool_choice == "required"
+
+
+@pytest.mark.parametrize("load", [chat, response], ids=["chat", "responses"])
+@pytest.mark.parametrize("mode", ["auto", "required"])
+def test_only_allowed_tools_are_offered(load: Any, mode: str) -> None:
+    tools = [WEATHER, tool(name="fly"), {"type": "web_search"}]
+    for choice in (
+        {"type": "allowed_tools", "mode": mode, "tools": [FLAT, {"type": "web_search"}]},
+        {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": [WEATHER]}},
+    ):
+        params = load(tools=tools, tool_choice=choice).params
+        assert (params.tools, params.tool_choice) == ([WEATHER], mode)
+    assert load(tools=tools, tool_choice={"type": "allowed_tools", "mode": "auto", "tools": []}).params.tools == []
+    for wrong in (
+        {"mode": mode, "tools": [{"type": "function", "name": "swim"}]},
+        {"mode": "required", "tools": []},
+        {"mode": "always", "tools": [FLAT]},
+        {"mode": mode},
+        {"allowed_tools": 5},
+    ):
+        assert refusal(load, tools=tools, tool_choice={"type": "allowed_tools", **wrong}).keys() == {"tool_choice"}
 
 
 @pytest.mark.parametrize(
@@ -113,16 +165,47 @@ def test_calls_and_results_are_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", ["", "Paris", "[1]", "5", '{"city": ', "\ud800", "[" * 5000], ids=lambda text: ascii(text)[:12]
+    ("arguments", "kept"),
+    [
+        ('{"city": "Paris"}', {"city": "Paris"}),
+        ({"city": "Paris"}, {"city": "Paris"}),
+        ('"{\\"city\\": 1}"', {"city": 1}),
+        ("", {}),
+        (" \n", {}),
+        ("null", {}),
+        (None, {}),
+        ([], {}),
+        ("[]", {}),
+        ("Paris", {"INVALID_JSON": "Paris"}),
+        ("[1]", {"INVALID_JSON": "[1]"}),
+        ([1], {"INVALID_JSON": "[1]"}),
+        (5, {"INVALID_JSON": "5"}),
+        ('{"city": "P', {"INVALID_JSON": '{"city": "P'}),
+        ('{"a": "\\ud800"}', {"INVALID_JSON": '{"a": "\\ud800"}'}),
+        ("[" * 5000, {"INVALID_JSON": "[" * 5000}),
+        ('{"a":' * 70 + "1" + "}" * 70, {"INVALID_JSON": '{"a":' * 70 + "1" + "}" * 70}),
+    ],
+    ids=lambda value: ascii(value)[:16],
 )
-def test_arguments_are_an_object_in_json(arguments: str) -> None:
+def test_arguments_become_an_object_in_json(arguments: Any, kept: dict[str, Any]) -> None:
+    """A refusal would end the conversation for good."""
     call = {**CALL, "function": {"name": "f", "arguments": arguments}}
-    messages = [HELLO, {**CALLS, "tool_calls": [call]}]
-    if arguments == "":  # what some clients send for a call without arguments
-        chat(messages=messages)
-    else:
-        errors = refusal(chat, messages=messages)
-        assert errors["messages"][1]["tool_calls"][0]["function"].keys() == {"arguments"}
+    (_, message) = chat(messages=[HELLO, {**CALLS, "tool_calls": [call]}]).params.messages or []
+    (found,) = message["tool_calls"]
+
+    assert json.loads(found["function"]["arguments"]) == kept
+    if kept == {"city": "Paris"} and isinstance(arguments, str):
+        assert found["function"]["arguments"] == arguments
+
+
+def test_absent_arguments_are_none() -> None:
+    call = {"function": {"name": "f"}}
+    (message,) = chat(messages=[{"role": "assistant", "tool_calls": [call, call]}]).params.messages or []
+
+    assert [(call["id"], call["function"]["arguments"]) for call in message["tool_calls"]] == [
+        ("call_0", "{}"),
+        ("call_1", "{}"),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -130,10 +213,10 @@ def test_arguments_are_an_object_in_json(arguments: str) -> None:
     [
         ([HELLO, RESULT], "messages[1].tool_call_id"),
         ([HELLO, CALLS, {**RESULT, "tool_call_id": "call_2"}], "messages[2].tool_call_id"),
-        ([HELLO, CALLS, {"role": "tool", "content": "sunny"}], "messages[2].tool_call_id"),
-        ([HELLO, CALLS, RESULT, HELLO, RESULT], "messages[4].tool_call_id"),
+        ([HELLO, CALLS, RESULT, {"role": "tool", "content": "sunny"}], "messages[3].tool_call_id"),
+        ([RESULT, HELLO, CALLS], "messages[0].tool_call_id"),
     ],
-    ids=["no call", "another call", "no id", "a call of long ago"],
+    ids=["no call", "another call", "no id and no call without a result", "before the call"],
 )
 def test_a_result_answers_a_call(messages: list[dict[str, Any]], field: str) -> None:
     with pytest.raises(ApiError) as caught:
@@ -147,6 +230,26 @@ def test_results_of_several_calls_may_follow_each_other() -> None:
     both = {**CALLS, "tool_calls": [CALL, second]}
 
     check_results([HELLO, both, {**RESULT, "tool_call_id": "call_2"}, RESULT], 4)
+
+
+@pytest.mark.parametrize("between", [HELLO, {"role": "developer", "content": "Be brief."}, CALLS], ids=repr)
+def test_other_messages_may_stand_between_a_call_and_its_result(between: dict[str, Any]) -> None:
+    check_results([HELLO, CALLS, between, RESULT, RESULT], 5)
+
+
+def test_a_result_without_an_id_answers_the_first_call_without_a_result() -> None:
+    second = {**CALL, "id": "call_2", "function": {"name": "get_time", "arguments": "{}"}}
+    messages = chat(
+        messages=[
+            {**CALLS, "tool_calls": [CALL, second]},
+            {"role": "function", "name": "get_time", "content": "noon"},
+            {"role": "tool", "content": "sunny"},
+        ]
+    ).params.messages
+    assert messages is not None
+    check_results(messages, 3)
+
+    assert [message["tool_call_id"] for message in messages[1:]] == ["call_2", "call_1"]
 
 
 def test_a_place_counts_in_the_requests_own_messages() -> None:

@@ -29,13 +29,20 @@ TO_WEB: list[wire.ToWeb] = [
     wire.Welcome(major=1, minor=0, instance="a", load=wire.Load(stage="loading", progress=0.25), served_names=["m"]),
     wire.Pong(instance="a", load=wire.Load(ready=True), live=1, running=2, waiting=3, kv_cache_usage=0.5),
     wire.Refused(message="no"),
-    wire.Accepted(id=3, prompt_tokens=12),
+    wire.Accepted(id=3, prompt_tokens=12, warnings=["a part of a character"]),
     wire.Testing(id=3, alone=True),
     wire.Cleared(ids=[3, 4]),
     wire.Failed(id=3, status=429, message="full", type="rate_limit_error", code="full", param="n", retry_after=1),
     wire.Deltas(
         batch=[
             wire.Delta(3, 0, "字", [1, 2], logprobs=[wire.TokenLogprob("字", 1, -0.5, [("字", 1, -0.5)])]),
+            wire.Delta(
+                3,
+                0,
+                "",
+                [3],
+                logprobs=[wire.TokenLogprob("", 3, -0.5, [("\ufffd", 4, -1.0)], own_bytes=[b"\xf0\x9f", b""])],
+            ),
             wire.Delta(3, 1, "", [], "stop", 50256),
             wire.Delta(3, 2, "", [], "stop", "END"),
         ]

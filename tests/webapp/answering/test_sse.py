@@ -52,6 +52,25 @@ def test_what_waits_leaves_in_one_write_and_one_event(reply: Reply) -> None:
     assert done == "[DONE]"
 
 
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"], ids=ascii)
+def test_no_character_ends_a_line_for_any_client(reply: Reply, character: str) -> None:
+    """httpx splits lines as Python's `splitlines` does."""
+    for item in (delta(f"a{character}b, 字 …"), delta("", "stop")):
+        reply.put(item)
+    writes = list(stream(reply))
+
+    assert len(b"".join(writes).decode().splitlines()) == len(b"".join(writes).split(b"\n")) - 1
+    assert parse(writes)[0]["choices"][0]["text"] == f"a{character}b, 字 …"
+
+
+def test_an_error_ends_no_line_either(reply: Reply) -> None:
+    reply.put(delta("a"))
+    reply.fail(ApiError(500, "a\u2028b"))
+    (error,) = [payload for payload in parse(list(stream(reply))) if "error" in payload]
+
+    assert error["error"]["message"] == "a\u2028b"
+
+
 def test_text_leaves_before_the_next_has_come(reply: Reply) -> None:
     reply.put(delta("one "))
     events = stream(reply)

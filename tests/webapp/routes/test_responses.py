@@ -52,10 +52,60 @@ def test_the_engine_hears_the_whole_conversation(served: FlaskClient, engine: Fa
 
 def test_an_error_calls_fields_as_this_api_does(served: FlaskClient) -> None:
     output = {"type": "function_call_output", "call_id": "x", "output": "a"}
-    error = served.post(URL, json={"input": [output]}).get_json()["error"]
+    items = [{"type": "reasoning"}, {"role": "user", "content": "a"}, {"type": "web_search_call"}, output]
+    error = served.post(URL, json={"input": items}).get_json()["error"]
 
-    assert error["param"] == "input[0].tool_call_id"
-    assert error["message"].startswith("Invalid value for `input[0].tool_call_id`")
+    assert error["param"] == "input[3].call_id"
+    assert error["message"].startswith("Invalid value for `input[3].call_id`")
+
+
+def test_calls_of_other_servers_tools_are_text_or_left_out(served: FlaskClient, engine: FakeEngine) -> None:
+    items = [
+        {"role": "user", "content": "a"},
+        {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}},
+        {"type": "mcp_list_tools", "server_label": "x", "tools": []},
+        {"type": "custom_tool_call", "call_id": "c1", "name": "apply_patch", "input": "*** Begin"},
+        {"type": "custom_tool_call_output", "call_id": "c1", "output": {"ok": True}},
+        {"type": "local_shell_call", "call_id": "c2", "action": {"type": "exec", "command": ["ls"]}},
+        {"type": "local_shell_call_output", "id": "c2", "output": "a.txt"},
+        {"type": "function_call", "call_id": "c3", "name": "f", "arguments": '{"a": "P'},
+        {"type": "function_call_output", "call_id": "c3", "output": None},
+    ]
+    assert served.post(URL, json={"input": items}).status_code == 200
+
+    (asked,) = engine.messages(wire.Generate)
+    told = [
+        (message["role"], [call["function"] for call in message.get("tool_calls", ())] or message["content"])
+        for message in asked.messages or ()
+    ]
+    assert told == [
+        ("user", "a"),
+        ("assistant", [{"name": "apply_patch", "arguments": '{"input":"*** Begin"}'}]),
+        ("tool", '{"ok": true}'),
+        ("assistant", [{"name": "local_shell", "arguments": '{"action":{"command":["ls"],"type":"exec"}}'}]),
+        ("tool", "a.txt"),
+        ("assistant", [{"name": "f", "arguments": '{"INVALID_JSON":"{\\"a\\": \\"P"}'}]),
+        ("tool", ""),
+    ]
+
+
+def test_a_tool_that_is_left_out_is_a_warning(served: FlaskClient) -> None:
+    made = served.post(URL, json={"input": "a", "tools": [{"type": "web_search"}]}).get_json()
+
+    assert made["warning"] == "This server does not run tools of type 'web_search': they were left out."
+
+
+def test_a_tools_schema_is_called_as_this_api_does(served: FlaskClient, engine: FakeEngine) -> None:
+    def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
+        field = "tools[0].function.parameters.type"
+        message = f"Invalid value for `{field}`: no."
+        engine.send(wire.Failed(generate.id, 400, message, param=field))
+
+    engine.on_generate = refuse
+    error = served.post(URL, json={"input": "a", "tools": [{"type": "function", "name": "f"}]}).get_json()["error"]
+
+    assert error["param"] == "tools[0].parameters.type"
+    assert error["message"] == "Invalid value for `tools[0].parameters.type`: no."
 
 
 def test_what_is_not_to_be_kept_is_not(served: FlaskClient) -> None:

@@ -1,0 +1,71 @@
+r"""JavaScript's regular expressions, in which JSON Schemas have their patterns, for the grammar backend.
+
+xgrammar parses JavaScript's syntax, but for the classes of Unicode properties: `\p{L}`, `\P{Lu}`.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_PARTS = re.compile(r"\\([pP])(?:\{(?:General_Category=|gc=|Script=|sc=)?(\w+)\}|(\w))|\\.|\[\^?|\]", re.DOTALL)
+_LONG_NAMES = {
+    "Letter": "L",
+    "Lowercase_Letter": "Ll",
+    "Uppercase_Letter": "Lu",
+    "Mark": "M",
+    "Number": "N",
+    "Decimal_Number": "Nd",
+    "Punctuation": "P",
+    "Symbol": "S",
+    "Separator": "Z",
+    "Space_Separator": "Zs",
+    "Alphabetic": "L",
+    "Lowercase": "Ll",
+    "Uppercase": "Lu",
+}
+_CATEGORIES = re.compile(r"[LMNPSZC][a-z]?")
+
+
+def without_properties(pattern: str) -> str:
+    r"""Return `pattern` with ranges of characters in place of `\p{...}` and `\P{...}`. Unknown properties stay."""
+    if "\\p" not in pattern and "\\P" not in pattern:
+        return pattern
+    in_class = False
+
+    def expand(found: re.Match[str]) -> str:
+        nonlocal in_class
+        text = found.group()
+        if text[0] == "[":
+            in_class = True
+        elif text == "]":
+            in_class = False
+        elif found.group(1):
+            name = found.group(2) or found.group(3)
+            category = _LONG_NAMES.get(name, name)
+            if _CATEGORIES.fullmatch(category):
+                ranges = _ranges(category, found.group(1) == "P")
+                return ranges if in_class else f"[{ranges}]"
+        return text
+
+    return _PARTS.sub(expand, pattern)
+
+
+@lru_cache(maxsize=64)
+def _ranges(category: str, negated: bool) -> str:
+    """Return the content of a character class: the characters of a general category, or all others.
+
+    Beyond the Basic Multilingual Plane, whose scripts are the living ones, only Chinese characters are letters here.
+    """
+    ranges: list[list[int]] = []
+    for code in range(0x10000):
+        if 0xD800 <= code <= 0xDFFF or unicodedata.category(chr(code)).startswith(category) == negated:
+            continue
+        if ranges and ranges[-1][1] == code - 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    if negated:
+        ranges.append([0x10000, 0x10FFFF])
+    elif "Lo".startswith(category):
+        ranges.append([0x20000, 0x323AF])
+    return "".join(f"\\u{{{first:x}}}-\\u{{{last:x}}}" for first, last in ranges)

@@ -1,0 +1,59 @@
+"""The arguments of a call in a conversation, in whatever form a client has kept them."""
+
+import json
+from typing import Any
+
+import msgspec
+
+MAX_DEPTH = 64
+"""Levels of free JSON: templates and parsers go through it recursively."""
+INVALID = "INVALID_JSON"
+"""The one key of arguments that were no JSON object; its value is their text. Anthropic's name for it."""
+_MAX_QUOTES = 3
+"""How many times arguments may be written as a string inside a string."""
+
+
+def object_text(value: Any) -> str:
+    """Return a JSON object as a string, which chat templates need.
+
+    Nothing, null and an empty array count as `{}`. Whatever is no object, such as a text that was cut off, becomes the
+    value of `INVALID_JSON`: a refusal would end the conversation for good, and the model sees what it wrote.
+    """
+    text = None
+    for _ in range(_MAX_QUOTES):
+        if not isinstance(value, str):
+            break
+        text = value
+        if not text.strip():
+            return "{}"
+        try:
+            value = msgspec.json.decode(text)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            break
+    if value is None or value == []:
+        return "{}"
+    if isinstance(value, dict) and not is_deep(value):
+        return _encoded(value) if text is None else text
+    return _encoded({INVALID: _encoded(value) if text is None else text})
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether free JSON is nested more deeply than `MAX_DEPTH`."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _encoded(value: Any) -> str:
+    try:
+        return msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which the parser of bodies replaces
+        return json.dumps(value)

@@ -1,0 +1,89 @@
+"""Every tool parser that vLLM ships: what it finds in an answer is what the model ended, whole and in pieces."""
+
+import json
+from typing import Any
+
+import pytest
+from transformers import AutoTokenizer
+from vllm.parser import ParserManager
+from vllm.tool_parsers import ToolParserManager
+
+from engine_proc.adapter.parsing import Parsing, Reading, Stream
+from schemas.wire import Generate
+from tests.engine_proc.adapter.formats import CALLS, NAME, TOKENS
+from tests.engine_proc.helpers import MODEL
+
+PARIS = [(NAME, {"city": "Paris"})]
+TOOL = {
+    "type": "function",
+    "function": {"name": NAME, "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}},
+}
+NOT_TRIED = {"cohere_command3", "cohere_command4", "hf", "hy_v4", "kimi_k3", "openai"}
+"""Parsers of whole conversations, of a template, or of token ids, which the demo model's tokenizer cannot write."""
+
+ALONE = {"xlam", "pythonic", "llama4_pythonic", "muse_glimmer"}
+"""Parsers that take a call after a text for text: they are tried for saying the same whole and in pieces."""
+
+Answer = tuple[str, list[tuple[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> Any:
+    """The demo model's, with the tokens of all these models."""
+    tokenizer = AutoTokenizer.from_pretrained(MODEL)
+    tokenizer.add_tokens(list(TOKENS))
+    return tokenizer
+
+
+def reading(tokenizer: Any, parser: str) -> Reading:
+    kind = ParserManager.get_parser(parser, None, True, tokenizer=tokenizer)
+    messages = [{"role": "user", "content": "Hello"}]
+    found = Parsing(kind, tokenizer, None).reading(Generate(id=1, name="test", messages=messages, tools=[TOOL]))
+    assert found is not None
+    return found
+
+
+def whole(read: Reading, text: str, ids: list[int], cut: bool) -> Answer:
+    parts = read.whole(text, ids, [1], cut=cut)
+    return parts.content.strip(), [(call.name, json.loads(call.arguments)) for call in parts.calls]
+
+
+def streamed(read: Reading, tokenizer: Any, ids: list[int], at_once: int, cut: bool) -> Answer:
+    stream, content, calls = Stream(read, [1]), "", []
+    for begin in range(0, len(ids), at_once):
+        end = begin + at_once
+        piece = tokenizer.decode(ids[:end])[len(tokenizer.decode(ids[:begin])) :]
+        parts = stream.feed(piece, ids[begin:end], finished=end >= len(ids), cut=cut)
+        content += parts.content
+        calls += [(call.name, json.loads(call.arguments)) for call in parts.calls]
+    return content.strip(), calls
+
+
+def test_every_parser_is_tried() -> None:
+    assert set(ToolParserManager.list_registered()) == set(CALLS) | NOT_TRIED
+
+
+@pytest.mark.parametrize("before", ["", "Let me look.\n"], ids=["alone", "after text"])
+@pytest.mark.parametrize("parser", CALLS)
+def test_a_call_is_found_whole_and_in_pieces(tokenizer: Any, parser: str, before: str) -> None:
+    read = reading(tokenizer, parser)
+    ids = tokenizer.encode(before + CALLS[parser], add_special_tokens=False)
+    answer = whole(read, tokenizer.decode(ids), ids, False)
+
+    if not before or parser not in ALONE:
+        assert answer == (before.strip(), PARIS)
+    for at_once in (1, 3, 1000):
+        assert streamed(read, tokenizer, ids, at_once, False) == answer
+
+
+@pytest.mark.parametrize("parser", CALLS)
+def test_a_call_that_is_cut_off_is_content(tokenizer: Any, parser: str) -> None:
+    """After each of its tokens: nothing is invented, and nothing is lost."""
+    read = reading(tokenizer, parser)
+    ids = tokenizer.encode("Let me look.\n" + CALLS[parser], add_special_tokens=False)
+    for length in range(1, len(ids)):
+        text = tokenizer.decode(ids[:length])
+        answer = whole(read, text, ids[:length], True)
+        assert answer in [(text.strip(), []), ("Let me look.", PARIS)], text
+        for at_once in (1, 4):
+            assert streamed(read, tokenizer, ids[:length], at_once, True) == answer, text
