@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError
 
+from schemas.requests.parts import warnings
 from schemas.requests.parts.acceptor import Acceptor
 from tests.fuzz.bodies import SCHEMAS, SEEDS, spoil_fields
 
@@ -44,6 +45,7 @@ def _body(rng: random.Random, path: str) -> dict[str, Any]:
 
 
 def _load(load: Any, body: dict[str, Any]) -> Any:
+    warnings.begin()
     try:
         return load(body)
     except ValidationError:

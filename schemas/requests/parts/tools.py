@@ -8,7 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 
 from schemas.errors import ApiError, invalid, quoted
 from schemas.requests.parts.arguments import MAX_DEPTH, is_deep, object_text
-from schemas.requests.parts.json_types import Bool, Items, Text, check_length
+from schemas.requests.parts.json_types import Bool, Items, Text
 from schemas.requests.parts.warnings import warn
 
 MAX_TOOLS = 128
@@ -91,12 +91,9 @@ class Tools(Items):
         self._nested = issubclass(schema, ToolSchema)
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
-        if not isinstance(value, list):
-            raise self.make_error("invalid")
-        check_length(self, value)
         loaded: list[Any] = []
         names: set[str] = set()
-        for index, tool in enumerate(value):
+        for index, tool in enumerate(super().elements(value)):
             kind = tool.get("type") if isinstance(tool, dict) else None
             if isinstance(kind, str) and kind != "function":
                 warn(f"This server does not run tools of type {quoted(kind)}: they were left out.")
@@ -111,6 +108,19 @@ class Tools(Items):
                 raise ValidationError({index: {"function": place} if self._nested else place})
             names.add(name)
         return loaded
+
+    def elements(self, value: Any) -> list[Any]:
+        """Return the tools that can be loaded one by one. Raises `ValidationError` where `_deserialize` must decide."""
+        tools = super().elements(value)
+        names = {function_of(tool).get("name") for tool in tools if self._is_plain(tool)}
+        if len(names) < len(tools):
+            raise ValidationError("")
+        return tools
+
+    def _is_plain(self, tool: Any) -> bool:
+        """Return whether `tool` is a function in the format of this API."""
+        plain = isinstance(tool, dict) and tool.get("type") == "function" and self._spelled(tool) is tool
+        return plain and isinstance(function_of(tool), dict) and isinstance(function_of(tool).get("name"), str)
 
     def _spelled(self, tool: Any) -> Any:
         """Return `tool` in the format of this API, if it is in that of the other."""
