@@ -163,9 +163,10 @@ class ResponseSchema(SamplingSchema):
 
     @validates_schema
     def _check(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if data["previous_response_id"] is not None and data["conversation"] is not None:
+        continued = data["previous_response_id"] or data["conversation"]  # some clients send an empty id for none
+        if data["previous_response_id"] and data["conversation"] is not None:
             raise ValidationError("Cannot be combined with `conversation`.", "previous_response_id")
-        if not data["input"] and data["previous_response_id"] is None and data["conversation"] is None:
+        if not data["input"] and not continued:
             raise ValidationError("Expected a string or an array of items: there is nothing to answer.", "input")
         if data["background"]:
             raise ValidationError("Must be false: background responses are not supported.", "background")
@@ -174,6 +175,7 @@ class ResponseSchema(SamplingSchema):
     @post_load
     def _make_request(self, data: dict[str, Any], **kwargs: Any) -> ResponseRequest:
         self.fill_defaults(data)
+        data["previous_response_id"] = data["previous_response_id"] or None
         if data["max_output_tokens"] == REST_OF_CONTEXT:
             data["max_output_tokens"] = None
         logprobs = bool(data["top_logprobs"]) or WITH_LOGPROBS in data["include"]

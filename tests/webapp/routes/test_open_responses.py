@@ -159,6 +159,8 @@ def test_a_conversation_without_a_store(served: FlaskClient, engine: FakeEngine)
         ({"truncation": None}, "truncation", "disabled"),
         ({"service_tier": "flex"}, "service_tier", "default"),
         ({"temperature": 0.5}, "temperature", 0.5),
+        ({"previous_response_id": ""}, "previous_response_id", None),
+        ({"max_output_tokens": -1}, "max_output_tokens", None),
         ({"user": "ada"}, "user", "ada"),
         ({"safety_identifier": "ada"}, "safety_identifier", "ada"),
         ({"prompt_cache_key": "k"}, "prompt_cache_key", "k"),

@@ -177,7 +177,9 @@ def test_what_may_follow_a_response(
     assert made["previous_response_id"] == first["id"]
 
 
-@pytest.mark.parametrize("body", [{}, {"input": None}, {"input": []}, {"previous_response_id": None}], ids=str)
+@pytest.mark.parametrize(
+    "body", [{}, {"input": None}, {"input": []}, {"previous_response_id": None}, {"previous_response_id": ""}], ids=str
+)
 def test_nothing_is_no_request(served: FlaskClient, body: dict[str, Any]) -> None:
     assert refused(served, **body) == (400, "input", None)
 
