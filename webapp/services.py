@@ -8,6 +8,11 @@ from gevent.threadpool import ThreadPool
 
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
+from schemas.requests.conversations import (
+    ConversationCreationSchema,
+    ConversationItemsSchema,
+    ConversationUpdateSchema,
+)
 from schemas.requests.embeddings import EmbeddingSchema
 from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
@@ -31,6 +36,9 @@ class RequestSchemas:
         self.chat = ChatCompletionSchema(**limits)
         self.completion = CompletionSchema(**limits)
         self.response = ResponseSchema(**strict)
+        self.conversation = ConversationCreationSchema(**strict)
+        self.conversation_update = ConversationUpdateSchema(**strict)
+        self.conversation_items = ConversationItemsSchema(**strict)
         self.embedding = EmbeddingSchema(**strict)
         self.tokenize = TokenizeSchema(**strict)
         self.detokenize = DetokenizeSchema(**strict)

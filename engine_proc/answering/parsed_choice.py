@@ -1,9 +1,10 @@
 """A choice whose text the model's parsers split into reasoning, content and tool calls."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine_proc.adapter.outputs import Output
 from engine_proc.adapter.parsing import Reading, Stream
+from engine_proc.adapter.reasoning import count_reasoning
 from engine_proc.answering.choices import Choice
 from schemas.wire import Delta
 
@@ -15,6 +16,9 @@ class ParsedChoice(Choice):
     reading: Reading
     prompt_token_ids: list[int]
     _stream: Stream | None = None
+    _token_ids: list[int] = field(default_factory=list)
+    _reasoned: bool = False
+    """Whether the answer has reasoning so far."""
 
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         finished = output.finish_reason is not None
@@ -31,4 +35,9 @@ class ParsedChoice(Choice):
         # `super()` would fail: `dataclass(slots=True)` replaces the class that `super()` refers to.
         delta = Choice.delta(self, output, discarded_tokens)
         delta.reasoning, delta.tool_calls = parts.reasoning, parts.calls
+        self._token_ids += output.token_ids
+        self._reasoned = self._reasoned or bool(parts.reasoning)
+        if finished:
+            parser = self.reading.parser(self.prompt_token_ids)
+            delta.reasoning_tokens = count_reasoning(parser, self._token_ids, reasoned=self._reasoned)
         return delta

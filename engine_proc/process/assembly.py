@@ -68,6 +68,8 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.max_model_len = engine.max_model_len
     welcome.vocab_size = engine.vocab_size
     welcome.adapters = engine.adapters
+    defaults = engine.default_sampling
+    welcome.sampling_defaults = {name: float(defaults[name]) for name in ("temperature", "top_p") if name in defaults}
     rendering = Rendering(
         engine.renderer,
         engine.max_model_len,

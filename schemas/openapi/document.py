@@ -11,17 +11,30 @@ from marshmallow import fields, validate
 from schemas.openapi.operating import OPERATING
 from schemas.openapi.paths import PATHS, TAGS
 from schemas.openapi.replies import REPLIES
+from schemas.openapi.responses import RESPONSES
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
+from schemas.requests.conversations import (
+    ConversationCreationSchema,
+    ConversationItemsSchema,
+    ConversationUpdateSchema,
+)
 from schemas.requests.embeddings import EmbeddingSchema
 from schemas.requests.parts.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
-from schemas.requests.parts.messages import Content
+from schemas.requests.parts.messages import MAX_MESSAGES, Content
 from schemas.requests.parts.response_items import Input
 from schemas.requests.parts.structure import JsonSchema
 from schemas.requests.parts.token_ids import MAX_TOKEN_ID, TokenIds
 from schemas.requests.parts.tools import CHOICES, Arguments, JsonObject, ToolChoice
 from schemas.requests.plain import PlainSchema, Turn
-from schemas.requests.responses import ConversationOf, ResponseSchema
+from schemas.requests.response_options import (
+    MAX_METADATA,
+    MAX_METADATA_KEY,
+    MAX_METADATA_VALUE,
+    ConversationOf,
+    Metadata,
+)
+from schemas.requests.responses import ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
 from schemas.requests.vllm_fields import TOKEN_ID
 from schemas.shared.version import VERSION
@@ -46,6 +59,9 @@ BODIES = (
     PlainSchema,
     EmbeddingSchema,
     ResponseSchema,
+    ConversationCreationSchema,
+    ConversationUpdateSchema,
+    ConversationItemsSchema,
     TokenizeSchema,
     DetokenizeSchema,
 )
@@ -82,8 +98,14 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
             {"type": "object", "required": ["id"], "properties": {"id": STRING}},
         ]
     },
-    Input: {"anyOf": [STRING, {"type": "array", "minItems": 1, "items": {"type": "object"}}]},
+    Input: {"anyOf": [STRING, {"type": "array", "maxItems": MAX_MESSAGES, "items": {"type": "object"}}]},
     JsonObject: {"type": "object"},
+    Metadata: {
+        "type": "object",
+        "maxProperties": MAX_METADATA,
+        "propertyNames": {"maxLength": MAX_METADATA_KEY},
+        "additionalProperties": {"type": ["string", "number", "boolean", "null"], "maxLength": MAX_METADATA_VALUE},
+    },
     TokenIds: {
         "type": "array",
         "minItems": 1,
@@ -130,7 +152,7 @@ def document() -> dict[str, Any]:
     spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
     for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
-    for name, component in (REPLIES | OPERATING).items():
+    for name, component in (REPLIES | RESPONSES | OPERATING).items():
         spec.components.schema(name, component)
     for path, operations in PATHS.items():
         spec.path(path=path, operations=copy.deepcopy(operations))

@@ -7,7 +7,10 @@ from schemas.openapi.replies import STRING, Json, ref
 TAGS = [
     {"name": "Generate", "description": "Turn a prompt into text."},
     {"name": "Responses", "description": "Responses that the server stores, unless `store` is false."},
-    {"name": "Conversations", "description": "Conversations that the server stores under a `conversation_id`."},
+    {
+        "name": "Conversations",
+        "description": "Conversations that the server stores under an id, which a client may choose.",
+    },
     {"name": "Models", "description": "The models that are served, and their tokenizer."},
     {"name": "Operate", "description": "Probes, versions and this documentation."},
 ]
@@ -23,7 +26,8 @@ ERRORS = {
     500: "An internal error.",
     503: "The engine is loading, restarting or gone; `Retry-After` says when to try again.",
 }
-NO_CONVERSATION = "No such conversation: `conversation_not_found`."
+NO_CONVERSATION = "No such conversation: `conversation_not_found`; no such item: `item_not_found`."
+NO_DATABASE = "The database does not answer: `conversation_store_unavailable`."
 RETRY_AFTER: Json = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 REQUEST_ID: Json = {
     "X-Request-ID": {
@@ -72,30 +76,57 @@ def _tokenization(name: str, summary: str, request: str, reply: str) -> Json:
     return _operation("Models", name, summary, _responses("The result.", _json(reply), BODY_ERRORS), requestBody=body)
 
 
+def _from_items(operation: Json) -> Json:
+    """Return `operation`, whose request may refer to stored items."""
+    missing = {"404": _error(404, f"{ERRORS[404]} No such stored item: `item_not_found`.")}
+    return operation | {"responses": operation["responses"] | missing}
+
+
 def _query(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
     more: Json = {"security": []} if public else {}
     return _operation(tag, name, summary, _responses("The current state.", _json(reply), errors), **more)
 
 
-def _conversation(name: str, summary: str, reply: str) -> Json:
-    operation = _query("Conversations", name, summary, reply, 400, 401, 404, 500, 503)
-    operation["responses"]["400"]["description"] = "The conversation exceeds its size limit: `conversation_too_long`."
+def _conversation(
+    name: str, summary: str, reply: str, request: str | None = None, parameters: tuple[Json, ...] = ()
+) -> Json:
+    errors = (400, 401, 404, 500, 503) if request is None else (400, 401, 404, 408, 413, 415, 500, 503)
+    operation = _query("Conversations", name, summary, reply, *errors)
+    operation["responses"]["400"]["description"] = (
+        "The request is invalid, or the conversation exceeds its size limit: `conversation_too_long`."
+    )
     operation["responses"]["404"]["description"] = NO_CONVERSATION
-    operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
-    return operation | _id("The `conversation_id` of the requests.")
+    operation["responses"]["503"]["description"] = NO_DATABASE
+    body = {} if request is None else {"requestBody": {"required": True, "content": _json(request)}}
+    return operation | body | ({"parameters": list(parameters)} if parameters else {})
 
 
-def _response(name: str, summary: str, reply: str, *errors: int) -> Json:
+def _response(name: str, summary: str, reply: str, *errors: int, parameters: tuple[Json, ...] = ()) -> Json:
     operation = _query("Responses", name, summary, reply, *sorted((401, 404, 500, 503, *errors)))
     operation["responses"]["404"]["description"] = "No such response: `response_not_found`."
-    operation["responses"]["503"]["description"] = "The database does not answer: `conversation_store_unavailable`."
-    return operation | _id("The response's `id`.")
+    operation["responses"]["503"]["description"] = NO_DATABASE
+    return operation | {"parameters": [_in_path("id", "The response's `id`."), *parameters]}
+
+
+def _in_path(name: str, description: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": STRING, "description": description}
 
 
 def _id(description: str) -> Json:
-    return {
-        "parameters": [{"name": "id", "in": "path", "required": True, "schema": STRING, "description": description}]
-    }
+    return {"parameters": [_in_path("id", description)]}
+
+
+def _in_query(name: str, schema: Json, description: str) -> Json:
+    return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
+
+
+CONVERSATION_ID = _in_path("id", "The conversation's id: the `conversation_id` of a chat completion.")
+ITEM_ID = _in_path("item_id", "The item's `id`.")
+PAGE = (
+    _in_query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "Most items to return."),
+    _in_query("order", {"type": "string", "enum": ["asc", "desc"], "default": "desc"}, "`desc`: the newest first."),
+    _in_query("after", STRING, "The id of an item: those that follow it are returned."),
+)
 
 
 def _documentation(name: str, summary: str, media_type: str, schema: Json) -> Json:
@@ -137,27 +168,71 @@ PATHS: dict[str, Json] = {
         "post": _tokenization("detokenize", "Turn token ids into text.", "DetokenizeRequest", "Detokenized")
     },
     "/v1/responses": {
-        "post": _generate(
-            "createResponse",
-            "Answer in the format of OpenAI's Responses API.",
-            "ResponseRequest",
-            "Response",
-            "ResponseEvent",
+        "post": _from_items(
+            _generate(
+                "createResponse",
+                "Answer in the format of OpenAI's Responses API.",
+                "ResponseRequest",
+                "Response",
+                "ResponseEvent",
+            )
         )
+    },
+    "/v1/responses/input_tokens": {
+        "post": _from_items(
+            _tokenization("countInput", "Count the tokens of a response's prompt.", "ResponseRequest", "InputTokens")
+        ),
     },
     "/v1/responses/{id}": {
         "get": _response("getResponse", "Get a stored response.", "Response"),
         "delete": _response("deleteResponse", "Delete a stored response.", "ResponseDeleted"),
     },
     "/v1/responses/{id}/input_items": {
-        "get": _response("getResponseInput", "Get the input of a stored response.", "ItemList")
+        "get": _response("getResponseInput", "List the input of a stored response.", "ItemList", 400, parameters=PAGE)
     },
     "/v1/responses/{id}/cancel": {
         "post": _response("cancelResponse", "Always a 400: no response runs in the background.", "Response", 400),
     },
+    "/v1/conversations": {
+        "post": _conversation(
+            "createConversation",
+            "Create a conversation. A request with a new `conversation_id` creates one, too.",
+            "ConversationChanged",
+            "ConversationCreationRequest",
+        ),
+    },
     "/v1/conversations/{id}": {
-        "get": _conversation("getConversation", "Get the messages of a conversation.", "Conversation"),
-        "delete": _conversation("deleteConversation", "Delete a conversation.", "ConversationDeleted"),
+        "get": _conversation(
+            "getConversation", "Get a conversation with its messages.", "Conversation", parameters=(CONVERSATION_ID,)
+        ),
+        "post": _conversation(
+            "updateConversation",
+            "Change a conversation's metadata.",
+            "ConversationChanged",
+            "ConversationUpdateRequest",
+            (CONVERSATION_ID,),
+        ),
+        "delete": _conversation(
+            "deleteConversation", "Delete a conversation.", "ConversationDeleted", parameters=(CONVERSATION_ID,)
+        ),
+    },
+    "/v1/conversations/{id}/items": {
+        "get": _conversation(
+            "listItems", "List a conversation's items.", "ItemList", parameters=(CONVERSATION_ID, *PAGE)
+        ),
+        "post": _conversation(
+            "createItems",
+            "Add items to a conversation.",
+            "ItemList",
+            "ConversationItemsRequest",
+            (CONVERSATION_ID,),
+        ),
+    },
+    "/v1/conversations/{id}/items/{item_id}": {
+        "get": _conversation("getItem", "Get an item.", "Item", parameters=(CONVERSATION_ID, ITEM_ID)),
+        "delete": _conversation(
+            "deleteItem", "Delete an item.", "ConversationChanged", parameters=(CONVERSATION_ID, ITEM_ID)
+        ),
     },
     "/v1/models": {"get": _query("Models", "listModels", "List the models that are served.", "ModelList", 401, 503)},
     "/v1/models/{id}": {

@@ -81,9 +81,10 @@ def _row(*cells: str) -> str:
 
 def _parameters(operation: Json) -> Iterator[Field]:
     for parameter in operation.get("parameters", ()):
-        yield Field(
-            parameter["name"], f"{_type(parameter['schema'])}, in the path", "", "required", parameter["description"]
-        )
+        schema = parameter["schema"]
+        default = "required" if parameter["required"] else _default(schema)
+        kind = f"{_type(schema)}, in the {parameter['in']}"
+        yield Field(parameter["name"], kind, _range(schema), default, parameter["description"])
 
 
 def _body(operation: Json, document: Json) -> Iterator[Field]:

@@ -48,7 +48,14 @@ STOP_REASON = {
     "description": "The stop text or token id that ended the choice, or `repetition`; absent for the end token.",
 }
 TOKEN = {"token": STRING, "logprob": {"type": ["number", "null"]}, "bytes": array(INTEGER)}
-CHAT_LOGPROBS = nullable(object_of({"content": array(object_of(TOKEN | {"top_logprobs": array(object_of(TOKEN))}))}))
+CHAT_LOGPROBS = nullable(
+    object_of(
+        {
+            "content": array(object_of(TOKEN | {"top_logprobs": array(object_of(TOKEN))})),
+            "refusal": {"type": "null"},
+        }
+    )
+)
 COMPLETION_LOGPROBS = nullable(
     object_of(
         {
@@ -87,13 +94,15 @@ REASONING: Json = {
     "reasoning_content": {**STRING, "description": "The same under its older name."},
 }
 MESSAGE = object_of(
-    {"role": {"const": "assistant"}, "content": nullable(STRING)}, {**REASONING, "tool_calls": array(CALL)}
+    {"role": {"const": "assistant"}, "content": nullable(STRING), "refusal": {"type": "null"}},
+    {**REASONING, "tool_calls": array(CALL)},
 )
 DELTA = object_of(
     {},
     {
         "role": {"const": "assistant"},
         "content": STRING,
+        "refusal": {"type": "null"},
         **REASONING,
         "tool_calls": array(CALL_DELTA),
     },
@@ -110,25 +119,6 @@ FINGERPRINT: Json = {
         "description": "A digest of the model's files, and vLLM's version. In a stream: in each choice's last chunk.",
     }
 }
-RESPONSE = object_of(
-    {
-        "id": STRING,
-        "object": {"const": "response"},
-        "created_at": INTEGER,
-        "status": {"enum": ["completed", "incomplete", "in_progress", "failed"]},
-        "error": nullable({"type": "object"}),
-        "incomplete_details": nullable({"type": "object"}),
-        "model": STRING,
-        "output": {
-            **array({"type": "object"}),
-            "description": "Items of the types `reasoning`, `message` and `function_call`, in the order of generation.",
-        },
-        "usage": nullable({"type": "object"}),
-    },
-    WARNING,
-    additionalProperties=True,
-)
-
 REPLIES: dict[str, Json] = {
     "ChatCompletion": object_of(
         _envelope("chat.completion", _choice({"message": MESSAGE}, CHAT_LOGPROBS)) | {"usage": USAGE},
@@ -150,6 +140,7 @@ REPLIES: dict[str, Json] = {
             "prompt_tokens_details": object_of(
                 {"cached_tokens": {**INTEGER, "description": "Prompt tokens that vLLM had in its prefix cache."}}
             ),
+            "completion_tokens_details": object_of({"reasoning_tokens": INTEGER}),
         }
     ),
     "Plain": object_of(
@@ -194,13 +185,6 @@ REPLIES: dict[str, Json] = {
         }
     ),
     "Detokenized": object_of({"prompt": STRING}),
-    "Response": RESPONSE,
-    "ResponseEvent": object_of({"type": STRING, "sequence_number": INTEGER}, additionalProperties=True),
-    "ResponseDeleted": object_of({"id": STRING, "object": {"const": "response"}, "deleted": {"const": True}}),
-    "ItemList": object_of(
-        {"object": {"const": "list"}, "data": array({"type": "object"}), "has_more": {"const": False}},
-        {"first_id": STRING, "last_id": STRING},
-    ),
     "Model": object_of(
         {
             "id": STRING,
@@ -213,18 +197,6 @@ REPLIES: dict[str, Json] = {
         {"parent": {**STRING, "description": "Present for a LoRA adapter: the model that it adapts."}},
     ),
     "ModelList": object_of({"object": {"const": "list"}, "data": array(MODEL)}),
-    "Conversation": object_of(
-        {
-            "id": STRING,
-            "object": {"const": "conversation"},
-            "created_at": {**INTEGER, "description": "Unix seconds."},
-            "updated_at": INTEGER,
-            "messages": {**array(ref("Message")), "description": "All messages, the oldest first."},
-        }
-    ),
-    "ConversationDeleted": object_of(
-        {"id": STRING, "object": {"const": "conversation.deleted"}, "deleted": {"const": True}}
-    ),
     "Error": object_of(
         {
             "error": object_of(

@@ -13,7 +13,7 @@ class ChatShape(Shape):
     prefix = "chatcmpl"
     object = "chat.completion"
     chunk_object = "chat.completion.chunk"
-    opening = b',"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]'
+    opening = b',"delta":{"role":"assistant","content":"","refusal":null},"logprobs":null,"finish_reason":null}]'
 
     def _opening_extras(self) -> bytes:
         if not self.with_token_ids or not self.prompt_token_ids:
@@ -47,7 +47,7 @@ class ChatShape(Shape):
         message = assistant_message("".join(choice.text), choice.tool_calls())
         if choice.reasoning:
             message |= _reasoning("".join(choice.reasoning))
-        return {"message": message}
+        return {"message": message | {"refusal": None}}
 
     def _add_extras(self, body: dict[str, Any]) -> None:
         if self.choices[0].prompt_logprobs is not None:
@@ -56,7 +56,7 @@ class ChatShape(Shape):
             body["prompt_token_ids"] = self.prompt_token_ids[0] if self.prompt_token_ids else None
 
     def _logprobs(self, entries: list[TokenLogprob], offset: int) -> dict[str, Any]:
-        return {"content": token_logprobs(entries)}
+        return {"content": token_logprobs(entries), "refusal": None}
 
 
 def token_logprobs(entries: list[TokenLogprob]) -> list[dict[str, Any]]:

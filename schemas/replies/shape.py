@@ -1,6 +1,5 @@
 """What the replies of all endpoints have in common, whole and as chunks of a stream."""
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 import msgspec
 
 from schemas.errors import ApiError
+from schemas.shared.ids import new_id
 from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 
 encode_json = msgspec.json.encode
@@ -25,6 +25,8 @@ class Choice:
     """The text in pieces, one for each delta."""
     tokens: int = 0
     """Generated tokens, those of discarded candidates included."""
+    reasoning_tokens: int = 0
+    """How many of `tokens` are reasoning: known when the choice has ended."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: str | None = None
     stop_reason: str | int | None = None
@@ -38,6 +40,7 @@ class Choice:
     def add(self, delta: Delta) -> None:
         """Add everything that `delta` holds."""
         self.tokens += len(delta.token_ids) + delta.discarded_tokens
+        self.reasoning_tokens += delta.reasoning_tokens
         self.token_ids += delta.token_ids
         self.prompt_logprobs = self.prompt_logprobs or delta.prompt_logprobs
         if delta.logprobs:
@@ -93,7 +96,7 @@ class Shape:
         `n`: choices per prompt; 0 means that all belong to one prompt. `continuous_usage`: every chunk has the usage so
         far. `fingerprint`: OpenAI's `system_fingerprint`, left out where empty. `warnings` are for the client.
         """
-        self.id = f"{self.prefix}{self.separator}{os.urandom(16).hex()}"
+        self.id = new_id(self.prefix, self.separator)
         self.created = int(time.time())
         self.model = model
         self.choices = [Choice() for _ in range(choices)]
@@ -154,6 +157,7 @@ class Shape:
             "total_tokens": self.prompt_tokens + completion,
             "completion_tokens": completion,
             "prompt_tokens_details": {"cached_tokens": min(self.cached_tokens, self.prompt_tokens)},
+            "completion_tokens_details": {"reasoning_tokens": sum(choice.reasoning_tokens for choice in self.choices)},
         }
 
     def add(self, delta: Delta) -> None:
@@ -233,6 +237,7 @@ class Shape:
             events += self._text_chunk(delta.index, encode_json(delta.text), logprobs)
         if delta.finish_reason is not None:
             choice.finish_reason = delta.finish_reason
+            choice.reasoning_tokens += delta.reasoning_tokens
             events += self._finish_chunk(delta)
         return events
 

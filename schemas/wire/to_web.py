@@ -41,6 +41,8 @@ class Welcome(Message, tag="welcome"):
     """Names of the LoRA adapters that a request may choose, in addition to the model's own `served_names`."""
     shortcuts: list[str] = []
     """What the engine does by quicker ways than vLLM's, which gave the same results when the model was loaded."""
+    sampling_defaults: dict[str, float] = {}
+    """The model's own `temperature` and `top_p`, from its generation config; a missing one is 1."""
 
     @property
     def system_fingerprint(self) -> str:
@@ -195,6 +197,8 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     """The prompt's log probabilities where `Sampling.prompt_logprobs` is set: sent in the choice's first delta."""
     vector: bytes = b""
     """An embedding as little-endian 32-bit floats."""
+    reasoning_tokens: int = 0
+    """How many of the choice's tokens are reasoning: sent in the choice's last delta."""
 
 
 class Deltas(Message, tag="deltas"):

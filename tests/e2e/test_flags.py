@@ -44,7 +44,7 @@ def test_reasoning_is_told_apart(guarded: Guarded) -> None:
             pieces[name] += delta.get(name) or ""
     assert pieces == {"reasoning": message["reasoning"], "content": message["content"]}
     silent = guarded.post(CHAT, {**body, "include_reasoning": False}).json()
-    assert silent["choices"][0]["message"] == {"role": "assistant", "content": message["content"]}
+    assert silent["choices"][0]["message"] == {"role": "assistant", "content": message["content"], "refusal": None}
 
 
 def test_a_response_has_its_reasoning_as_an_item(guarded: Guarded) -> None:

@@ -5,9 +5,11 @@ from typing import Any
 
 import openai
 import pytest
+from openai.types.responses import Response
 from pydantic import BaseModel
 
 from tests.harness import Hearth
+from tests.sdk_types import check
 
 WEATHER: Any = {
     "type": "function",
@@ -26,8 +28,12 @@ def test_create_and_retrieve(hearth: Hearth) -> None:
     assert made.usage is not None
     assert made.usage.total_tokens == made.usage.input_tokens + made.usage.output_tokens
     assert client.responses.retrieve(made.id).model_dump() == made.model_dump()
+    check(Response, made.model_dump())
+    assert made.temperature == 0
     items = client.responses.input_items.list(made.id)
     assert [item.type for item in items.data] == ["message"]
+    counted = client.responses.input_tokens.count(model="m", input="Who are you?")
+    assert counted.input_tokens == made.usage.input_tokens
     client.responses.delete(made.id)
     with pytest.raises(openai.NotFoundError):
         client.responses.retrieve(made.id)
@@ -65,6 +71,46 @@ def test_a_response_is_gone_on_from(hearth: Hearth) -> None:
     client.responses.delete(first.id)
     third = client.responses.create(model="m", input="我叫什么名字？", previous_response_id=second.id, temperature=0)
     assert "小明" in third.output_text
+
+
+def test_a_conversation_of_openais(hearth: Hearth) -> None:
+    client = hearth.openai()
+    made = client.conversations.create(metadata={"a": "b"}, items=[{"role": "user", "content": "我叫小明。"}])
+    client.conversations.items.create(made.id, items=[{"role": "assistant", "content": "你好，小明。"}])
+    reply = client.responses.create(model="m", input="我叫什么名字？", conversation=made.id, temperature=0)
+    assert "小明" in reply.output_text
+    items: list[Any] = list(client.conversations.items.list(made.id, order="asc", limit=2))
+    assert [item.type for item in items] == ["message"] * 4
+    assert items[3].id == reply.output[0].id
+    client.conversations.items.delete(items[3].id, conversation_id=made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.conversations.items.retrieve(items[3].id, conversation_id=made.id)
+    assert client.conversations.update(made.id, metadata={"a": "c"}).metadata == {"a": "c"}
+    client.conversations.delete(made.id)
+    with pytest.raises(openai.NotFoundError):
+        client.conversations.retrieve(made.id)
+
+
+def test_what_was_said_is_referred_to(hearth: Hearth) -> None:
+    client = hearth.openai()
+    first = client.responses.create(model="m", input="我叫小明。", temperature=0)
+    said: Any = [
+        {"role": "user", "content": "我叫小明。"},
+        *({"type": "item_reference", "id": item.id} for item in first.output),
+        {"role": "user", "content": "我叫什么名字？"},
+    ]
+    second = client.responses.create(model="m", input=said, temperature=0)
+    assert "小明" in second.output_text
+
+
+def test_what_is_too_long_loses_its_beginning(hearth: Hearth) -> None:
+    client = hearth.openai()
+    long: Any = [{"role": role, "content": "word " * 300} for _ in range(10) for role in ("user", "assistant")]
+    asked: Any = [*long, {"role": "user", "content": "Who are you?"}]
+    reply = client.responses.create(model="m", input=asked, truncation="auto", temperature=0, max_output_tokens=50)
+    assert "Hearth" in reply.output_text
+    with pytest.raises(openai.BadRequestError):
+        client.responses.create(model="m", input=asked)
 
 
 def test_a_conversation_has_a_name(hearth: Hearth) -> None:
@@ -144,16 +190,12 @@ def test_what_is_cut_off_is_incomplete(hearth: Hearth) -> None:
         ({"input": [{"role": "tool", "content": "a"}]}, 400, "input[0].role"),
         ({"input": [{"type": "image"}]}, 400, "input[0].type"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, 400, "input[0].content[0].type"),
-        ({"input": [{"type": "function_call_output", "call_id": "x", "output": "a"}]}, 400, "input[0].tool_call_id"),
-        (
-            {"input": [{"type": "function_call", "call_id": "x", "name": "f", "arguments": "no"}]},
-            400,
-            "input[0].arguments",
-        ),
-        ({"input": "a", "previous_response_id": "resp_x"}, 404, "previous_response_id"),
+        ({"input": [{"type": "function_call_output", "call_id": "x", "output": "a"}]}, 400, "input[0].call_id"),
+        ({"input": "a", "previous_response_id": "resp_x"}, 400, "previous_response_id"),
+        ({"input": [{"type": "item_reference", "id": "msg_x"}]}, 404, "input[0].id"),
+        ({"input": "a", "top_logprobs": 21}, 400, "top_logprobs"),
         ({"input": "a", "previous_response_id": "resp_x", "conversation": "c"}, 400, "previous_response_id"),
         ({"input": "a", "background": True}, 400, "background"),
-        ({"input": "a", "tools": [{"type": "web_search"}]}, 400, "tools[0].type"),
         ({"input": "a", "max_output_tokens": 999_999}, 400, "max_output_tokens"),
         ({"input": "a", "text": {"format": {"type": "json_schema", "name": "a"}}}, 400, "text.format.schema"),
         ({"input": "word " * 3000}, 400, "input"),

@@ -18,7 +18,7 @@ def seed(name: str) -> dict[str, Any]:
 def assert_same_shape(reply: dict[str, Any], expected: dict[str, Any]) -> None:
     assert set(reply) - set(expected) <= {"system_fingerprint"}
     assert set(expected) <= set(reply)
-    assert set(reply["usage"]) - set(expected["usage"]) <= {"prompt_tokens_details"}
+    assert set(reply["usage"]) - set(expected["usage"]) <= {"prompt_tokens_details", "completion_tokens_details"}
     assert set(expected["usage"]) <= set(reply["usage"])
     assert set(expected["choices"][0]) <= set(reply["choices"][0])
     assert reply["model"] == "hearth-demo", "the reply names the model that is loaded"

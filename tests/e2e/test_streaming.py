@@ -31,7 +31,7 @@ def test_order_of_events(hearth: Hearth) -> None:
     *chunks, done = events(hearth, body)
     parsed = [json.loads(chunk) for chunk in chunks]
     assert done == "[DONE]"
-    assert parsed[0]["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+    assert parsed[0]["choices"][0]["delta"] == {"role": "assistant", "content": "", "refusal": None}
     assert [chunk["choices"][0]["finish_reason"] for chunk in parsed[:-1]] == [None] * (len(parsed) - 2) + ["length"]
     assert parsed[-1]["choices"] == []
     assert parsed[-1]["usage"]["completion_tokens"] == 4

@@ -55,6 +55,8 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
     ],
     RESPONSES: [
         {"input": "Hello", "instructions": "Be brief.", "metadata": {"a": "b"}, "store": False},
+        {"input": [USER, {"type": "item_reference", "id": "msg_1"}], "truncation": "auto", "top_logprobs": 2},
+        {"input": "Hello", "text": {"verbosity": "low"}, "conversation": {"id": "c"}, "include": ["x"]},
         {"input": [USER, {"type": "reasoning"}], "tools": [{"type": "function", "name": "f", "parameters": SHAPE}]},
         {
             "input": [

@@ -6,8 +6,8 @@ The database's calls have timeouts of their own; `WAIT_SECONDS` limits the whole
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
@@ -32,17 +32,6 @@ DAY = 24 * 60 * 60
 NOT_STORED = "This turn could not be stored: the conversation will continue without it."
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A stored conversation."""
-
-    created: float
-    """When the first turn was stored, in Unix seconds."""
-    updated: float
-    """When the last turn was stored, in Unix seconds."""
-    messages: list[Message]
 
 
 class Conversations:
@@ -78,27 +67,32 @@ class Conversations:
         """
         return self.add(scope, name, turn.complete("".join(answer.text), answer.tool_calls(), echo=echo))
 
-    def add(self, scope: str, name: str, turn: StoredTurn) -> str | None:
-        """Store `turn` with the present time. Returns None or a warning, as `keep` does."""
-        turn.created = self._clock()
+    def add(self, scope: str, name: str, *turns: StoredTurn) -> str | None:
+        """Store `turns` with the present time. Returns None or a warning, as `keep` does."""
         try:
-            self._call(self._add, scope, name, turn)
+            self._store_now(self._call, scope, name, turns)
         except Exception as error:
             log.error("a turn of conversation %r could not be stored: %s", name, _in_one_line(error))
             return NOT_STORED
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_EVERY
-            gevent.spawn(self.sweep)
         return None
+
+    def extend(self, scope: str, name: str, stored: list[StoredTurn], turn: StoredTurn) -> None:
+        """Store `turn`, with the present time, after `stored`, all turns so far. Raises `ApiError`, as `open` does."""
+        size = len(encode_json([each.messages for each in (*stored, turn)]))
+        if size > self._max_bytes:
+            raise _too_long(size, self._max_bytes)
+        self._store_now(partial(self._try, "stored"), scope, name, [turn])
 
     def turns(self, scope: str, name: str) -> list[StoredTurn]:
         """Return the stored turns, the oldest first. Raises `ApiError`, as `open` does."""
         return self._try("read", self._read, scope, name)
 
-    def get(self, scope: str, name: str) -> Conversation | None:
-        """Return the conversation, or None where nothing is stored. Raises `ApiError`, as `open` does."""
-        turns = self.turns(scope, name)
-        return Conversation(turns[0].created, turns[-1].created, history(turns)) if turns else None
+    def continuing(self, scope: str, names: list[str]) -> list[Message]:
+        """Return the messages of all turns of the conversations `names` that have `continues`.
+
+        Raises `ApiError`, as `open` does.
+        """
+        return self._try("read", self._read_continuing, scope, names)
 
     def delete(self, scope: str, name: str) -> bool:
         """Delete the conversation. Returns whether one was stored. Raises `ApiError` (503)."""
@@ -137,6 +131,15 @@ class Conversations:
                 "conversation_store_unavailable",
             ) from None
 
+    def _store_now(self, call: Callable[..., None], scope: str, name: str, turns: Sequence[StoredTurn]) -> None:
+        """Store `turns` with the present time. `call` runs a function in the thread."""
+        for turn in turns:
+            turn.created = self._clock()
+        call(self._add, scope, name, *turns)
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + SWEEP_EVERY
+            gevent.spawn(self.sweep)
+
     def _call(self, work: Callable[..., Result], *arguments: Any) -> Result:
         if self._thread is None:
             self._thread = ThreadPool(1)
@@ -163,8 +166,16 @@ class Conversations:
         except TooLong as error:
             raise _too_long(*error.args) from None
 
-    def _add(self, scope: str, name: str, turn: StoredTurn) -> None:
-        self._open_store().add(scope, name, turn)
+    def _read_continuing(self, scope: str, names: list[str]) -> list[Message]:
+        from webapp.conversations.store import TooLong
+
+        try:
+            return self._open_store().read_continuing(scope, names, self._max_bytes)
+        except TooLong as error:
+            raise _too_long(*error.args) from None
+
+    def _add(self, scope: str, name: str, *turns: StoredTurn) -> None:
+        self._open_store().add(scope, name, *turns)
 
     def _remove(self, scope: str, name: str) -> bool:
         return self._open_store().remove(scope, name)

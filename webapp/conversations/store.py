@@ -84,25 +84,25 @@ class Store:
                 leading=None if row.leading is None else msgspec.json.decode(row.leading, type=Message),
                 continues=row.continues,
                 created=row.created,
+                number=row.n,
             )
             for row in rows
         ]
 
-    def add(self, scope: str, conversation: str, turn: StoredTurn) -> None:
-        """Insert `turn` as the conversation's last."""
-        messages = _json(turn.messages)
-        leading = None if turn.leading is None else _json(turn.leading)
-        row = {
-            "scope": scope,
-            "conversation": conversation,
-            "created": turn.created,
-            "bytes": len(messages.encode()) + len((leading or "").encode()),
-            "continues": turn.continues,
-            "leading": leading,
-            "messages": messages,
-        }
+    def read_continuing(self, scope: str, conversations: list[str], max_bytes: int) -> list[Message]:
+        """Return the messages of all turns of `conversations` that have `continues`. Raises `TooLong`, as `read`."""
+        of = (_turns.c.scope == scope) & _turns.c.conversation.in_(conversations) & _turns.c.continues
         with self._begin() as connection:
-            connection.execute(insert(_turns), row)
+            size: int = connection.scalar(select(func.coalesce(func.sum(_turns.c.bytes), 0)).where(of)) or 0
+            if size > max_bytes:
+                raise TooLong(size, max_bytes)
+            rows = connection.scalars(select(_turns.c.messages).where(of)).all() if size else ()
+        return [message for row in rows for message in msgspec.json.decode(row, type=list[Message])]
+
+    def add(self, scope: str, conversation: str, *turns: StoredTurn) -> None:
+        """Insert `turns` as the conversation's last: all of them, or none."""
+        with self._begin() as connection:
+            connection.execute(insert(_turns), [_row(scope, conversation, turn) for turn in turns])
 
     def remove(self, scope: str, conversation: str) -> bool:
         """Delete the conversation. Returns whether there was one."""
@@ -155,6 +155,20 @@ def _oldest(connection: Connection, older_than: float, max_bytes: int) -> list[t
 
 def _of(scope: str, conversation: str) -> ColumnElement[bool]:
     return (_turns.c.scope == scope) & (_turns.c.conversation == conversation)
+
+
+def _row(scope: str, conversation: str, turn: StoredTurn) -> dict[str, Any]:
+    messages = _json(turn.messages)
+    leading = None if turn.leading is None else _json(turn.leading)
+    return {
+        "scope": scope,
+        "conversation": conversation,
+        "created": turn.created,
+        "bytes": len(messages.encode()) + len((leading or "").encode()),
+        "continues": turn.continues,
+        "leading": leading,
+        "messages": messages,
+    }
 
 
 def _json(value: Any) -> str:

@@ -1,18 +1,26 @@
-"""Stored responses of the Responses API: each is stored as a conversation of one turn.
+"""Stored responses of the Responses API: each is stored as a conversation of two turns.
 
-A response is stored with its whole history, so that it can be continued after an earlier response has been deleted.
+The first turn has the output items, and is marked with `continues`: an `item_reference` needs nothing else. The second
+has the response and its whole history, so that it can be continued after an earlier response has been deleted.
 """
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.errors import ApiError, quoted
 from schemas.requests.chat import MAX_CONVERSATION_ID
+from schemas.requests.parts.response_items import Item
 from webapp.conversations.conversations import Conversations, is_name
 from webapp.conversations.turns import Message, StoredTurn
 
 MARK = "\x1f"
 """Prefix of a response's id in the store. No `conversation_id` begins with it: it is not a printable character."""
+ITEM_ID = re.compile(r"[a-z]+_([0-9a-f]{32})[0-9a-f]{4}")
+"""The id of a stored response's item. Its first 32 digits are those of the response's id."""
+MAX_INPUTS = 8
+"""Most responses that are read whole for one request, to find items of their input."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +28,7 @@ class StoredResponse:
     """One response, with what is needed to continue it."""
 
     body: dict[str, Any]
-    items: list[dict[str, Any]]
+    items: list[Item]
     """The input items of the request itself, without its history."""
     messages: list[Message]
     """The whole conversation, ending with the answer."""
@@ -34,10 +42,17 @@ class Responses:
 
     def get(self, scope: str, response_id: str) -> StoredResponse:
         """Return the response. Raises `ApiError`: 404, or 503 where the database fails."""
+        found = self.find(scope, response_id)
+        if found is None:
+            raise _not_found(response_id)
+        return found
+
+    def find(self, scope: str, response_id: str) -> StoredResponse | None:
+        """Return the response, or None where it is not stored. Raises `ApiError` (503) where the database fails."""
         turns = self._conversations.turns(scope, MARK + response_id) if _is_id(response_id) else []
         if not turns:
-            raise _not_found(response_id)
-        record, *messages = turns[0].messages
+            return None
+        record, *messages = turns[-1].messages
         return StoredResponse(record["body"], record["items"], messages)
 
     def delete(self, scope: str, response_id: str) -> None:
@@ -47,8 +62,43 @@ class Responses:
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
         """Store the response. Returns None, or a warning for the client where the database fails."""
-        messages = [{"body": response.body, "items": response.items}, *response.messages]
-        return self._conversations.add(scope, MARK + response.body["id"], StoredTurn(messages))
+        output = StoredTurn(response.body["output"], continues=True)
+        record = StoredTurn([{"body": response.body, "items": response.items}, *response.messages])
+        return self._conversations.add(scope, MARK + response.body["id"], output, record)
+
+    def resolve(self, scope: str, items: list[Item], field: str = "input") -> list[Item]:
+        """Return `items` with the stored item in place of each reference to one.
+
+        Raises `ApiError`, as `get` does. `field` is the request's field that holds `items`.
+        """
+        wanted = {item["id"] for item in items if item["type"] == "item_reference"}
+        owners = _owners(wanted)
+        stored: dict[str, Item] = {}
+        if owners:
+            output = self._conversations.continuing(scope, [f"{MARK}resp_{digits}" for digits in owners])
+            stored = {item["id"]: item for item in output}
+        for digits in sorted(_owners(wanted - stored.keys()))[:MAX_INPUTS]:
+            found = self.find(scope, f"resp_{digits}")
+            stored |= {item["id"]: item for item in (found.items if found else ())}
+        return [_resolved(f"{field}[{index}].id", item, stored) for index, item in enumerate(items)]
+
+
+def _owners(item_ids: Iterable[str]) -> set[str]:
+    """Return the digits of the responses that have the items."""
+    return {match[1] for item_id in item_ids if (match := ITEM_ID.fullmatch(item_id))}
+
+
+def _resolved(field: str, item: Item, stored: dict[str, Item]) -> Item:
+    if item["type"] != "item_reference":
+        return item
+    if item["id"] not in stored:
+        raise ApiError(
+            404,
+            f"There is no stored item {quoted(item['id'])}: it may belong to a response with `store` false.",
+            param=field,
+            code="item_not_found",
+        )
+    return stored[item["id"]]
 
 
 def _is_id(response_id: str) -> bool:

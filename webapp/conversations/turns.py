@@ -1,10 +1,17 @@
-"""The turns of a conversation: which of a request's messages are new, and what is stored of its answer."""
+"""The turns of a conversation: which of a request's messages are new, and what is stored of its answer.
 
+A stored message may have the member `items`: what the Responses API calls its parts, with their ids. A stored turn may
+also hold marks, which are no messages and have no `role`: `{"metadata": {...}}` sets the conversation's metadata, and
+`{"deleted": id}` deletes an item.
+"""
+
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from schemas.replies.message import assistant_message
+from schemas.requests.parts.item_messages import items_of, messages_of
 
 Message = dict[str, Any]
 
@@ -23,20 +30,68 @@ class StoredTurn:
     """True where the first message is the previous turn's last one, made longer (`continue_final_message`)."""
     created: float = 0.0
     """When the turn was stored, in Unix seconds."""
+    number: int = 0
+    """The turn's number in the database, which no other turn has."""
+
+
+Placed = tuple[Message, str]
+"""A stored message, and where it stands in the database: the ids of its items are made of that."""
 
 
 def history(turns: list[StoredTurn]) -> list[Message]:
     """Return the conversation's messages from its `turns`, the system or developer message first."""
-    leading: list[Message] = []
+    placed, deleted = _placed(turns), _deleted(turns)
+    if not deleted:
+        return [plain(message) for message, _ in placed]
     messages: list[Message] = []
+    for message, where in placed:
+        items = _items(message, where)
+        left = [item for item in items if item["id"] not in deleted]
+        messages += [plain(message)] if len(left) == len(items) else messages_of(left)
+    return messages
+
+
+def conversation_items(turns: list[StoredTurn]) -> list[Message]:
+    """Return the conversation's items as the Responses API has them, in the order of `history`."""
+    deleted = _deleted(turns)
+    items = (item for message, where in _placed(turns) for item in _items(message, where))
+    return [item for item in items if item["id"] not in deleted]
+
+
+def metadata(turns: list[StoredTurn]) -> dict[str, str]:
+    """Return the conversation's metadata."""
+    marks = [entry["metadata"] for turn in turns for entry in turn.messages if "metadata" in entry]
+    return marks[-1] if marks else {}
+
+
+def plain(message: Message) -> Message:
+    """Return `message` without its items."""
+    return {name: value for name, value in message.items() if name != "items"} if "items" in message else message
+
+
+def _placed(turns: list[StoredTurn]) -> list[Placed]:
+    leading: list[Placed] = []
+    placed: list[Placed] = []
     for turn in turns:
         if turn.leading is not None:
-            leading = [turn.leading]
+            leading = [(turn.leading, f"{turn.number:016x}leading")]
         # Where another turn was stored in between, the longer message is appended instead: nothing is lost.
-        if turn.continues and messages and _extends(turn.messages[0], messages[-1]):
-            messages.pop()
-        messages += turn.messages
-    return leading + messages
+        if turn.continues and placed and _extends(turn.messages[0], placed[-1][0]):
+            placed.pop()
+        entries = enumerate(turn.messages)
+        placed += [(entry, f"{turn.number:016x}{index:04x}") for index, entry in entries if "role" in entry]
+    return leading + placed
+
+
+def _deleted(turns: list[StoredTurn]) -> set[str]:
+    return {entry["deleted"] for turn in turns for entry in turn.messages if "deleted" in entry}
+
+
+def _items(message: Message, where: str) -> list[Message]:
+    """Return the items of a stored message: those that it has, or new ones whose ids are always the same."""
+    stored: list[Message] | None = message.get("items")
+    numbers = itertools.count()
+    return items_of(message, lambda prefix: f"{prefix}_{where}{next(numbers):04x}") if stored is None else stored
 
 
 @dataclass(slots=True)
@@ -54,22 +109,30 @@ class OpenTurn:
     extends_last: bool
     """True where the answer continues the last message of `new` instead of being a message of its own."""
 
-    def complete(self, answer: str, calls: Sequence[Message] = (), *, echo: bool) -> StoredTurn:
-        """Return the turn to store. `echo`: the answer may begin with a copy of the last message, which is removed."""
+    def complete(
+        self, answer: str, calls: Sequence[Message] = (), *, echo: bool = False, items: list[Message] | None = None
+    ) -> StoredTurn:
+        """Return the turn to store. `echo`: the answer may begin with a copy of the last message, which is removed.
+
+        `items`: the answer as the items of the Responses API. None: the answer is one of chat completions.
+        """
         last = self.messages[-1]
         if echo and last["role"] == "assistant":
             answer = answer.removeprefix(text_of(last))
         if self.extends_last:
             messages = [*self.new[:-1], {**last, "content": _append(last["content"], answer)}]
         else:
-            messages = [*self.new, assistant_message(answer, calls)]
+            told = assistant_message(answer, calls)
+            messages = [*self.new, told if items is None else told | {"items": items}]
         return StoredTurn(messages, self.leading, self.continues)
 
 
 def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) -> OpenTurn:
     """Return the turn that appends the request's messages, `given`, to the conversation's, `stored`.
 
-    A client may repeat the whole conversation or its last part: those of `given` are not appended again.
+    A client may repeat the whole conversation or its last part: those of `given` are not appended again. A client that
+    repeats the beginning, and then says something else, does not know the rest: the model gets what this client knows
+    (a branch), and what is new of it is stored after what is stored.
     A system or developer message at the beginning of `given` replaces the stored one.
     `continuing`: the answer continues the last message, which may be a stored one (`continue_final_message`).
     """
@@ -82,7 +145,10 @@ def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) 
         continues, old, new = True, old[:-1], new[-1:]
     else:
         lengths = (len(old), *range(min(len(old) - 1, WINDOW), 0, -1))
-        new = next((new[length:] for length in lengths if _end_with(old, new[:length])), new)
+        known = next((length for length in lengths if _end_with(old, new[:length])), 0)
+        if known == 0 and (known := _branch(old, new, continuing=continuing)):
+            old = new[:known]
+        new = new[known:]
     return OpenTurn(
         messages=[*(leading or old_leading), *old, *new],
         new=new,
@@ -109,6 +175,24 @@ def _end_with(stored: list[Message], given: list[Message]) -> bool:
     return len(given) <= len(stored) and all(map(_same, stored[len(stored) - len(given) :], given))
 
 
+def _branch(stored: list[Message], given: list[Message], *, continuing: bool) -> int:
+    """Return how many messages of `given` repeat `stored` from its beginning, with turns of `stored` left out.
+
+    0: `given` is no branch. The last message is always new, and so is a question that is repeated without its answer.
+    """
+    known, repeated = 0, given[:-1]
+    if not repeated or not stored or not _same(stored[0], repeated[0]):
+        return 0
+    position = 0
+    for count, message in enumerate(repeated, start=1):
+        position = next((at for at in range(position, len(stored)) if _same(stored[at], message)), len(stored)) + 1
+        if position > len(stored):
+            break
+        if message["role"] == "assistant" or (continuing and count == len(repeated)):
+            known = count
+    return known
+
+
 def _same(one: Message, other: Message) -> bool:
     """Return whether two messages are equal, apart from what clients change when they send an answer back.
 
@@ -118,7 +202,7 @@ def _same(one: Message, other: Message) -> bool:
 
 
 def _normalized(message: Message) -> Message:
-    return {**message, "content": text_of(message).strip(), "reasoning": None}
+    return {**message, "content": text_of(message).strip(), "reasoning": None, "items": None}
 
 
 def _extends(longer: Message, message: Message) -> bool:

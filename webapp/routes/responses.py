@@ -1,29 +1,34 @@
 """`/v1/responses`: OpenAI's newer API, with the engine and the store that chat completions use."""
 
-from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from flask import Blueprint, Response
 
-from schemas.errors import ApiError, invalid
+from schemas.errors import invalid
 from schemas.replies.message import assistant_message
 from schemas.replies.response import ResponseShape
-from schemas.replies.shape import Choice, Shape
-from schemas.requests.parts.response_items import place_of
-from schemas.requests.parts.tools import check_results
+from schemas.replies.shape import Shape
+from schemas.requests.parts.response_items import name_items
 from schemas.requests.responses import ResponseRequest
 from webapp.answering import request_body
 from webapp.answering.answer import answer
+from webapp.answering.counting import prompt_tokens
 from webapp.answering.message import renamed
+from webapp.answering.response_prompt import Asked, prepare
 from webapp.conversations.stored_responses import StoredResponse
 from webapp.middleware.auth import caller
-from webapp.services import services
+from webapp.routes.paging import page
+from webapp.services import Services, services
 
 blueprint = Blueprint("responses", __name__)
 
-Message = dict[str, Any]
-ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens", r"(tools\[\d+\])\.function": r"\1"}
+ENGINE_NAMES = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "conversation_id": "conversation",
+    r"(tools\[\d+\])\.function": r"\1",
+}
 """This API's name of a field, by the engine's: a regular expression, and what replaces it."""
 
 
@@ -31,50 +36,43 @@ ENGINE_NAMES = {"messages": "input", "max_tokens": "max_output_tokens", r"(tools
 def create() -> Response:
     body: ResponseRequest = request_body.load(services().schemas.response)
     with renamed(ENGINE_NAMES):
-        return _create(body)
+        asked = prepare(body)
+        make_shape = partial(ResponseShape, _echoed(body), body.conversation)
+        keep = partial(_keep, body, asked, caller(), services()) if body.store or asked.turn is not None else None
+        return answer(asked.request, make_shape, keep)
 
 
-def _create(body: ResponseRequest) -> Response:
-    scope, responses = caller(), services().responses
-    given = body.request.params.messages or []
-    messages, keep_turn = _with_history(scope, body, given)
-    if not messages:
-        raise invalid("There is nothing to answer.", "input")
-    check_results(messages, len(given), partial(place_of, body.items))
-    instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
-    request = body.request.with_messages([*instructions, *messages])
-
-    def keep(reply: Shape) -> str | None:
-        assert isinstance(reply, ResponseShape)
-        choice = reply.choices[0]
-        warning = None if keep_turn is None else keep_turn(choice)
-        if not body.store:
-            return warning
-        answered = assistant_message("".join(choice.text), choice.tool_calls())
-        return warning or responses.keep(scope, StoredResponse(reply.body(), body.items, [*messages, answered]))
-
-    make_shape = partial(ResponseShape, body.echoed, body.conversation)
-    return answer(request, make_shape, keep if body.store or keep_turn is not None else None)
+@blueprint.post("/v1/responses/input_tokens")
+def count_input() -> dict[str, Any]:
+    body: ResponseRequest = request_body.load(services().schemas.response)
+    with renamed(ENGINE_NAMES):
+        tokens = prompt_tokens(prepare(body).request.params)
+    return {"object": "response.input_tokens", "input_tokens": tokens}
 
 
-def _with_history(
-    scope: str, body: ResponseRequest, given: list[Message]
-) -> tuple[list[Message], Callable[[Choice], str | None] | None]:
-    """Return the whole conversation, and a function that stores this turn of it. None: it is not a named conversation.
+def _echoed(body: ResponseRequest) -> dict[str, Any]:
+    """Return the members of the reply that repeat the request, with the sampling parameters that are really used."""
+    defaults = services().engine.require_ready().sampling_defaults
+    used = {name: defaults.get(name, 1.0) for name in ("temperature", "top_p") if body.echoed[name] is None}
+    return body.echoed | used
 
-    The function returns a warning for the client if the database fails.
+
+def _keep(body: ResponseRequest, asked: Asked, scope: str, stores: Services, reply: Shape) -> str | None:
+    """Store the response, and the turn of its conversation. Returns None, or a warning for the client.
+
+    A stream calls this when its request's context has gone: `scope` and `stores` were taken from it.
     """
-    if body.previous is not None:
-        try:
-            return [*services().responses.get(scope, body.previous).messages, *given], None
-        except ApiError as error:
-            error.param = "previous_response_id"
-            raise
-    if body.conversation is None:
-        return given, None
-    conversations, name = services().conversations, body.conversation
-    turn = conversations.open(scope, name, given, continuing=False)
-    return turn.messages, lambda choice: conversations.keep(scope, name, turn, choice, echo=False)
+    assert isinstance(reply, ResponseShape)
+    name_items(asked.items, reply.new_item_id)
+    text, calls, warning = "".join(reply.choices[0].text), reply.choices[0].tool_calls(), None
+    if asked.turn is not None and body.conversation is not None:
+        turn = asked.turn.complete(text, calls, items=reply.output)
+        warning = stores.conversations.add(scope, body.conversation, turn)
+    if body.store:
+        messages = [*asked.messages, assistant_message(text, calls)]
+        stored = StoredResponse(reply.body(), asked.items, messages)
+        warning = stores.responses.keep(scope, stored) or warning
+    return warning
 
 
 @blueprint.get("/v1/responses/<response_id>")
@@ -84,10 +82,7 @@ def retrieve(response_id: str) -> dict[str, Any]:
 
 @blueprint.get("/v1/responses/<response_id>/input_items")
 def input_items(response_id: str) -> dict[str, Any]:
-    items = services().responses.get(caller(), response_id).items
-    data = [{"id": f"item_{index}", **item} for index, item in enumerate(items)]
-    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
-    return {"object": "list", "data": data, "has_more": False, **ends}
+    return page(services().responses.get(caller(), response_id).items)
 
 
 @blueprint.delete("/v1/responses/<response_id>")

@@ -4,25 +4,20 @@ from typing import Any
 
 from flask import Blueprint
 
-from schemas import wire
-from schemas.errors import unavailable
 from schemas.requests.generation import Request
 from webapp.answering import request_body
-from webapp.answering.message import make_message, renamed
-from webapp.middleware import call
+from webapp.answering.counting import tokenised
+from webapp.answering.message import renamed
 from webapp.services import services
 
 blueprint = Blueprint("tokenization", __name__)
-
-WAIT_SECONDS = 60.0
-"""How many seconds to wait for the engine: enough for the longest body on a busy engine."""
 
 
 @blueprint.post("/tokenize")
 def tokenize() -> dict[str, Any]:
     welcome = services().engine.require_ready()
     request: Request = request_body.load(services().schemas.tokenize)
-    accepted, delta = _submit(request.params)
+    accepted, delta = tokenised(request.params)
     (ids,) = accepted.prompt_token_ids
     reply = {
         "count": len(ids),
@@ -38,17 +33,5 @@ def detokenize() -> dict[str, Any]:
     services().engine.require_ready()
     with renamed({"prompt": "tokens"}):
         request: Request = request_body.load(services().schemas.detokenize)
-        _, delta = _submit(request.params)
+        _, delta = tokenised(request.params)
     return {"prompt": delta.text}
-
-
-def _submit(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
-    shared = services()
-    reply = shared.engine.submit(make_message(call.current(), shared, params, name="tokenize"))
-    try:
-        deltas = reply.deltas(WAIT_SECONDS)
-    finally:
-        reply.close()
-    if not deltas or reply.accepted is None:
-        raise unavailable("The engine is too busy.", "engine_busy")
-    return reply.accepted, deltas[0]

@@ -1,5 +1,6 @@
-"""The input items of the Responses API, and their conversion to the messages of a chat."""
+"""The items of a request of the Responses API, each loaded in the form in which the API returns items."""
 
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import ValidationError, fields
@@ -10,9 +11,14 @@ from schemas.requests.parts.tool_items import as_known
 from schemas.requests.parts.tools import Arguments
 
 Item = dict[str, Any]
-Message = dict[str, Any]
 
+PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco", "reasoning": "rs"}
+"""By type: how an item's id begins."""
 TEXT_PARTS = ("input_text", "output_text", "text")
+MAX_REFERENCES = 1000
+"""Most `item_reference`s of a request."""
+MAX_ID = 254
+"""Most characters of an item's id: one less than a conversation's, because the store marks an item's id by one more."""
 
 
 class Input(fields.Field[list[Item]]):
@@ -20,50 +26,31 @@ class Input(fields.Field[list[Item]]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Item]:
         if isinstance(value, str):
-            return [{"type": "message", "role": "user", "content": value}]
-        if not isinstance(value, list) or not value:
+            return [_load_item({"role": "user", "content": value})]
+        if not isinstance(value, list):
             raise ValidationError("Expected a string or an array of items.")
         if len(value) > MAX_MESSAGES:
             raise ValidationError(f"Expected at most {MAX_MESSAGES} items.")
-        return [_at(index, _item, item) for index, item in enumerate(value)]
+        items = [_at(index, _load_item, item) for index, item in enumerate(value)]
+        if sum(item["type"] == "item_reference" for item in items) > MAX_REFERENCES:
+            raise ValidationError(f"Expected at most {MAX_REFERENCES} item references.")
+        return items
 
 
-def messages_of(items: list[Item]) -> list[Message]:
-    """Return the messages of a chat for `items`."""
-    return [message for _, message in _grouped(items)]
+def name_items(items: list[Item], make_id: Callable[[str], str]) -> None:
+    """Give an id to each of `items` that has none. `make_id` returns an id with the given prefix."""
+    for item in items:
+        item["id"] = item["id"] or make_id(PREFIXES[item["type"]])
 
 
-def place_of(items: list[Item], message: int) -> str:
-    """Return the field of the item of which message number `message` of `messages_of(items)` is made."""
-    return f"input[{_grouped(items)[message][0]}].call_id"
+def text_part(role: str, text: str) -> dict[str, Any]:
+    """Return a text part of a message: the API names an assistant's `output_text`, and all others' `input_text`."""
+    if role == "assistant":
+        return {"type": "output_text", "text": text, "annotations": []}
+    return {"type": "input_text", "text": text}
 
 
-def _grouped(items: list[Item]) -> list[tuple[int, Message]]:
-    """Return the messages for `items`, each with the index of its first item.
-
-    Consecutive function calls become one message. Reasoning is left out, because chat templates leave it out too.
-    """
-    messages: list[tuple[int, Message]] = []
-    for index, item in enumerate(items):
-        match item["type"]:
-            case "message":
-                messages.append((index, {"role": item["role"], "content": item["content"]}))
-            case "function_call":
-                call = {
-                    "id": item["call_id"],
-                    "type": "function",
-                    "function": {"name": item["name"], "arguments": item["arguments"]},
-                }
-                if not messages or messages[-1][1]["role"] != "assistant":
-                    messages.append((index, {"role": "assistant", "content": None}))
-                messages[-1][1].setdefault("tool_calls", []).append(call)
-            case "function_call_output":
-                result = {"role": "tool", "tool_call_id": item["call_id"], "content": item["output"]}
-                messages.append((index, result))
-    return messages
-
-
-def _at(key: Any, load: Any, value: Any) -> Any:
+def _at(key: Any, load: Callable[[Any], Any], value: Any) -> Any:
     """Return `load(value)`. Adds `key`, where the value stands, to the path of a `ValidationError`."""
     try:
         return load(value)
@@ -71,29 +58,85 @@ def _at(key: Any, load: Any, value: Any) -> Any:
         raise ValidationError({key: error.messages}) from None
 
 
-def _item(item: Any) -> Item:
+def _load_item(item: Any) -> Item:
     if not isinstance(item, dict):
         raise ValidationError("Expected an object.")
     item = as_known(item)
-    match item.get("type", "message"):
-        case "message":
-            if item.get("role") not in ROLES[:4]:
-                raise ValidationError({"role": [f"Expected one of {', '.join(ROLES[:4])}."]})
-            return {"type": "message", "role": item["role"], "content": _at("content", _text, item.get("content"))}
-        case "function_call":
-            call = {name: _at(name, _string, item.get(name)) for name in ("call_id", "name")}
-            arguments = _at("arguments", Arguments().deserialize, item.get("arguments"))
-            return {"type": "function_call", **call, "arguments": arguments}
-        case "function_call_output":
-            return {
-                "type": "function_call_output",
-                "call_id": _at("call_id", _string, item.get("call_id")),
-                "output": _at("output", _text, item.get("output")),
-            }
-        case "reasoning":
-            return {"type": "reasoning"}
-        case other:
-            raise ValidationError({"type": [f"Items of type {quoted(other)} are not supported."]})
+    kind = item.get("type")
+    if kind is None:
+        kind = "item_reference" if "role" not in item and "id" in item else "message"
+    load = LOADERS.get(kind) if isinstance(kind, str) else None
+    if load is None:
+        raise ValidationError({"type": [f"Items of type {quoted(kind)} are not supported."]})
+    return load(item)
+
+
+def _load_message(item: Item) -> Item:
+    role = item.get("role")
+    if role not in ROLES[:4]:
+        raise ValidationError({"role": [f"Expected one of {', '.join(ROLES[:4])}."]})
+    given = item.get("content")
+    if given is None and role == "assistant":
+        given = []
+    content = _at("content", lambda value: _load_content(role, value), given)
+    return {"id": _id(item), "type": "message", "role": role, "status": "completed", "content": content}
+
+
+def _load_call(item: Item) -> Item:
+    call = {name: _at(name, _string, item.get(name)) for name in ("call_id", "name")}
+    arguments = _at("arguments", Arguments().deserialize, item.get("arguments"))
+    return {"id": _id(item), "type": "function_call", **call, "arguments": arguments, "status": "completed"}
+
+
+def _load_output(item: Item) -> Item:
+    output = item.get("output")
+    return {
+        "id": _id(item),
+        "type": "function_call_output",
+        "call_id": _at("call_id", _string, item.get("call_id")),
+        "output": output
+        if isinstance(output, str)
+        else _at("output", lambda value: _load_content("tool", value), output),
+        "status": "completed",
+    }
+
+
+def _load_reasoning(item: Item) -> Item:
+    """Return the reasoning's texts, which no message has: chat templates leave the reasoning of earlier turns out."""
+    loaded: Item = {"id": _id(item), "type": "reasoning"}
+    for name, kind in (("summary", "summary_text"), ("content", "reasoning_text")):
+        given = item.get(name)
+        parts = given[:MAX_PARTS] if isinstance(given, list) else []
+        texts = [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+        loaded[name] = [{"type": kind, "text": text} for text in texts]
+    return loaded
+
+
+def _load_reference(item: Item) -> Item:
+    return {"type": "item_reference", "id": _at("id", _short, item.get("id"))}
+
+
+LOADERS: dict[str, Callable[[Item], Item]] = {
+    "message": _load_message,
+    "function_call": _load_call,
+    "function_call_output": _load_output,
+    "reasoning": _load_reasoning,
+    "item_reference": _load_reference,
+}
+"""From an item's type to the function that loads it."""
+
+
+def _id(item: Item) -> str | None:
+    """Return the item's own id. None: it has none yet (see `name_items`)."""
+    given = item.get("id")
+    return _at("id", _short, given) if given not in (None, "") else None
+
+
+def _short(value: Any) -> str:
+    if len(_string(value)) > MAX_ID:
+        raise ValidationError(f"Expected at most {MAX_ID} characters.")
+    text: str = value
+    return text
 
 
 def _string(value: Any) -> str:
@@ -102,22 +145,27 @@ def _string(value: Any) -> str:
     return value
 
 
-def _text(content: Any) -> str:
-    """Return the text of `content`, a string or a list of text parts."""
+def _load_content(role: str, content: Any) -> list[dict[str, Any]]:
+    """Return the parts of `content`, which is a string or a list of text parts."""
     if isinstance(content, str):
-        return content
+        return [text_part(role, content)]
     if not isinstance(content, list):
         raise ValidationError("Expected a string or an array of text parts.")
     if len(content) > MAX_PARTS:
         raise ValidationError(f"Expected at most {MAX_PARTS} parts.")
-    return "".join(_at(index, _part, part) for index, part in enumerate(content))
+    return [_at(index, lambda part: _load_part(role, part), part) for index, part in enumerate(content)]
 
 
-def _part(part: Any) -> str:
-    if not isinstance(part, dict) or part.get("type") not in TEXT_PARTS:
-        kind = part.get("type") if isinstance(part, dict) else part
+def _load_part(role: str, part: Any) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, dict) else part
+    if kind == "refusal" and role == "assistant":
+        return {"type": "refusal", "refusal": _at("refusal", _text, part.get("refusal"))}
+    if not isinstance(part, dict) or kind not in TEXT_PARTS:
         raise ValidationError({"type": [f"This server accepts text only, not {quoted(kind)}."]})
-    if not isinstance(part.get("text"), str):
-        raise ValidationError({"text": ["Expected a string."]})
-    text: str = part["text"]
-    return text
+    return text_part(role, _at("text", _text, part.get("text")))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValidationError("Expected a string.")
+    return value

@@ -74,7 +74,7 @@ def test_a_whole_chat_reply() -> None:
     assert body["choices"] == [
         {
             "index": 0,
-            "message": {"role": "assistant", "content": "one two"},
+            "message": {"role": "assistant", "content": "one two", "refusal": None},
             "logprobs": None,
             "finish_reason": "stop",
         }
@@ -115,7 +115,14 @@ def test_a_chat_stream_opens_every_choice_with_the_role() -> None:
     chunks = parse(make(ChatShape, 2).opening_chunks())
 
     assert [chunk["choices"] for chunk in chunks] == [
-        [{"index": index, "delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}]
+        [
+            {
+                "index": index,
+                "delta": {"role": "assistant", "content": "", "refusal": None},
+                "logprobs": None,
+                "finish_reason": None,
+            }
+        ]
         for index in (0, 1)
     ]
 

@@ -40,6 +40,7 @@ def test_calls_in_a_whole_reply() -> None:
     assert body["choices"][0]["message"] == {
         "role": "assistant",
         "content": None,
+        "refusal": None,
         "tool_calls": [
             {
                 "id": "call_1",
@@ -75,7 +76,7 @@ def test_reasoning_comes_before_the_answer() -> None:
     assert thought["choices"][0]["delta"] == REASONING
     assert text["choices"][0]["delta"] == {"content": "Hello!"}
     message = whole(make(ChatShape), delta)["choices"][0]["message"]
-    assert message == {"role": "assistant", "content": "Hello!", **REASONING}
+    assert message == {"role": "assistant", "content": "Hello!", "refusal": None, **REASONING}
 
 
 @both_shapes

@@ -89,7 +89,7 @@ def test_the_opening_is_sent_once_and_first(reply: Reply) -> None:
     second = parse([next(events)])
 
     assert [chunk["choices"][0]["delta"] for chunk in first] == [
-        {"role": "assistant", "content": ""},
+        {"role": "assistant", "content": "", "refusal": None},
         {"content": "one "},
     ]
     assert [chunk["choices"][0]["delta"] for chunk in second[:-1]] == [{"content": "two"}, {}]

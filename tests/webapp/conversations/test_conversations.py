@@ -59,6 +59,14 @@ def test_the_engine_gets_what_was_said_before(served: FlaskClient, engine: FakeE
     assert kept(served) == [user("a"), ANSWER, user("b"), ANSWER]
 
 
+def test_two_tabs_do_not_double_a_conversation(served: FlaskClient, engine: FakeEngine) -> None:
+    first = [user("a"), ANSWER]
+    for messages in ([user("a")], [*first, user("b")], [*first, user("c")]):
+        served.post(CHAT, json={"messages": messages, "conversation_id": 42})
+    assert asked(engine)[-1] == [*first, user("c")]
+    assert kept(served) == [*first, user("b"), ANSWER, user("c"), ANSWER]
+
+
 def test_force_prompt_is_obeyed_and_not_kept(served: FlaskClient, engine: FakeEngine) -> None:
     for text in ("a", "b"):
         say(served, text, force_prompt="In French.")
@@ -95,7 +103,7 @@ def test_get_and_delete(served: FlaskClient, name: str) -> None:
     path = KEPT + quote(name, safe="")
     got = served.get(path).get_json()
     assert before <= got.pop("created_at") == got.pop("updated_at") <= time.time()
-    assert got == {"id": name, "object": "conversation", "messages": [user("a"), ANSWER]}
+    assert got == {"id": name, "object": "conversation", "metadata": {}, "messages": [user("a"), ANSWER]}
     deleted = served.delete(path)
     assert (deleted.status_code, deleted.get_json()) == (
         200,
@@ -208,7 +216,7 @@ def assert_answered_with_a_warning(response: Any, stream: bool) -> None:
     assert response.status_code == 200
     if not stream:
         body = response.get_json()
-        assert body["choices"][0]["message"] == ANSWER
+        assert body["choices"][0]["message"] == {**ANSWER, "refusal": None}
         assert body["warning"] == conversations.NOT_STORED
         return
     *chunks, last, done = response.text.removesuffix("\n\n").split("\n\n")
@@ -271,17 +279,17 @@ def test_old_conversations_go_when_others_are_stored(make_app: MakeApp, settings
     clock.now += 29 * DAY
     kept._next_sweep = 0.0
     turn("newer")
-    assert kept.get("anyone", "old")
+    assert kept.turns("anyone", "old")
     clock.now += 2 * DAY
     kept._next_sweep = 0.0
     turn("new")
-    wait_until(lambda: kept.get("anyone", "old") is None)
-    assert kept.get("anyone", "newer")
+    wait_until(lambda: not kept.turns("anyone", "old"))
+    assert kept.turns("anyone", "newer")
     clock.now += 40 * DAY
     kept._next_sweep = time.monotonic() + SWEEP_EVERY  # a clock that jumps makes none due
     turn("newest")
     gevent.sleep(0.2)
-    assert kept.get("anyone", "newer"), "the next sweep is not due"
+    assert kept.turns("anyone", "newer"), "the next sweep is not due"
     kept.close()
 
 

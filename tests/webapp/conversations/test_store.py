@@ -1,5 +1,6 @@
 """The table of turns: order, scope, retention, and workers that start together."""
 
+import dataclasses
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -42,7 +43,19 @@ def test_turns_come_back_as_they_were_in_their_order(store: Store) -> None:
     ]
     for turn in turns:
         store.add("anyone", "42", turn)
-    assert store.read("anyone", "42", LARGE) == turns
+    found = store.read("anyone", "42", LARGE)
+    assert found[0].number < found[1].number
+    assert [dataclasses.replace(turn, number=0) for turn in found] == turns
+
+
+def test_turns_that_continue_are_read_of_several_conversations(store: Store) -> None:
+    store.add("anyone", "42", StoredTurn([{"id": "a"}, {"id": "b"}], continues=True), said("x"))
+    store.add("anyone", "43", StoredTurn([{"id": "c"}], continues=True))
+    store.add("another", "42", StoredTurn([{"id": "d"}], continues=True))
+    assert store.read_continuing("anyone", ["42", "43", "44"], LARGE) == [{"id": "a"}, {"id": "b"}, {"id": "c"}]
+    assert store.read_continuing("anyone", [], LARGE) == []
+    with pytest.raises(TooLong):
+        store.read_continuing("anyone", ["42", "43"], 30)
 
 
 def test_nothing_is_known_of_others(store: Store) -> None:

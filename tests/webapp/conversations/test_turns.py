@@ -173,3 +173,77 @@ def test_echo_repeats_the_assistant_and_nobody_else(talk: Talk) -> None:
     talk.say(user("Say ho."), assistant("ho"), answer="hoho", echo=True)
     talk.say(user("ho"), answer="ho", echo=True)
     assert [message["content"] for message in talk.kept] == ["Say ho.", "ho", "ho", "ho", "ho"]
+
+
+def two(number: int) -> list[Message]:
+    """One question and its answer."""
+    return [user(f"{number}?"), assistant(f"{number}.")]
+
+
+class TestBranches:
+    """A client that repeats a beginning of what is stored, and then says something else."""
+
+    @pytest.fixture
+    def talk(self) -> Talk:
+        talk = Talk()
+        talk.say(user("1?"), answer="1.")
+        talk.say(*two(1), user("2?"), answer="2.")
+        return talk
+
+    def test_the_model_gets_what_the_client_knows(self, talk: Talk) -> None:
+        assert talk.say(*two(1), user("3?"), answer="3.") == [*two(1), user("3?")]
+        assert talk.kept == [*two(1), *two(2), *two(3)]
+
+    def test_both_branches_go_on(self, talk: Talk) -> None:
+        talk.say(*two(1), user("3?"), answer="3.")
+        assert talk.say(*two(1), *two(2), user("4?"), answer="4.") == [*two(1), *two(2), user("4?")]
+        assert talk.say(*two(1), *two(3), user("5?"), answer="5.") == [*two(1), *two(3), user("5?")]
+        assert talk.say(*two(1), *two(2), *two(4), user("6?"), answer="6.")[-3:] == [*two(4), user("6?")]
+        assert talk.kept == [message for number in range(1, 7) for message in two(number)]
+
+    def test_another_try_at_the_last_question(self, talk: Talk) -> None:
+        assert talk.say(*two(1), user("2?"), answer="Two.") == [*two(1), user("2?")]
+        assert talk.kept == [*two(1), *two(2), user("2?"), assistant("Two.")]
+
+    def test_an_edited_question(self, talk: Talk) -> None:
+        assert talk.say(*two(1), user("Two?"), answer="2.") == [*two(1), user("Two?")]
+
+    @pytest.mark.parametrize("leading", [BE_BRIEF, None])
+    def test_a_system_message_is_no_part_of_it(self, talk: Talk, leading: Message | None) -> None:
+        before = [leading] if leading else []
+        assert talk.say(*before, *two(1), user("3?"), answer="3.") == [*before, *two(1), user("3?")]
+
+    def test_answers_may_come_back_otherwise(self, talk: Talk) -> None:
+        given = [user("1?"), assistant([{"type": "text", "text": "1. "}]), user("3?")]
+        talk.say(*given, answer="3.")
+        assert talk.kept == [*two(1), *two(2), *two(3)]
+
+    def test_a_question_alone_is_a_new_one(self, talk: Talk) -> None:
+        assert talk.say(user("1?"), answer="Again.") == [*two(1), *two(2), user("1?")]
+        assert talk.say(user("1?"), user("3?"), answer="3.")[-2:] == [user("1?"), user("3?")]
+
+    def test_results_of_tools(self, talk: Talk) -> None:
+        call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        calling = {"role": "assistant", "content": None, "tool_calls": [call]}
+        results = [{"role": "tool", "tool_call_id": "1", "content": text} for text in ("42", "43")]
+        tools = Talk()
+        tools.say(user("a"), calling, results[0], answer="It is 42.")
+        assert tools.say(user("a"), calling, results[1], answer="43.") == [user("a"), calling, results[1]]
+        assert tools.kept[4:] == [results[1], assistant("43.")]
+
+    def test_an_earlier_answer_is_continued(self, talk: Talk) -> None:
+        seen = talk.say(user("1?"), assistant("1. And"), answer=" more", continuing=True)
+        assert seen == [user("1?"), assistant("1. And")]
+        assert talk.kept == [*two(1), *two(2), assistant("1. And more")]
+        seen = talk.say(*two(1), user("2?"), assistant("2. And"), answer=" so", continuing=True)
+        assert seen == [*two(1), user("2?"), assistant("2. And")]
+
+    def test_what_does_not_begin_as_the_stored_is_appended(self, talk: Talk) -> None:
+        assert talk.say(*two(7), user("3?"), answer="3.") == [*two(1), *two(2), *two(7), user("3?")]
+
+    def test_many_messages_are_compared_quickly(self) -> None:
+        stored = [message for number in range(20_000) for message in two(number % 7)]
+        began = time.process_time()
+        open_turn(stored, [*stored[:9_999], *two(9), user("a")], continuing=False)
+        open_turn(stored, [stored[0], *[assistant("b")] * 10_000], continuing=False)
+        assert time.process_time() - began < 1

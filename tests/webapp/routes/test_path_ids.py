@@ -27,6 +27,9 @@ def closed(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     [
         ("GET", CONVERSATIONS, ""),
         ("DELETE", CONVERSATIONS, ""),
+        ("GET", CONVERSATIONS, "/items"),
+        ("GET", CONVERSATIONS, "/items/msg_1"),
+        ("DELETE", CONVERSATIONS, "/items/msg_1"),
         ("GET", RESPONSES, ""),
         ("DELETE", RESPONSES, ""),
         ("GET", RESPONSES, "/input_items"),
@@ -43,7 +46,13 @@ def test_it_is_a_404_before_the_database(closed: FlaskClient, method: str, url: 
 def test_a_previous_response_too(closed: FlaskClient) -> None:
     response = closed.post(RESPONSES, json={"input": "Hello", "previous_response_id": "a\0b"})
 
-    assert (response.status_code, response.get_json()["error"]["param"]) == (404, "previous_response_id")
+    assert (response.status_code, response.get_json()["error"]["param"]) == (400, "previous_response_id")
+
+
+def test_a_reference_too(closed: FlaskClient) -> None:
+    response = closed.post(RESPONSES, json={"input": [{"type": "item_reference", "id": "a\0b"}]})
+
+    assert (response.status_code, response.get_json()["error"]["code"]) == (404, "item_not_found")
 
 
 def test_a_response_is_no_conversation(served: FlaskClient) -> None:

@@ -1,6 +1,6 @@
 """`/v1/responses` over HTTP, with a scripted engine: what is kept, for whom, and what a failure brings."""
 
-import json
+import threading
 from typing import Any
 
 import pytest
@@ -8,8 +8,10 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, complete, welcome
+from tests.sdk_types import events_of
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp
+from webapp.answering import sse
 from webapp.api_keys import parse_keys
 
 URL = "/v1/responses"
@@ -18,10 +20,6 @@ URL = "/v1/responses"
 @pytest.fixture
 def served(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
     return make_app().test_client()
-
-
-def events(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line.removeprefix("data: ")) for line in text.splitlines() if line.startswith("data: ")]
 
 
 def test_a_response_belongs_to_its_key(engine: FakeEngine, make_app: MakeApp) -> None:
@@ -34,7 +32,8 @@ def test_a_response_belongs_to_its_key(engine: FakeEngine, make_app: MakeApp) ->
         response = client.open(f"{URL}/{made['id']}", method=method, headers=bob)
         assert (response.status_code, response.get_json()["error"]["code"]) == (404, "response_not_found")
     stranger = client.post(URL, json={"input": "a", "previous_response_id": made["id"]}, headers=bob)
-    assert (stranger.status_code, stranger.get_json()["error"]["param"]) == (404, "previous_response_id")
+    assert (stranger.status_code, stranger.get_json()["error"]["param"]) == (400, "previous_response_id")
+    assert stranger.get_json()["error"]["code"] == "previous_response_not_found"
 
 
 def test_the_engine_hears_the_whole_conversation(served: FlaskClient, engine: FakeEngine) -> None:
@@ -121,11 +120,38 @@ def test_a_stream_that_fails_says_so_and_is_not_kept(served: FlaskClient, engine
         engine.send(wire.Failed(generate.id, 500, "It broke.", "server_error", "internal_error"))
 
     engine.on_generate = fail
-    told = events(served.post(URL, json={"input": "a", "stream": True}).text)
+    told = events_of(served.post(URL, json={"input": "a", "stream": True}).text)
 
     assert told[-1]["type"] == "response.failed"
-    assert told[-1]["response"]["error"] == {"code": "internal_error", "message": "It broke."}
+    assert told[-1]["response"]["error"] == {
+        "code": "server_error",
+        "message": "It broke.",
+        "type": "internal_error",
+        "param": None,
+    }
+    assert [item["status"] for item in told[-1]["response"]["output"]] == ["incomplete"]
     assert served.get(f"{URL}/{told[-1]['response']['id']}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "server_error"), (503, "server_error"), (429, "rate_limit_exceeded"), (400, "invalid_prompt")],
+)
+def test_a_failure_before_the_first_text_is_that_of_a_response(
+    served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    monkeypatch.setattr(sse, "PING_SECONDS", 0.05)  # after which the headers are sent without a text
+
+    def fail(engine: FakeEngine, generate: wire.Generate) -> None:
+        hold(engine, generate)
+        failed = wire.Failed(generate.id, status, "It broke.", "server_error", "internal_error")
+        threading.Timer(0.3, engine.send, [failed]).start()
+
+    engine.on_generate = fail
+    told = events_of(served.post(URL, json={"input": "a", "stream": True}).text)
+
+    assert [event["type"] for event in told] == ["response.created", "response.in_progress", "response.failed"]
+    assert told[-1]["response"]["error"]["code"] == code
 
 
 def test_reasoning_text_and_calls_are_items(served: FlaskClient, engine: FakeEngine) -> None:
@@ -140,7 +166,7 @@ def test_reasoning_text_and_calls_are_items(served: FlaskClient, engine: FakeEng
             engine.send(wire.Deltas(batch=[delta]))
 
     engine.on_generate = call
-    told = events(served.post(URL, json={"input": "a", "stream": True}).text)
+    told = events_of(served.post(URL, json={"input": "a", "stream": True}).text)
     final = told[-1]["response"]
 
     assert [item["type"] for item in final["output"]] == ["reasoning", "message", "function_call"]

@@ -1,0 +1,27 @@
+"""The OpenAI SDK's own types as judges of replies: a member that they require must be there, and of their type."""
+
+import json
+from functools import cache
+from typing import Any
+
+from openai.types.responses import ResponseStreamEvent
+from pydantic import TypeAdapter
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def check(kind: Any, value: Any) -> None:
+    """Raise `pydantic.ValidationError` where `value`, parsed JSON, is not a `kind`, one of the SDK's types."""
+    _adapter(kind).validate_python(value, strict=True)
+
+
+def events_of(stream: str) -> list[dict[str, Any]]:
+    """Return the events of a stream of the Responses API, each of which is checked."""
+    events = [json.loads(line.removeprefix("data: ")) for line in stream.splitlines() if line.startswith("data: ")]
+    for event in events:
+        check(ResponseStreamEvent, event)
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    return events

@@ -1,0 +1,34 @@
+"""A part of a list, as OpenAI's lists are asked for: `limit`, `order` and `after` in the URL."""
+
+from typing import Any
+
+import flask
+
+from schemas.errors import invalid, quoted
+
+MAX_LIMIT = 100
+DEFAULT_LIMIT = 20
+
+
+def page(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the page of `items`, the oldest first, that the current request asks for. Raises `ApiError` (400)."""
+    arguments = flask.request.args
+    limit, order = arguments.get("limit", str(DEFAULT_LIMIT)), arguments.get("order", "desc")
+    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MAX_LIMIT:
+        raise invalid(f"Invalid value for `limit`: Expected an integer from 1 to {MAX_LIMIT}.", "limit")
+    if order not in ("asc", "desc"):
+        raise invalid("Invalid value for `order`: Expected asc or desc.", "order")
+    ordered = items if order == "asc" else items[::-1]
+    after = arguments.get("after")
+    if after:
+        position = next((number for number, item in enumerate(ordered, start=1) if item["id"] == after), None)
+        if position is None:
+            raise invalid(f"Invalid value for `after`: There is no item {quoted(after)} here.", "after")
+        ordered = ordered[position:]
+    return listed(ordered[: int(limit)], has_more=len(ordered) > int(limit))
+
+
+def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:
+    """Return OpenAI's list object with all of `items`. Its ids are texts, and empty where there are no items."""
+    first, last = (items[0]["id"], items[-1]["id"]) if items else ("", "")
+    return {"object": "list", "data": items, "first_id": first, "last_id": last, "has_more": has_more}
