@@ -16,10 +16,16 @@ EXAMPLES: dict[str, Any] = {
     "Message": {"role": "user", "content": "a"},
     "StructuredOutputs": STRUCTURE,
     "TokenizeRequest": {"prompt": "a"},
+    "ResponseRequest": {"input": "a"},
     "CalledFunction": {"name": "a", "arguments": "{}"},
 }
 """Valid values of components whose required fields alone are not valid."""
-NOT_ABSENT = {("Message", "content"), ("TokenizeRequest", "prompt"), ("StructuredOutputs", "regex")}
+NOT_ABSENT = {
+    ("Message", "content"),
+    ("TokenizeRequest", "prompt"),
+    ("ResponseRequest", "input"),
+    ("StructuredOutputs", "regex"),
+}
 """Optional fields without which an example is not valid."""
 
 
