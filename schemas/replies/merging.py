@@ -36,4 +36,5 @@ def _joined(run: list[Delta]) -> Delta:
         logprobs,
         sum([delta.discarded_tokens for delta in run]),
         cached_tokens=sum([delta.cached_tokens for delta in run]),
+        reasoning_tokens=last.reasoning_tokens,
     )

@@ -9,10 +9,10 @@ def test_the_text_of_a_choice_becomes_one_delta() -> None:
         Delta(1, 0, "a", [1], cached_tokens=3),
         Delta(1, 1, "x", [7]),
         Delta(1, 0, "b", [2]),
-        Delta(1, 0, "c", [3], "stop", "c", discarded_tokens=2),
+        Delta(1, 0, "c", [3], "stop", "c", discarded_tokens=2, reasoning_tokens=1),
     ]
     assert merged(deltas) == [
-        Delta(1, 0, "abc", [1, 2, 3], "stop", "c", discarded_tokens=2, cached_tokens=3),
+        Delta(1, 0, "abc", [1, 2, 3], "stop", "c", discarded_tokens=2, cached_tokens=3, reasoning_tokens=1),
         Delta(1, 1, "x", [7]),
     ]
 
