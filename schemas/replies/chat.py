@@ -3,7 +3,8 @@
 from typing import Any
 
 from schemas.replies.message import assistant_message
-from schemas.replies.shape import Choice, Shape, encode_json, own_bytes, prompt_scores
+from schemas.replies.shape import Choice, Shape, encode_json
+from schemas.replies.token_scores import own_bytes, prompt_scores
 from schemas.wire import Delta, TokenLogprob, ToolCall
 
 

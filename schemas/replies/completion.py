@@ -3,7 +3,8 @@
 import itertools
 from typing import Any
 
-from schemas.replies.shape import Choice, Shape, length, own_bytes, prompt_scores
+from schemas.replies.shape import Choice, Shape
+from schemas.replies.token_scores import length, own_bytes, prompt_scores
 from schemas.wire import Delta, TokenLogprob
 
 

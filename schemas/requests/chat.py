@@ -47,15 +47,21 @@ class ConversationId(fields.Field[str]):
         return text
 
 
+class KnownEffort(validate.OneOf):
+    """One of `EFFORTS`, or None."""
+
+    def __init__(self) -> None:
+        super().__init__(EFFORTS, error=f"Expected one of {', '.join(EFFORTS)}.")
+
+    def __call__(self, value: Any) -> Any:
+        return None if value is None else super().__call__(value)
+
+
 class Effort(Text):
     """One of `EFFORTS`. Some clients write "default", or nothing, for the model's own."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         return None if value in ("", "default") else super()._deserialize(value, attr, data, **kwargs)
-
-    def _validate(self, value: Any) -> None:
-        if value is not None:
-            super()._validate(value)
 
 
 class ChatCompletionSchema(GenerationSchema):
@@ -103,7 +109,7 @@ class ChatCompletionSchema(GenerationSchema):
         "How much a reasoning model reasons, for chat templates that support it; `none`: not at all; `default` or an "
         "empty text: the model's default.",
         otherwise="the model's default",
-        validate=validate.OneOf(EFFORTS, error=f"Expected one of {', '.join(EFFORTS)}."),
+        validate=KnownEffort(),
     )
     include_reasoning = optional(Bool, True, "Return the model's reasoning as `reasoning`, next to `content`.")
     chat_template_kwargs = optional(

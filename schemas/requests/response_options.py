@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
 
-from schemas.requests.chat import EFFORTS, ConversationId, Effort
+from schemas.requests.chat import ConversationId, Effort, KnownEffort
 from schemas.requests.parts.json_types import Text, optional
 from schemas.requests.parts.structure import FORMATS, NamedSchema
 
@@ -83,7 +83,7 @@ class ReasoningSchema(Schema):
         unknown = EXCLUDE
 
     effort = optional(
-        Effort, None, "`reasoning_effort` of a chat completion.", validate=validate.OneOf(EFFORTS), otherwise="none"
+        Effort, None, "`reasoning_effort` of a chat completion.", validate=KnownEffort(), otherwise="none"
     )
     summary = optional(
         Text,

@@ -111,6 +111,10 @@ class Items(ListField):
         self.left_out = left_out
 
     def elements(self, value: Any) -> list[Any]:
+        listed = self._listed(value)
+        return [element for element in listed if element not in self.left_out] if self.left_out else listed
+
+    def _listed(self, value: Any) -> list[Any]:
         if self.scalar and not isinstance(value, (list, dict)):
             value = [value]
         if not isinstance(value, list):
@@ -124,7 +128,7 @@ class Items(ListField):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Any]:
         loaded = []
-        for index, element in enumerate(self.elements(value)):
+        for index, element in enumerate(self._listed(value)):
             if element in self.left_out:
                 continue
             try:

@@ -30,7 +30,7 @@ class JsonSchema(fields.Field[dict[str, Any]]):
             if len(raw) > MAX_BYTES:
                 raise ValidationError(f"The schema has {len(raw)} bytes, but at most {MAX_BYTES} are allowed.")
             schema = msgspec.json.decode(raw)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ValidationError(f"Expected a JSON Schema: {error}") from None
         if not isinstance(schema, dict):
             raise ValidationError("Expected a JSON Schema, which is an object.")
