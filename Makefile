@@ -58,7 +58,7 @@ test: lint $(LM_EVAL)/installed ## every check and every test
 test-fast: lint ## every check, and the tests that need no engine
 	$(PYTEST) -m "not engine"
 
-test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, vLLM's benchmark
+test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, Codex CLI, vLLM's benchmark
 	$(BIN)/pytest tests/clients
 
 lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each import is declared
@@ -145,7 +145,7 @@ $(LM_EVAL)/installed: requirements/lm-eval.txt $(VENV)/installed-dev
 	@touch $@
 
 $(CLIENTS)/installed: requirements/clients.txt tests/clients/node/package-lock.json requirements/debian-clients.txt
-	@echo "Hearth: installing the clients, about 700 MB"
+	@echo "Hearth: installing the clients, about 1 GB"
 	@command -v npm >/dev/null || deploy/debian-packages requirements/debian-clients.txt
 	$(PYTHON) -m venv $(CLIENTS)
 	$(CLIENTS)/bin/pip install --no-deps -r requirements/clients.txt

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pydantic import ValidationError
 from vllm.exceptions import VLLMClientError
 
 from schemas.errors import invalid, quoted
@@ -22,7 +21,7 @@ def client_errors(field: str | None = None, *also: type[Exception]) -> Iterator[
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, ValidationError):  # its own text repeats the whole value, in many lines
+    if hasattr(error, "errors"):  # pydantic's, whose own text repeats the whole value, in many lines
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(map(str, first["loc"]))
         return f"{first['msg']}, at {quoted(place)}." if place else str(first["msg"])

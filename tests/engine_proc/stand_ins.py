@@ -92,6 +92,7 @@ class Plan:
 
     prompt_tokens: int = 0
     prompt_token_ids: list[list[int]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     sequences: list[tuple[Choice, Any, list[int]]] = field(default_factory=list)
     searches: list[Any] = field(default_factory=list)
     deltas: list[wire.Delta] = field(default_factory=list)
