@@ -16,9 +16,17 @@ def check_template(template: Template, tokenizer: Any, model_config: Any) -> Non
     """
     if not hasattr(tokenizer, "get_chat_template"):  # Mistral's own tokenizer has no template
         return
-    text = resolve_chat_template(tokenizer, template.text, None, model_config=model_config)
-    if text is None:
-        return
+    with_tools: list[dict[str, Any]] = [{}]  # a model may have a template of its own for requests with tools
+    texts = [
+        resolve_chat_template(tokenizer, template.text, tools, model_config=model_config)
+        for tools in (None, with_tools)
+    ]
+    for text in texts:
+        if text is not None:
+            _check(text)
+
+
+def _check(text: str) -> None:
     try:
         _compile_jinja_template(text)
     except Exception as error:
