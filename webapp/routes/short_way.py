@@ -6,7 +6,7 @@ it anew. So there is one author of each refusal, and both ways answer with `weba
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any
 
 from schemas.replies.chat import ChatShape
@@ -30,16 +30,21 @@ Application = Callable[[Environ, Any], Iterable[bytes]]
 JSON = "application/json"
 
 
-class _ClosedBody:
-    """A body for WSGI, which closes what it has iterated over."""
+class _Closing:
+    """The body of a response, whose WSGI server calls `close` when the body has been sent, or will not be."""
 
-    __slots__ = ("_body", "close")
+    __slots__ = ("_answered",)
 
     def __init__(self, answered: Answered) -> None:
-        self._body, self.close = answered.body, answered.close
+        self._answered = answered
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._body)
+        return iter(self._answered.body)
+
+    def close(self) -> None:
+        if isinstance(self._answered.body, Generator):
+            self._answered.body.close()
+        self._answered.close()
 
 
 class ShortWay:
@@ -62,7 +67,7 @@ class ShortWay:
         if answered is None:
             return self._flask(environ, start_response)
         start_response("200 OK" if answered.status == 200 else str(answered.status), answered.headers)
-        return _ClosedBody(answered)
+        return _Closing(answered)
 
     def _answer(self, environ: Environ) -> Answered | None:
         """Return the response, or None where Flask must answer."""
@@ -99,6 +104,7 @@ class ShortWay:
             and "HTTP_CONTENT_ENCODING" not in environ
             and environ.get("CONTENT_TYPE", "").partition(";")[0] == JSON
             and length.isdecimal()
+            and len(length) < 10
             and int(length) <= min(LARGE, self._shared.settings.max_body_bytes)
             and self._is_allowed_host(environ)
         )
