@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
-from vllm.parser.abstract_parser import Parser
+from vllm.parser.abstract_parser import DelegatingParser, Parser
 from vllm.renderers.chat_utils import make_tool_call_id
 from vllm.sampling_params import StructuredOutputsParams
 
@@ -121,10 +121,14 @@ class Reading:
 
     def _texts(self, text: str, token_ids: list[int], prompt_token_ids: list[int]) -> tuple[str, str]:
         """Return the reasoning and the content of an answer, in which the parser looks for no calls."""
+        parser = self.parser(prompt_token_ids)
         try:
-            reasoning, content, _ = self.parser(prompt_token_ids).parse(
-                text, self._content_only, enable_auto_tools=True, model_output_token_ids=token_ids
-            )
+            if self._new_reader is not None and isinstance(parser, DelegatingParser):
+                reasoning, content = parser.extract_reasoning(text, self._content_only)
+            else:
+                reasoning, content, _ = parser.parse(
+                    text, self._content_only, enable_auto_tools=True, model_output_token_ids=token_ids
+                )
         except Exception:
             log.exception("vLLM's parser fails on an answer, which is sent as it is")
             return "", text
