@@ -23,6 +23,7 @@ class ResponseShape(Shape):
     prefix = "resp"
     separator = "_"
     object = chunk_object = "response"
+    fails_after_opening = True
 
     def __init__(self, echoed: dict[str, Any], conversation: str | None, *args: Any, **kwargs: Any) -> None:
         """`echoed`: the request's fields that the reply repeats. `conversation`: its id, or None."""

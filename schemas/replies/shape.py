@@ -78,6 +78,8 @@ class Shape:
     chunk_object: str
     opening: bytes | None = None
     """The JSON of a choice's first chunk, after its index."""
+    fails_after_opening = False
+    """Whether the opening events precede the error of a stream that has no text yet."""
 
     def __init__(
         self,

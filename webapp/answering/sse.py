@@ -38,8 +38,8 @@ def events(
     """Yield the stream's bytes, one item per write: all queued deltas are written together. Call `on_text` before each.
 
     Before the last write, `on_complete` gets `shape` with the content of its first choice, and may return a warning for
-    the client. An error becomes an event that ends the stream, without `[DONE]`; the opening events precede it in any
-    case. After the first item, `writer` may write deltas between two items.
+    the client. An error becomes an event that ends the stream, without `[DONE]`. After the first item, `writer` may
+    write deltas between two items.
 
     `on_end` gets the status that the request would have had if its headers had not been sent yet: 200 once the last
     item has been written, an error's own, or 499. It is not called where the iterator is closed early: 499 too.
@@ -72,7 +72,7 @@ def events(
     except ApiError as error:
         on_end(error.status)
         writer.flush()
-        yield line_safe(opening + shape.error_chunk(error))
+        yield line_safe((opening if shape.fails_after_opening else b"") + shape.error_chunk(error))
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone

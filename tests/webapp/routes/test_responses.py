@@ -140,7 +140,7 @@ def test_a_stream_that_fails_says_so_and_is_not_kept(served: FlaskClient, engine
 def test_a_failure_before_the_first_text_is_that_of_a_response(
     served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch, status: int, code: str
 ) -> None:
-    monkeypatch.setattr(sse, "PING_SECONDS", 0.05)  # after which the headers are sent without a text
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.05)  # after which the headers are sent without a text
 
     def fail(engine: FakeEngine, generate: wire.Generate) -> None:
         hold(engine, generate)
