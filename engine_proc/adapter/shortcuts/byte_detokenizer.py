@@ -134,7 +134,9 @@ class ByteDetokenizer(BaseIncrementalDetokenizer):  # type: ignore[misc]
         return None
 
     def _decode_all(self, token_ids: list[int]) -> str:
-        if len(token_ids) > 1 and not self._tail and not self._held:
+        if len(token_ids) == 1:
+            return self.decode_next(token_ids[0])
+        if not self._tail and not self._held:
             text = b"".join([self._bytes[token_id] for token_id in token_ids]).decode(errors="replace")
             if not text.endswith(REPLACEMENT):
                 return text
