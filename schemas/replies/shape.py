@@ -123,9 +123,10 @@ class Shape:
 
     def accept(self, accepted: Accepted | None) -> None:
         """Set the prompts' tokens from the engine's `accepted`; None: the engine has accepted nothing."""
+        if accepted is not None and self._accepted is None:
+            for text in accepted.warnings:
+                self.warn(text)
         self._accepted = accepted
-        for text in accepted.warnings if accepted is not None else ():
-            self.warn(text)
 
     def warn(self, text: str | None) -> None:
         """Add a warning for the client. None: there is none."""

@@ -44,7 +44,7 @@ def events(
     `on_end` gets the status that the request would have had if its headers had not been sent yet: 200 once the last
     item has been written, an error's own, or 499. It is not called where the iterator is closed early: 499 too.
     """
-    opening = shape.opening_chunks()
+    opening: bytes | None = None  # made once the engine has accepted the request, which it may do late
     timeout = 0.0  # the caller has waited: the headers go out now
     try:
         while not reply.consumed:
@@ -60,6 +60,8 @@ def events(
                     yield PING
                 continue
             on_text()
+            if opening is None:
+                opening = shape.opening_chunks()
             chunks = writer.events(deltas)
             if reply.consumed:
                 if on_complete is not None:
@@ -72,7 +74,9 @@ def events(
     except ApiError as error:
         on_end(error.status)
         writer.flush()
-        yield line_safe((opening if shape.fails_after_opening else b"") + shape.error_chunk(error))
+        if opening is None:
+            opening = shape.opening_chunks() if shape.fails_after_opening else b""
+        yield line_safe(opening + shape.error_chunk(error))
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone
