@@ -116,6 +116,7 @@ def post_fork(server: Any, worker: Any) -> None:
 
     Nor do the workers keep the hub's token.
     """
+    worker.first = not server.served
     os.environ[metrics_files.DIRECTORY] = str(METRICS)
     for name in HUB_TOKENS:
         os.environ.pop(name, None)
