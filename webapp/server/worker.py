@@ -21,6 +21,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
+from schemas.shared.turns import Turns
 from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
 from webapp.server.listener import Listener
@@ -71,6 +72,8 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self._waiting = _KeepAlive()
         self.first = True
         """Whether this master has not yet had a worker that has started."""
+        self.turns: Turns | None = None
+        """The probe of the hub's turns, which the tests turn on."""
 
     def init_process(self) -> None:
         """Change gunicorn in this worker alone, and serve until the worker is to end.
@@ -134,6 +137,9 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         gc.freeze()  # the application's own objects live as long as the worker
         gc.set_threshold(GARBAGE_AT_ONCE)
         gevent.spawn(self._close_idle)
+        if self.turns is not None:
+            watcher = gevent.get_hub().loop.prepare(ref=False)
+            watcher.start(self.turns.begin)
         super().run()
         # The master repeats the signal, which must not interrupt the last messages to the engine.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
