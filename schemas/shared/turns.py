@@ -75,7 +75,7 @@ def from_environment(run_dir: Path, tier: str) -> Turns | None:
 
 def _stack(frame: FrameType | None) -> str:
     """Return the functions of a call stack, the innermost first."""
-    calls = []
+    calls: list[str] = []
     while frame is not None and len(calls) < MOST_FRAMES:
         name = "/".join(Path(frame.f_code.co_filename).parts[-2:])
         calls.append(f"{name}:{frame.f_lineno} {frame.f_code.co_name}")

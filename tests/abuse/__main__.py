@@ -37,7 +37,7 @@ def _abuse(title: str, abuses: Sequence[Abuse], settings: dict[str, str]) -> lis
     """Send `abuses` to a Hearth of its own, print the table, and return what must not be."""
     with (
         tempfile.TemporaryDirectory(prefix="abuse-") as directory,
-        serving(Path(directory, "run"), **settings) as hearth,
+        serving(Path(directory, "run"), ready=True, **settings) as hearth,
     ):
         identity = hearth.identity()
         rows = asyncio.run(abuse_all(hearth, abuses, lambda line: print(line, file=sys.stderr, flush=True)))

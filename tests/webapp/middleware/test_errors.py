@@ -95,7 +95,8 @@ def test_openais_sdk_repeats_a_500_unless_it_is_final(make_app: MakeApp, final: 
     response = failing(make_app, ApiError(500, "Do not send it again.", final=final)).get("/fail")
     assert response.headers.get("X-Should-Retry") == ("false" if final else None)
     with OpenAI(api_key="none") as client:
-        assert client._should_retry(httpx.Response(500, headers=dict(response.headers))) is not final
+        answer: Any = httpx.Response(500, headers=dict(response.headers))
+        assert client._should_retry(answer) is not final
 
 
 def test_only_a_401_asks_for_a_key(make_app: MakeApp) -> None:
