@@ -4,6 +4,7 @@
 engine step for ALL live sequences, and everything downstream keeps them together (docs/architecture.md has figures).
 """
 
+import asyncio
 import itertools
 import logging
 import time
@@ -285,7 +286,11 @@ class Engine:
         if raw.prefill_stats is not None and sequence.sent == 0:
             sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
         self._records.output(sequence, raw)
-        output, ended_here = self.sequences.advance(sequence, raw)
+        advance = self.sequences.advance
+        slow = raw.new_prompt_logprobs_tensors is not None and sequence.detokenizer is not None  # thousands of tokens
+        output, ended_here = await asyncio.to_thread(advance, sequence, raw) if slow else advance(sequence, raw)
+        if key not in self._live:
+            return None  # aborted meanwhile
         if output is not None and output.finish_reason is not None:
             del self._live[key]
             self._release(key, sequence)

@@ -1,6 +1,5 @@
 """The state of each sequence: vLLM's raw outputs become text, with stop strings and log probabilities."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -52,6 +51,10 @@ class Sequence:
     logprobs: LogprobsProcessor | None = None
     token_texts: TokenTexts | None = None
     """Finds the text of each generated token, for the log probabilities. None: these were not requested."""
+    scored: int = 0
+    """How many positions of `logprobs` have been converted to entries."""
+    entries: list[TokenLogprob] = field(default_factory=list)
+    """The log probabilities of the tokens that no output has had yet."""
     prompt_texts: TokenTexts | None = None
     """Finds the text of each prompt token. None: the prompt's log probabilities were not requested."""
     silent_ids: frozenset[int] = frozenset()
@@ -144,6 +147,7 @@ class Sequences:
         if sequence.logprobs is not None:
             raw.new_logprobs = narrow(raw.new_logprobs, sequence.logprobs.num_logprobs)
             sequence.logprobs.update_from_output(raw)
+            self._convert_logprobs(sequence, sequence.logprobs)
         finished = finish_reason is not None
         if not finished and not sequence.stream:
             return None, False
@@ -244,14 +248,25 @@ class Sequences:
         detection = None if params is None else params.repetition_detection
         return detection is not None and has_looped(detokenizer.output_token_ids, detection)
 
+    def _convert_logprobs(self, sequence: Sequence, processor: LogprobsProcessor) -> None:
+        """Convert the log probabilities of the new tokens, in the step that has brought them.
+
+        Where an answer is sent whole, the step that ends it would else convert those of all its tokens at once.
+        """
+        if processor.logprobs is None or sequence.token_texts is None:
+            return
+        new = processor.logprobs[sequence.scored :]
+        sequence.scored += len(new)
+        entries = [entry(position, processor.num_logprobs, sequence.silent_ids) for position in new]
+        sequence.token_texts.fill(entries)
+        self._bytes.add_to(entries)
+        sequence.entries += entries
+
     def _add_logprobs(self, sequence: Sequence, processor: LogprobsProcessor, output: Output) -> None:
         silent = sequence.silent_ids
         if processor.logprobs is not None and sequence.token_texts is not None:
-            first = sequence.sent - (sequence.resumed.tokens if sequence.resumed is not None else 0)
-            new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
-            output.logprobs = [entry(position, processor.num_logprobs, silent) for position in new]
-            sequence.token_texts.fill(output.logprobs)
-            self._bytes.add_to(output.logprobs)
+            tokens = len(output.token_ids)
+            output.logprobs, sequence.entries = sequence.entries[:tokens], sequence.entries[tokens:]
             output.cumulative_logprob = processor.cumulative_logprob
         if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_texts is not None:
             tokenizer, ids = self._tokenizer, sequence.prompt_token_ids

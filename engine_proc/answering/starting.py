@@ -20,8 +20,10 @@ from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
 
-INLINE_BYTES = 4000
-"""Messages up to this size are planned on the loop: a few milliseconds at most, about what a thread would cost."""
+INLINE_BYTES, INLINE_SEQUENCES = 4000, 16
+"""Messages up to this size, for so many sequences, are planned on the loop: a few milliseconds at most, about what a
+thread would cost.
+"""
 
 SLOW_BYTES = 128 * 1024
 """Messages above this size, and all with a structure, are planned in a thread of their own."""
@@ -72,7 +74,8 @@ class Starter:
         Raises `ApiError` (400) that names the field.
         """
         self._rules.check_beam_width(generate)
-        if size <= INLINE_BYTES and not generate.structured:
+        sequences = max(generate.choices, generate.candidates)
+        if size <= INLINE_BYTES and sequences <= INLINE_SEQUENCES and not generate.structured:
             return self._plan_checked(request, generate)
         slow = size > SLOW_BYTES or generate.sampling.structure is not None
         pool = self._slow_pool if slow else self._pool
