@@ -55,6 +55,11 @@ TEXTS = [
     completion("prompt: token ids", lambda: {"prompt": [5] * 400_000}),
     completion("suffix: 10 MB", lambda: {"suffix": "a" * 10 * MB}),
     completion("echo: 1,900 tokens", lambda: {"prompt": [5] * 1900, "echo": True, "logprobs": 20, "max_tokens": 1}),
+    completion(
+        "echo: streamed",
+        lambda: {"prompt": [5] * 1900, "echo": True, "logprobs": 20, "max_tokens": 1, "stream": True},
+    ),
+    completion("echo: 8 prompts", lambda: {"prompt": [[5] * 1900] * 8, "echo": True, "logprobs": 20, "max_tokens": 0}),
     Abuse("tokenize: 15 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 3 * MB})),
     Abuse("tokenize: 1 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 200_000})),
     Abuse("detokenize: 400,000", DETOKENIZE, as_json(lambda: {"tokens": [5] * 400_000})),
@@ -80,6 +85,10 @@ TOKENS = [
     chat("n: 10,000", lambda: {"n": 10_000}),
     completion("best_of: 128", lambda: {"n": 1, "best_of": 128}),
     chat("top_logprobs: 20, n: 128", lambda: {"n": 128, "logprobs": True, "top_logprobs": 20}),
+    chat(
+        "top_logprobs: 20, n: 64, to the end",
+        lambda: {"n": 64, "logprobs": True, "top_logprobs": 20, "max_tokens": 300, "ignore_eos": True},
+    ),
     chat("penalties", lambda: {"presence_penalty": 2, "frequency_penalty": 2, "max_tokens": 200, "ignore_eos": True}),
 ]
 BEAMS = [
