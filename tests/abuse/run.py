@@ -12,7 +12,7 @@ import psutil
 
 from tests import turns
 from tests.abuse.abuse import Abuse
-from tests.harness import JSON, Hearth, processes_of
+from tests.harness import JSON, Hearth
 
 INNOCENTS = 4
 ABUSE_SECONDS = 120.0
@@ -150,7 +150,7 @@ async def _one(
 ) -> Row:
     body = await asyncio.to_thread(abuse.body)
     records.take()
-    before = {process.pid: _resident(process) for process in processes_of(str(hearth.run_dir)) if _forget_peak(process)}
+    before = {process.pid: _resident(process) for process in _processes(hearth) if _forget_peak(process)}
     innocents.gap, errors, began = 0.0, len(innocents.errors), time.monotonic()
     try:
         response = await http.post(abuse.path, content=body, headers=JSON)
@@ -163,7 +163,7 @@ async def _one(
     pieces = innocents.pieces
     while innocents.pieces < pieces + INNOCENTS and time.monotonic() - began < ABUSE_SECONDS:
         await asyncio.sleep(0.05)
-    after = [process for process in processes_of(str(hearth.run_dir)) if process.pid in before]
+    after = [process for process in _processes(hearth) if process.pid in before]
     return Row(
         name=abuse.name,
         status=status,
@@ -174,6 +174,12 @@ async def _one(
         kept=max((_resident(process) - before[process.pid] for process in after), default=0.0),
         slow=records.take(),
     )
+
+
+def _processes(hearth: Hearth) -> list[psutil.Process]:
+    """Return the web workers, the model process, and those of vLLM."""
+    model = psutil.Process(hearth.welcome().pid)
+    return [*hearth.workers(), model, *model.children(recursive=True)]
 
 
 def _forget_peak(process: psutil.Process) -> bool:
