@@ -28,10 +28,11 @@ from engine_proc.adapter.core_sockets import CoreSockets
 from engine_proc.adapter.observing.records import Records
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
+from engine_proc.adapter.pauses import Pauses
 from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
-from engine_proc.adapter.sequences import Sequence, Sequences
+from engine_proc.adapter.sequences import Advanced, Sequence, Sequences
 from engine_proc.adapter.shortcuts.checks import Proving
 from schemas import wire
 from schemas.errors import invalid
@@ -81,18 +82,17 @@ class Engine:
         self._keys = itertools.count()
         self._stats = Stats()
         self._records = Records(config)
+        self._pauses = Pauses()
 
     @property
     def max_model_len(self) -> int:
         """Size of the context, in tokens."""
-        length: int = self.config.model_config.max_model_len
-        return length
+        return int(self.config.model_config.max_model_len)
 
     @property
     def vocab_size(self) -> int:
         """Number of token ids."""
-        size: int = self.config.model_config.get_vocab_size()
-        return size
+        return int(self.config.model_config.get_vocab_size())
 
     @property
     def model(self) -> str:
@@ -254,6 +254,8 @@ class Engine:
         outputs: list[Output] = []
         stopped: list[str] = []
         for raw in step.outputs:
+            if raw.new_logprobs is not None:
+                await self._pauses.after(raw.new_logprobs.logprobs.size)
             key = self._restarted.get(raw.request_id, raw.request_id) if self._restarted else raw.request_id
             sequence = self._live.get(key)
             if sequence is None:
@@ -263,7 +265,14 @@ class Engine:
             if raw.finish_reason == FinishReason.ABORT:
                 raise EngineGone  # it was not asked to: an EngineCore does so when it ends, before its death is seen
             try:
-                output = self._advance(key, sequence, raw, stopped)
+                if raw.prefill_stats is not None and sequence.sent == 0:
+                    sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
+                advanced = None
+                if raw.new_prompt_logprobs_tensors is not None and sequence.detokenizer is not None:
+                    advanced = await asyncio.to_thread(self.sequences.advance, sequence, raw)  # thousands of tokens
+                    if key not in self._live:
+                        continue  # aborted meanwhile
+                output = self._advance(key, sequence, raw, stopped, advanced)
                 if sequence.resumed is not None and sequence.resumed.stale and key in self._live:
                     await self._restart(key, sequence, sequence.resumed)
             except EngineDeadError as error:
@@ -278,19 +287,16 @@ class Engine:
             await self._core.abort_requests_async(stopped)
         return outputs
 
-    def _advance(self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str]) -> Output | None:
+    def _advance(
+        self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str], advanced: Advanced | None
+    ) -> Output | None:
         """Return the sequence's output of this step. None: there is nothing to send yet.
 
-        vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`.
+        vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`. `advanced` is what
+        `Sequences.advance` has returned, if it has been called.
         """
-        if raw.prefill_stats is not None and sequence.sent == 0:
-            sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
         self._records.output(sequence, raw)
-        advance = self.sequences.advance
-        slow = raw.new_prompt_logprobs_tensors is not None and sequence.detokenizer is not None  # thousands of tokens
-        output, ended_here = await asyncio.to_thread(advance, sequence, raw) if slow else advance(sequence, raw)
-        if key not in self._live:
-            return None  # aborted meanwhile
+        output, ended_here = advanced or self.sequences.advance(sequence, raw)
         if output is not None and output.finish_reason is not None:
             del self._live[key]
             self._release(key, sequence)

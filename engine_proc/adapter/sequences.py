@@ -29,6 +29,9 @@ of a character or end in a space.
 SPACED = "spaced"
 """Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
 
+Advanced = tuple[Output | None, bool]
+"""What `Sequences.advance` returns."""
+
 
 @dataclass(slots=True)
 class Sequence:
@@ -119,7 +122,7 @@ class Sequences:
         request: EngineCoreRequest = sequence.resumed.remaining_request(sent)
         return request
 
-    def advance(self, sequence: Sequence, raw: EngineCoreOutput) -> tuple[Output | None, bool]:
+    def advance(self, sequence: Sequence, raw: EngineCoreOutput) -> Advanced:
         """Detokenise `raw`.
 
         Returns the output, and whether the adapter ended the sequence, which vLLM would continue. None in place of an

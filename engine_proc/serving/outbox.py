@@ -11,8 +11,8 @@ from schemas import wire
 
 log = logging.getLogger("hearth.outbox")
 
-MOST_LOGPROBS = 5000
-"""Log probabilities, those of alternatives included, after which a message is full: encoding them takes some 2 ms."""
+MOST_LOGPROBS = 2000
+"""Log probabilities, those of alternatives included, after which a message is full: a millisecond's encoding."""
 
 
 class Outbox:

@@ -196,6 +196,7 @@ class Server:
         """Send the outputs of every engine step to the web workers. Raises `EngineGone` when the engine dies."""
         assert self.engine is not None
         while True:
+            await asyncio.sleep(0)  # `step` does not wait where steps have queued up
             outputs = await self.engine.step()
             self._stepped_at = time.monotonic()
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)

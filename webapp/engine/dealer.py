@@ -15,7 +15,7 @@ from gevent.event import Event
 from schemas.shared.curve import ClientKeys
 from schemas.shared.endpoint import local_endpoint
 
-READ_AT_ONCE, READ_BYTES = 64, 512 * 1024
+READ_AT_ONCE, READ_BYTES = 64, 128 * 1024
 """The most messages that `receive` returns, and after how many bytes it returns no further one, so that other greenlets
 get to run.
 """
