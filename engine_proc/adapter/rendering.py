@@ -24,7 +24,7 @@ FILL_IN_THE_MIDDLE = (
 before the generated middle.
 """
 
-MAX_TOKENIZE_CHARS = 4_000_000
+MAX_TOKENIZE_CHARS = 1_000_000
 """Characters of a text that is only to be tokenised: some seconds of a thread."""
 
 

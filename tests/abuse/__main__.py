@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import llama3
+from bench.stopping import end_on_term
 from tests.abuse.abuse import Abuse
 from tests.abuse.requests import ALL, VOCABULARY
 from tests.abuse.run import COLUMNS, abuse_all, faults
@@ -19,6 +20,7 @@ from tests.vocabulary.conftest import FLAGS
 
 
 def main() -> int:
+    end_on_term()
     names = set(sys.argv[1:])
     llama = {"HEARTH_MODEL": str(llama3.tiny()), "HEARTH_ENGINE_ARGS": FLAGS}
     found = []

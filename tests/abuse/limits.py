@@ -72,6 +72,10 @@ def parts(count: int) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": [{"type": "text", "text": "a"}] * count}]}
 
 
+def named(chars: int) -> dict[str, Any]:
+    return {"prompt": "a " * (chars // 2) + "a" * (chars % 2), "return_token_strs": True}
+
+
 SHAPES = [
     Limit("messages", 10_000, lambda n: {"messages": [HELLO] * n}, far=20, at=EITHER),
     Limit("parts of a message", 10_000, parts, far=20, at=EITHER),
@@ -113,7 +117,8 @@ TOKENS = [
     Limit("a regex", 128 * KB, lambda n: structured(regex="a" * n), at=EITHER),
     Limit("a grammar", 128 * KB, lambda n: structured(grammar='root ::= "' + "a" * (n - 11) + '"'), at=EITHER),
     Limit("a schema", 128 * KB, lambda n: structured(json=of_bytes(described, n)), at=EITHER),
-    Limit("a text to tokenise", 4_000_000, lambda n: {"prompt": "word " * (n // 5) + "a" * (n % 5)}, TOKENIZE, 3),
+    Limit("a text to tokenise", 1_000_000, lambda n: {"prompt": "a " * (n // 2) + "a" * (n % 2)}, TOKENIZE, 10),
+    Limit("tokens with their names", 1_000_000, named, TOKENIZE, 10),
     Limit("ids to detokenise", 500_000 - 1, lambda n: {"tokens": [5] * n}, DETOKENIZE, 10),
 ]
 """Limits whose work depends on the vocabulary."""

@@ -133,7 +133,7 @@ async def abuse_all(hearth: Hearth, abuses: Iterable[Abuse], say: Callable[[str]
             await asyncio.sleep(0.1)
         for abuse in abuses:
             rows.append(await _one(hearth, http, innocents, abuse, records))
-            say(" | ".join(rows[-1].cells))
+            say("\n    ".join([" | ".join(rows[-1].cells), *rows[-1].faults(abuse)]))
         await innocents.stop()
     return rows
 

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.stopping import end_on_term
 from tests.chaos.run import Run
 from tests.e2e.killing import KILLER_FLAG
 from tests.harness import Hearth
@@ -24,6 +25,7 @@ ENVIRONMENT = {
 
 
 def main() -> int:
+    end_on_term()
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="default: a new one")

@@ -37,6 +37,7 @@ class Answered:
     body: Iterable[bytes]
     close: Callable[[], None]
 
+
 LARGE_LOGPROBS = 200
 """Tokens with log probabilities from which a whole response is built in a thread: each has up to 20 alternatives."""
 
