@@ -28,7 +28,6 @@ from engine_proc.adapter.core_sockets import CoreSockets
 from engine_proc.adapter.observing.records import Records
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import EngineGone, Output, Stats
-from engine_proc.adapter.pauses import Pauses
 from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
@@ -38,6 +37,8 @@ from schemas import wire
 from schemas.errors import invalid
 
 log = logging.getLogger("hearth.engine")
+
+TURN_SECONDS = 0.01  # then the loop does other work before a step's next output: log probabilities take long
 
 Prepared = EngineCoreRequest
 """A sequence that vLLM has checked and that can be submitted."""
@@ -82,7 +83,6 @@ class Engine:
         self._keys = itertools.count()
         self._stats = Stats()
         self._records = Records(config)
-        self._pauses = Pauses()
 
     @property
     def max_model_len(self) -> int:
@@ -253,9 +253,11 @@ class Engine:
         self._records.metrics.begin(step.timestamp, step.engine_index)
         outputs: list[Output] = []
         stopped: list[str] = []
+        pause_at = time.perf_counter() + TURN_SECONDS
         for raw in step.outputs:
-            if raw.new_logprobs is not None:
-                await self._pauses.after(raw.new_logprobs.logprobs.size)
+            if time.perf_counter() > pause_at:
+                await asyncio.sleep(0)
+                pause_at = time.perf_counter() + TURN_SECONDS
             key = self._restarted.get(raw.request_id, raw.request_id) if self._restarted else raw.request_id
             sequence = self._live.get(key)
             if sequence is None:

@@ -29,6 +29,9 @@ of a character or end in a space.
 SPACED = "spaced"
 """Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
 
+CONTEXT_POSITIONS = 16
+"""Positions that vLLM's log probabilities are cut to: it looks at the last four, to complete characters."""
+
 Advanced = tuple[Output | None, bool]
 """What `Sequences.advance` returns."""
 
@@ -55,7 +58,7 @@ class Sequence:
     token_texts: TokenTexts | None = None
     """Finds the text of each generated token, for the log probabilities. None: these were not requested."""
     scored: int = 0
-    """How many positions of `logprobs` have been converted to entries."""
+    """How many positions of `logprobs`, the first ones, have been converted to entries."""
     entries: list[TokenLogprob] = field(default_factory=list)
     """The log probabilities of the tokens that no output has had yet."""
     prompt_texts: TokenTexts | None = None
@@ -259,11 +262,12 @@ class Sequences:
         if processor.logprobs is None or sequence.token_texts is None:
             return
         new = processor.logprobs[sequence.scored :]
-        sequence.scored += len(new)
         entries = [entry(position, processor.num_logprobs, sequence.silent_ids) for position in new]
         sequence.token_texts.fill(entries)
         self._bytes.add_to(entries)
         sequence.entries += entries
+        del processor.logprobs[:-CONTEXT_POSITIONS]
+        sequence.scored = len(processor.logprobs)
 
     def _add_logprobs(self, sequence: Sequence, processor: LogprobsProcessor, output: Output) -> None:
         silent = sequence.silent_ids
