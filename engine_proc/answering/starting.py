@@ -20,9 +20,9 @@ from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
 
-INLINE_BYTES, INLINE_SEQUENCES = 4000, 16
-"""Messages up to this size, for so many sequences, are planned on the loop: a few milliseconds at most, about what a
-thread would cost.
+INLINE_BYTES, INLINE_SEQUENCES, INLINE_TEXTS = 4000, 16, 16
+"""Messages up to this size, for so many sequences, and with so many texts that name tokens are planned on the loop: a
+few milliseconds at most, about what a thread would cost.
 """
 INLINE_AT_ONCE = 8
 """Requests that are planned in one turn of the loop: a wave of them must not hold it."""
@@ -78,8 +78,7 @@ class Starter:
         Raises `ApiError` (400) that names the field.
         """
         self._rules.check_beam_width(generate)
-        sequences = max(generate.choices, generate.candidates)
-        if size <= INLINE_BYTES and sequences <= INLINE_SEQUENCES and not generate.structured:
+        if size <= INLINE_BYTES and _is_light(generate):
             await self._wait_for_turn()
             return self._plan_checked(request, generate)
         slow = size > SLOW_BYTES or generate.sampling.structure is not None
@@ -193,6 +192,14 @@ class Starter:
             for output in self._engine.sequences.replay(prepared, sent):
                 choice.receive(output)
         return PlannedSequence(choice, prepared, sent)
+
+
+def _is_light(generate: Generate) -> bool:
+    """Return whether planning takes a few milliseconds, if the message is small."""
+    sampling = generate.sampling
+    texts = len(sampling.white_list_token) + len(sampling.bad_words) + len(sampling.logit_bias)
+    sequences = max(generate.choices, generate.candidates)
+    return texts <= INLINE_TEXTS and sequences <= INLINE_SEQUENCES and not generate.structured
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:

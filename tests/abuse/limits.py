@@ -91,6 +91,7 @@ SHAPES = [
     Limit("fields of a body", 1000 - 2, lambda n: {f"field {k}": 1 for k in range(n)}),
     Limit("values of a body", 500_000 - 2, lambda n: {"prompt": [5] * n}, COMPLETIONS, 10, REFUSED),
     Limit("a conversation's id", 255, lambda n: {"conversation_id": "a" * n}, far=10_000),
+    Limit("tokens with their names", 100_000, named, TOKENIZE),  # a larger context allows more
     Limit("a cache salt", 256, lambda n: {"cache_salt": "a" * n}, far=10_000),
 ]
 """Limits that are the same work with any vocabulary."""
@@ -117,8 +118,7 @@ TOKENS = [
     Limit("a regex", 128 * KB, lambda n: structured(regex="a" * n), at=EITHER),
     Limit("a grammar", 128 * KB, lambda n: structured(grammar='root ::= "' + "a" * (n - 11) + '"'), at=EITHER),
     Limit("a schema", 128 * KB, lambda n: structured(json=of_bytes(described, n)), at=EITHER),
-    Limit("a text to tokenise", 1_000_000, lambda n: {"prompt": "a " * (n // 2) + "a" * (n % 2)}, TOKENIZE, 10),
-    Limit("tokens with their names", 1_000_000, named, TOKENIZE, 10),
+    Limit("a text to tokenise", 500_000, lambda n: {"prompt": "a " * (n // 2) + "a" * (n % 2)}, TOKENIZE, 20),
     Limit("ids to detokenise", 500_000 - 1, lambda n: {"tokens": [5] * n}, DETOKENIZE, 10),
 ]
 """Limits whose work depends on the vocabulary."""

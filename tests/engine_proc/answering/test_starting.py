@@ -19,7 +19,14 @@ from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
-from engine_proc.answering.starting import INLINE_AT_ONCE, INLINE_BYTES, INLINE_SEQUENCES, PlannedSequence, Starter
+from engine_proc.answering.starting import (
+    INLINE_AT_ONCE,
+    INLINE_BYTES,
+    INLINE_SEQUENCES,
+    INLINE_TEXTS,
+    PlannedSequence,
+    Starter,
+)
 from schemas.errors import ApiError
 from schemas.wire import Delta, Generate, Sampling, Structure
 from tests.engine_proc.helpers import on_a_loop
@@ -88,10 +95,12 @@ class WatchedRenderer:
         (INLINE_BYTES + 1, {}, True),
         (100, {"n": INLINE_SEQUENCES}, False),
         (100, {"n": INLINE_SEQUENCES + 1}, True),
+        (100, {"sampling": Sampling(white_list_token=["a"] * INLINE_TEXTS)}, False),
+        (100, {"sampling": Sampling(white_list_token=["a"] * (INLINE_TEXTS + 1))}, True),
         (100, {"tools": [TOOL]}, True),
         (100, {"sampling": Sampling(structure=Structure(regex="a"))}, True),
     ],
-    ids=["small", "large", "few", "many", "tools", "structure"],
+    ids=["small", "large", "few", "many", "few texts", "many texts", "tools", "structure"],
 )
 @on_a_loop
 async def test_only_what_is_small_and_free_is_planned_on_the_loop(
