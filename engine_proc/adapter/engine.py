@@ -31,7 +31,7 @@ from engine_proc.adapter.outputs import EngineGone, Output, Stats
 from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.sampling import of_candidate
-from engine_proc.adapter.sequences import Advanced, Sequence, Sequences
+from engine_proc.adapter.sequences import Sequence, Sequences
 from engine_proc.adapter.shortcuts.checks import Proving
 from schemas import wire
 from schemas.errors import invalid
@@ -251,8 +251,7 @@ class Engine:
         if (scheduler := step.scheduler_stats) is not None:
             self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
         self._records.metrics.begin(step.timestamp, step.engine_index)
-        outputs: list[Output] = []
-        stopped: list[str] = []
+        outputs, stopped = list[Output](), list[str]()
         pause_at = time.perf_counter() + TURN_SECONDS
         for raw in step.outputs:
             if time.perf_counter() > pause_at:
@@ -267,14 +266,9 @@ class Engine:
             if raw.finish_reason == FinishReason.ABORT:
                 raise EngineGone  # it was not asked to: an EngineCore does so when it ends, before its death is seen
             try:
-                if raw.prefill_stats is not None and sequence.sent == 0:
-                    sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
-                advanced = None
                 if raw.new_prompt_logprobs_tensors is not None and sequence.detokenizer is not None:
-                    advanced = await asyncio.to_thread(self.sequences.advance, sequence, raw)  # thousands of tokens
-                    if key not in self._live:
-                        continue  # aborted meanwhile
-                output = self._advance(key, sequence, raw, stopped, advanced)
+                    await asyncio.to_thread(self.sequences.score_prompt, sequence, raw)
+                output = self._advance(key, sequence, raw, stopped) if key in self._live else None
                 if sequence.resumed is not None and sequence.resumed.stale and key in self._live:
                     await self._restart(key, sequence, sequence.resumed)
             except EngineDeadError as error:
@@ -289,16 +283,15 @@ class Engine:
             await self._core.abort_requests_async(stopped)
         return outputs
 
-    def _advance(
-        self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str], advanced: Advanced | None
-    ) -> Output | None:
+    def _advance(self, key: str, sequence: Sequence, raw: EngineCoreOutput, stopped: list[str]) -> Output | None:
         """Return the sequence's output of this step. None: there is nothing to send yet.
 
-        vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`. `advanced` is what
-        `Sequences.advance` has returned, if it has been called.
+        vLLM's id of a sequence that the adapter ends, and vLLM does not, is added to `stopped`.
         """
+        if raw.prefill_stats is not None and sequence.sent == 0:
+            sequence.cached_tokens = raw.prefill_stats.num_cached_tokens
         self._records.output(sequence, raw)
-        output, ended_here = advanced or self.sequences.advance(sequence, raw)
+        output, ended_here = self.sequences.advance(sequence, raw)
         if output is not None and output.finish_reason is not None:
             del self._live[key]
             self._release(key, sequence)
