@@ -68,9 +68,10 @@ def test_a_whole_answer_with_many_log_probabilities_is_built_in_a_thread(
 
     def score(engine: FakeEngine, generate: wire.Generate) -> None:
         entries = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)]) for _ in range(tokens)]
-        delta = wire.Delta(generate.id, 0, "a" * tokens, [1] * tokens, "stop", logprobs=entries)
         engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
-        engine.send(wire.Deltas(batch=[delta]))
+        engine.send(
+            wire.Deltas(batch=[wire.Delta(generate.id, 0, "a" * tokens, [1] * tokens, "stop", logprobs=entries)])
+        )
 
     monkeypatch.setattr(Shape, "whole", whole)
     engine.on_generate = score
