@@ -3,20 +3,17 @@
 import json
 import logging
 import re
-from _thread import get_ident
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from schemas import wire
-from schemas.replies.shape import Shape
 from tests.fake_engine import FakeEngine, welcome
 from tests.schemas.requests.usage import usage
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.answering import sse
-from webapp.answering.answer import LARGE_LOGPROBS
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 BODIES: dict[str, dict[str, Any]] = {
@@ -52,33 +49,6 @@ def test_a_whole_answer(served: FlaskClient, url: str) -> None:
     assert [text_of(url, choice) for choice in body["choices"]] == ["one two", "one two"]
     assert body["usage"] == usage(7, 4)
     assert response.headers["X-Request-ID"] == body["id"]
-
-
-@both_urls
-@pytest.mark.parametrize(("tokens", "in_thread"), [(LARGE_LOGPROBS, False), (LARGE_LOGPROBS + 1, True)])
-def test_a_whole_answer_with_many_log_probabilities_is_built_in_a_thread(
-    served: FlaskClient, engine: FakeEngine, url: str, tokens: int, in_thread: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    threads: list[int] = []
-    build = Shape.whole
-
-    def whole(shape: Shape) -> bytes:
-        threads.append(get_ident())
-        return build(shape)
-
-    def score(engine: FakeEngine, generate: wire.Generate) -> None:
-        entries = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)]) for _ in range(tokens)]
-        engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
-        engine.send(
-            wire.Deltas(batch=[wire.Delta(generate.id, 0, "a" * tokens, [1] * tokens, "stop", logprobs=entries)])
-        )
-
-    monkeypatch.setattr(Shape, "whole", whole)
-    engine.on_generate = score
-    scored: dict[str, Any] = {"logprobs": True, "top_logprobs": 1} if url == CHAT else {"logprobs": 1}
-    response = served.post(url, json={**BODIES[url], **scored})
-    assert text_of(url, response.get_json()["choices"][0]) == "a" * tokens
-    assert [thread != get_ident() for thread in threads] == [in_thread]
 
 
 @both_urls
