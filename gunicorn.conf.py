@@ -22,6 +22,7 @@ if str(ROOT) not in sys.path:
 
 from engine_proc.lock import LOCK_FILE, lock_holder  # noqa: E402
 from engine_proc.settings import engine_environment  # noqa: E402
+from schemas.shared import turns  # noqa: E402
 from schemas.shared.descriptors import raise_descriptor_limit  # noqa: E402
 from schemas.shared.endpoint import EndpointError, make_run_dir  # noqa: E402
 from schemas.shared.known_settings import unknown_settings  # noqa: E402
@@ -116,9 +117,11 @@ def post_fork(server: Any, worker: Any) -> None:
 
     Nor do the workers keep the hub's token.
     """
+    worker.first = not server.served
     os.environ[metrics_files.DIRECTORY] = str(METRICS)
     for name in HUB_TOKENS:
         os.environ.pop(name, None)
+    worker.turns = turns.from_environment(settings.run_dir, "web")
 
 
 @_logged

@@ -7,7 +7,8 @@ class ApiError(Exception):
     """An error to send to the client as the answer to its request.
 
     `status` is the HTTP status. `param` names the field of the request body (`messages[1].content`), `code` is OpenAI's
-    machine-readable name of the error, and `retry_after`, in seconds, becomes the `Retry-After` header.
+    machine-readable name of the error, and `retry_after`, in seconds, becomes the `Retry-After` header. `final`: the
+    request must not be sent again. OpenAI's SDKs repeat what fails with a 5xx, unless `x-should-retry` says `false`.
     """
 
     def __init__(
@@ -19,6 +20,7 @@ class ApiError(Exception):
         code: str | None = None,
         param: str | None = None,
         retry_after: int | None = None,
+        final: bool = False,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -27,6 +29,7 @@ class ApiError(Exception):
         self.code = code
         self.param = param
         self.retry_after = retry_after
+        self.final = final
 
     def body(self) -> dict[str, Any]:
         """Return `{"error": {"message", "type", "param", "code"}}`, OpenAI's envelope."""

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from tests import turns
 from tests.harness import SPAWNED, Hearth, serving, until
 
 ENGINE_OF_FIXTURE = {
@@ -86,6 +87,19 @@ def _tell_fields(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("fields whose effect was shown, and by how many tests")
         for name, tests in sorted(shown.items(), key=str):
             terminalreporter.write_line(f"{name:32}{tests:4}")
+
+
+@pytest.fixture(autouse=True)
+def no_loop_stands_still(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test during which a turn of a web worker's or a model process's loop took too much CPU time.
+
+    The mark `longest_turn` gives a test another limit, in milliseconds, and says why.
+    """
+    yield
+    mark = request.node.get_closest_marker("longest_turn")
+    limit = float(mark.args[0]) if mark else turns.LIMIT_MS
+    slow = [turn for turn in turns.records.take() if turn.ms > limit]
+    assert not slow, "\n".join(map(str, slow))
 
 
 @pytest.fixture(scope="session")

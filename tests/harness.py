@@ -11,6 +11,7 @@ from openai import AsyncOpenAI, OpenAI
 
 from bench.stack import LOAD_SECONDS, Stack, free_port, until
 from schemas import wire
+from tests import turns
 
 __all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port", "processes_of", "serving", "until"]
 
@@ -24,7 +25,8 @@ class Hearth(Stack):
 
     def __init__(self, run_dir: Path, *, key: str = "none", **env: str) -> None:
         """`key` is the API key that every request sends. `SPAWNED` in `env`: load as the product does."""
-        super().__init__(run_dir, **{**FORKED, **env})
+        super().__init__(run_dir, **{**FORKED, **turns.ENVIRONMENT, **env})
+        turns.records.add(run_dir)
         self.key = key
         self.headers = {"Authorization": f"Bearer {key}"}
 

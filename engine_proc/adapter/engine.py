@@ -4,6 +4,7 @@
 engine step for ALL live sequences, and everything downstream keeps them together (docs/architecture.md has figures).
 """
 
+import asyncio
 import itertools
 import logging
 import time
@@ -36,6 +37,8 @@ from schemas import wire
 from schemas.errors import invalid
 
 log = logging.getLogger("hearth.engine")
+
+TURN_SECONDS = 0.01  # then the loop does other work before a step's next output: log probabilities take long
 
 Prepared = EngineCoreRequest
 """A sequence that vLLM has checked and that can be submitted."""
@@ -84,14 +87,12 @@ class Engine:
     @property
     def max_model_len(self) -> int:
         """Size of the context, in tokens."""
-        length: int = self.config.model_config.max_model_len
-        return length
+        return int(self.config.model_config.max_model_len)
 
     @property
     def vocab_size(self) -> int:
         """Number of token ids."""
-        size: int = self.config.model_config.get_vocab_size()
-        return size
+        return int(self.config.model_config.get_vocab_size())
 
     @property
     def model(self) -> str:
@@ -250,9 +251,12 @@ class Engine:
         if (scheduler := step.scheduler_stats) is not None:
             self._stats = Stats(scheduler.num_running_reqs, scheduler.num_waiting_reqs, scheduler.kv_cache_usage)
         self._records.metrics.begin(step.timestamp, step.engine_index)
-        outputs: list[Output] = []
-        stopped: list[str] = []
+        outputs, stopped = list[Output](), list[str]()
+        pause_at = time.perf_counter() + TURN_SECONDS
         for raw in step.outputs:
+            if time.perf_counter() > pause_at:
+                await asyncio.sleep(0)
+                pause_at = time.perf_counter() + TURN_SECONDS
             key = self._restarted.get(raw.request_id, raw.request_id) if self._restarted else raw.request_id
             sequence = self._live.get(key)
             if sequence is None:
@@ -262,7 +266,9 @@ class Engine:
             if raw.finish_reason == FinishReason.ABORT:
                 raise EngineGone  # it was not asked to: an EngineCore does so when it ends, before its death is seen
             try:
-                output = self._advance(key, sequence, raw, stopped)
+                if raw.new_prompt_logprobs_tensors is not None and sequence.detokenizer is not None:
+                    await asyncio.to_thread(self.sequences.score_prompt, sequence, raw)
+                output = self._advance(key, sequence, raw, stopped) if key in self._live else None
                 if sequence.resumed is not None and sequence.resumed.stale and key in self._live:
                     await self._restart(key, sequence, sequence.resumed)
             except EngineDeadError as error:

@@ -24,8 +24,10 @@ FILL_IN_THE_MIDDLE = (
 before the generated middle.
 """
 
-MAX_TOKENIZE_CHARS = 4_000_000
-"""Characters of a text that is only to be tokenised: some seconds of a thread."""
+MAX_TOKENIZE_CHARS, MAX_NAMED_CHARS = 500_000, 100_000
+"""Characters of a text that is only to be tokenised, and of one whose tokens' texts are asked for too: each token then
+is an object in both tiers. What fits the context may be longer.
+"""
 
 
 @dataclass(slots=True)
@@ -128,7 +130,7 @@ class Rendering:
         """
         limit = self._max_model_len * self._longest_token
         if request.tokens_only:
-            limit = max(limit, MAX_TOKENIZE_CHARS)
+            limit = max(limit, MAX_NAMED_CHARS if request.tokens_only == "named" else MAX_TOKENIZE_CHARS)
         if request.messages is not None:
             chars = sum(map(_characters, request.messages))
         else:

@@ -1,6 +1,5 @@
 """The state of each sequence: vLLM's raw outputs become text, with stop strings and log probabilities."""
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +9,7 @@ import numpy as np
 from vllm.sampling_params import RepetitionDetectionParams
 from vllm.v1.core.sched.utils import check_sequence_repetition
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
-from vllm.v1.engine.detokenizer import FastIncrementalDetokenizer, IncrementalDetokenizer, uses_fast_detokenizer
+from vllm.v1.engine.detokenizer import IncrementalDetokenizer, uses_fast_detokenizer
 from vllm.v1.engine.logprobs import LogprobsProcessor
 from vllm.v1.outputs import LogprobsLists
 
@@ -20,6 +19,7 @@ from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import Output, Row
 from engine_proc.adapter.resuming import Resumed
 from engine_proc.adapter.shortcuts.byte_detokenizer import ByteDetokenizer, ByteTable
+from engine_proc.adapter.special_tokens import SpacedDetokenizer, special_ids
 from engine_proc.adapter.token_bytes import TokenBytes
 from schemas.wire import TokenLogprob
 
@@ -29,6 +29,9 @@ of a character or end in a space.
 """
 SPACED = "spaced"
 """Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
+
+CONTEXT_POSITIONS = 16
+"""Positions that vLLM's log probabilities are cut to: it looks at the last four, to complete characters."""
 
 
 @dataclass(slots=True)
@@ -52,6 +55,12 @@ class Sequence:
     logprobs: LogprobsProcessor | None = None
     token_texts: TokenTexts | None = None
     """Finds the text of each generated token, for the log probabilities. None: these were not requested."""
+    scored: int = 0
+    """How many positions of `logprobs`, the first ones, have been converted to entries."""
+    entries: list[TokenLogprob] = field(default_factory=list)
+    """The log probabilities of the tokens that no output has had yet."""
+    prompt_entries: list[TokenLogprob] | None = None
+    """The log probabilities of the prompt's tokens."""
     prompt_texts: TokenTexts | None = None
     """Finds the text of each prompt token. None: the prompt's log probabilities were not requested."""
     silent_ids: frozenset[int] = frozenset()
@@ -71,7 +80,7 @@ class Sequences:
         """`table` decodes the tokenizer's tokens. None: vLLM's detokenisers do."""
         self._tokenizer = tokenizer
         self._table = table
-        self._special_ids = _special_ids(tokenizer)
+        self._special_ids = special_ids(tokenizer)
         self._bytes = TokenBytes(tokenizer)
         self.silent_stop_ids: frozenset[int] = frozenset()
         """Ids of the model's usual end tokens, which are not reported as a stop reason."""
@@ -142,8 +151,11 @@ class Sequences:
         if looped:
             finish_reason = FinishReason.REPETITION
         if sequence.logprobs is not None:
+            if raw.new_prompt_logprobs_tensors is not None:
+                self.score_prompt(sequence, raw)
             raw.new_logprobs = narrow(raw.new_logprobs, sequence.logprobs.num_logprobs)
             sequence.logprobs.update_from_output(raw)
+            self._convert_logprobs(sequence, sequence.logprobs)
         finished = finish_reason is not None
         if not finished and not sequence.stream:
             return None, False
@@ -209,7 +221,7 @@ class Sequences:
         params, tokenizer = prepared.sampling_params, self._tokenizer
         assert params is not None
         if SPACED in (params.extra_args or ()) and not params.skip_special_tokens and uses_fast_detokenizer(tokenizer):
-            return _SpacedDetokenizer(tokenizer, self._shorten(prepared))
+            return SpacedDetokenizer(tokenizer, self._shorten(prepared))
         if self._table is not None and (params.skip_special_tokens or params.spaces_between_special_tokens):
             return ByteDetokenizer(self._table, prepared)
         return self._by_vllm(prepared)
@@ -244,46 +256,45 @@ class Sequences:
         detection = None if params is None else params.repetition_detection
         return detection is not None and has_looped(detokenizer.output_token_ids, detection)
 
+    def _convert_logprobs(self, sequence: Sequence, processor: LogprobsProcessor) -> None:
+        """Convert the log probabilities of the new tokens, in the step that has brought them.
+
+        Where an answer is sent whole, the step that ends it would else convert those of all its tokens at once.
+        """
+        if processor.logprobs is None or sequence.token_texts is None:
+            return
+        new = processor.logprobs[sequence.scored :]
+        entries = [entry(position, processor.num_logprobs, sequence.silent_ids) for position in new]
+        sequence.token_texts.fill(entries)
+        self._bytes.add_to(entries)
+        sequence.entries += entries
+        del processor.logprobs[:-CONTEXT_POSITIONS]
+        sequence.scored = len(processor.logprobs)
+
+    def score_prompt(self, sequence: Sequence, raw: EngineCoreOutput) -> None:
+        """Convert the log probabilities of the prompt, which `raw` has, and remove them from `raw`.
+
+        A prompt may have thousands of tokens: that takes long, and may be done in another thread before `advance`.
+        """
+        processor, texts, silent = sequence.logprobs, sequence.prompt_texts, sequence.silent_ids
+        tensors, raw.new_prompt_logprobs_tensors = raw.new_prompt_logprobs_tensors, None
+        if processor is None or texts is None:
+            return
+        processor.update_from_output(EngineCoreOutput(raw.request_id, [], new_prompt_logprobs_tensors=tensors))
+        tokenizer, ids, wanted = self._tokenizer, sequence.prompt_token_ids, processor.num_prompt_logprobs
+        first = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
+        entries = [first, *(entry(position, wanted, silent) for position in processor.prompt_logprobs[1:])]
+        texts.fill(entries, tokenizer.decode(ids, skip_special_tokens=bool(silent)))
+        self._bytes.add_to(entries)
+        sequence.prompt_entries = entries
+
     def _add_logprobs(self, sequence: Sequence, processor: LogprobsProcessor, output: Output) -> None:
-        silent = sequence.silent_ids
         if processor.logprobs is not None and sequence.token_texts is not None:
-            first = sequence.sent - (sequence.resumed.tokens if sequence.resumed is not None else 0)
-            new = itertools.islice(processor.logprobs, first, first + len(output.token_ids))
-            output.logprobs = [entry(position, processor.num_logprobs, silent) for position in new]
-            sequence.token_texts.fill(output.logprobs)
-            self._bytes.add_to(output.logprobs)
+            tokens = len(output.token_ids)
+            output.logprobs, sequence.entries = sequence.entries[:tokens], sequence.entries[tokens:]
             output.cumulative_logprob = processor.cumulative_logprob
-        if sequence.sent == 0 and processor.prompt_logprobs is not None and sequence.prompt_texts is not None:
-            tokenizer, ids = self._tokenizer, sequence.prompt_token_ids
-            wanted = processor.num_prompt_logprobs
-            first_token = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
-            others = [entry(position, wanted, silent) for position in processor.prompt_logprobs[1:]]
-            output.prompt_logprobs = [first_token, *others]
-            text = tokenizer.decode(ids, skip_special_tokens=bool(silent))
-            sequence.prompt_texts.fill(output.prompt_logprobs, text)
-            self._bytes.add_to(output.prompt_logprobs)
-
-
-class _SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
-    """Puts a space between special tokens. vLLM's can only remove such spaces, and byte-level tokenizers make none."""
-
-    def __init__(self, tokenizer: Any, request: EngineCoreRequest) -> None:
-        super().__init__(tokenizer, request)
-        self._special_ids = _special_ids(tokenizer)
-        self._after_special = False
-
-    def decode_next(self, next_token_id: int) -> str:
-        text: str = super().decode_next(next_token_id)
-        special = next_token_id in self._special_ids
-        if special and self._after_special and not text.startswith(" "):
-            text = f" {text}"
-        self._after_special = special
-        return text
-
-
-def _special_ids(tokenizer: Any) -> frozenset[int]:
-    """Return the ids of all special tokens. `all_special_ids` has only those with a role (bos, eos, pad)."""
-    return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
+        if sequence.sent == 0:
+            output.prompt_logprobs = sequence.prompt_entries
 
 
 def _stack(rows: list[Row]) -> LogprobsLists:

@@ -71,6 +71,9 @@ class LiveTable:
             self._on_remove(request)
         return request
 
+    def get(self, client: bytes, request_id: int) -> LiveRequest | None:
+        return self._requests.get((client, request_id))
+
     def has(self, client: bytes, request_id: int) -> bool:
         return (client, request_id) in self._requests
 

@@ -20,8 +20,12 @@ from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
 
-INLINE_BYTES = 4000
-"""Messages up to this size are planned on the loop: a few milliseconds at most, about what a thread would cost."""
+INLINE_BYTES, INLINE_SEQUENCES, INLINE_TEXTS = 4000, 16, 16
+"""Messages up to this size, for so many sequences, and with so many texts that name tokens are planned on the loop: a
+few milliseconds at most, about what a thread would cost.
+"""
+INLINE_AT_ONCE = 8
+"""Requests that are planned in one turn of the loop: a wave of them must not hold it."""
 
 SLOW_BYTES = 128 * 1024
 """Messages above this size, and all with a structure, are planned in a thread of their own."""
@@ -62,6 +66,8 @@ class Starter:
         self._slow_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan-slow")
         """For what can take seconds, so that ordinary requests do not wait for it."""
         self._search_pool = SearchPool()
+        self._planned = 0
+        """Requests planned in this turn of the loop."""
 
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.
@@ -72,7 +78,8 @@ class Starter:
         Raises `ApiError` (400) that names the field.
         """
         self._rules.check_beam_width(generate)
-        if size <= INLINE_BYTES and not generate.structured:
+        if size <= INLINE_BYTES and _is_light(generate):
+            await self._wait_for_turn()
             return self._plan_checked(request, generate)
         slow = size > SLOW_BYTES or generate.sampling.structure is not None
         pool = self._slow_pool if slow else self._pool
@@ -82,6 +89,17 @@ class Starter:
         """Return what to start. Raises `ApiError` (400) for whatever vLLM refuses."""
         with client_errors():
             return self._plan(request, generate)
+
+    async def _wait_for_turn(self) -> None:
+        """Return in a turn of the loop in which another request may be planned."""
+        while self._planned >= INLINE_AT_ONCE:
+            await asyncio.sleep(0)
+        if self._planned == 0:
+            asyncio.get_running_loop().call_soon(self._begin_turn)
+        self._planned += 1
+
+    def _begin_turn(self) -> None:
+        self._planned = 0
 
     def _plan(self, request: LiveRequest, generate: Generate) -> Plan:
         if generate.tokens_only:
@@ -174,6 +192,14 @@ class Starter:
             for output in self._engine.sequences.replay(prepared, sent):
                 choice.receive(output)
         return PlannedSequence(choice, prepared, sent)
+
+
+def _is_light(generate: Generate) -> bool:
+    """Return whether planning takes a few milliseconds, if the message is small."""
+    sampling = generate.sampling
+    texts = len(sampling.white_list_token) + len(sampling.bad_words) + len(sampling.logit_bias)
+    sequences = max(generate.choices, generate.candidates)
+    return texts <= INLINE_TEXTS and sequences <= INLINE_SEQUENCES and not generate.structured
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:

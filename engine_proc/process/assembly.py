@@ -1,5 +1,6 @@
 """Load the model and connect it to a `Server`, for `serve` and `batch` alike."""
 
+import gc
 from typing import TYPE_CHECKING
 
 from engine_proc.model_files import fingerprint
@@ -81,6 +82,8 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     welcome.shortcuts = [*engine.shortcuts.names, *rendering.shortcuts]
     parsing = Parsing(flags.parser(args, tokenizer, engine.config), tokenizer, engine.config.model_config)
     server.attach(engine, Starter(engine, rendering, rules, parsing))
+    gc.collect()
+    gc.freeze()  # vLLM's and torch's objects: a full collection that looks at them holds the loop for 400 ms
     return engine
 
 

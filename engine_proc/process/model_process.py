@@ -21,6 +21,7 @@ from engine_proc.adapter.loading.set_up import SetUpError, sentence, store_first
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
 from engine_proc.model_check import check_model
+from engine_proc.process import event_loop
 from engine_proc.process.assembly import load_and_attach
 from engine_proc.process.stalls import Stalls
 from engine_proc.process.watchdog import Heartbeat
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
         return _give_up(settings, problem.sentence, problem.status)
     _set_socket_directory(settings.run_dir / "vllm")
     try:
-        return asyncio.run(_serve(settings, argv))
+        return event_loop.run(_serve(settings, argv), settings.run_dir)
     except (EndpointError, SetUpError) as error:
         return _give_up(settings, str(error), EXIT_USAGE)
 

@@ -15,8 +15,8 @@ log = logging.getLogger("hearth.router")
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 64
 """The most frames in one message. A web tier sends a few; a message of thousands would block the loop."""
-READ_AT_ONCE = 256
-"""The most messages read before the loop does other work."""
+READ_AT_ONCE, READ_BYTES = 256, 1024 * 1024
+"""The most messages read before the loop does other work, and after how many bytes no further one is."""
 SEND_QUEUE = 10_000
 """The most messages queued for one web worker. There is one per engine step: a full queue means that the worker has
 not read for minutes.
@@ -111,9 +111,12 @@ class Router:
         self._context.term()
 
     def _read(self) -> None:
+        size = 0
         for _ in range(READ_AT_ONCE):
             if self._socket.closed:
                 return
+            if size > READ_BYTES:
+                break
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -122,6 +125,7 @@ class Router:
                 log.warning("ignored a message of %d frames", len(frames))
                 continue
             for payload in frames[1:]:
+                size += len(payload)
                 self._call(self._on_message, frames[0], payload)
         self._loop.call_soon(self._read)
 

@@ -17,6 +17,7 @@ from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
 from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, internal_error, no_token_left
 from engine_proc.serving.load_clock import LoadClock
+from engine_proc.serving.outbox import Outbox
 from engine_proc.serving.quarantine import Quarantine
 from schemas import wire
 from schemas.errors import ApiError
@@ -29,6 +30,9 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 
 log = logging.getLogger("hearth.server")
 
+SUBMITTED_AT_ONCE = 16
+"""Sequences of one request that are submitted in one turn of the loop: each takes some tenths of a millisecond."""
+
 
 class Server:
     """Answers web workers as soon as it is created, and accepts requests once `attach` has given it a loaded engine."""
@@ -39,6 +43,7 @@ class Server:
         self.live = LiveTable(on_remove=lambda request: self.quarantine.ended(request))
         self.quarantine = Quarantine(self.live, self.clients, self._begin, self._hand_back)
         self.admission = admission
+        self.outbox = Outbox(self.live, self.clients, self._record_end, self._abort)
         self.drain = Drain()
         self.log_requests = False
         """Whether each accepted request is logged here too. The web tier logs every request in any case."""
@@ -147,12 +152,14 @@ class Server:
             )
             self.clients.reply(request.client, accepted)
             if plan.deltas:
-                self._send_deltas({request.client: self._account(request, plan.deltas)})
-            for tag, sequence, sent in plan.sequences:
+                await self.outbox.send(request.client, plan.deltas)
+            for number, (tag, sequence, sent) in enumerate(plan.sequences, 1):
                 if request not in self.live:
                     break
                 key = await self.engine.submit(tag, sequence, stream=generate.stream, raw=generate.embed, sent=sent)
                 request.keys.append(key)
+                if number % SUBMITTED_AT_ONCE == 0:
+                    await asyncio.sleep(0)
             request.searches = [asyncio.create_task(self._search(request, search)) for search in plan.searches]
         except EngineGone:
             self.quarantine.stop()  # `pump` raises it too, and then `strand_all` is called
@@ -172,7 +179,7 @@ class Server:
             self._fail_live(request, error)
             self._abort(request)
         else:
-            self._send_deltas({request.client: self._account(request, deltas)})
+            await self.outbox.send(request.client, deltas)
 
     def _fail_live(self, request: LiveRequest, error: Exception) -> None:
         """Remove the request from the live ones and send its error. Do nothing if it is no longer live."""
@@ -189,17 +196,19 @@ class Server:
         """Send the outputs of every engine step to the web workers. Raises `EngineGone` when the engine dies."""
         assert self.engine is not None
         while True:
+            await asyncio.sleep(0)  # `step` does not wait where steps have queued up
             outputs = await self.engine.step()
             self._stepped_at = time.monotonic()
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
             for output in outputs:
                 request = output.tag.request
                 try:
-                    batches[request.client] += self._account(request, self._receive(output))
+                    batches[request.client] += self._receive(output)
                 except Exception as error:
                     self._fail_live(request, error)
                     self._abort(request)
-            self._send_deltas(batches)
+            for client, batch in batches.items():
+                await self.outbox.send(client, batch)
             self.quarantine.after_step(outputs, self.engine.generated)
 
     def _receive(self, output: "Output") -> list[wire.Delta]:
@@ -215,34 +224,8 @@ class Server:
         deltas: list[wire.Delta] = output.tag.receive(output)  # the model's parser may raise, for what the model wrote
         return deltas
 
-    def _send_deltas(self, batches: dict[bytes, list[wire.Delta]]) -> None:
-        for client, batch in batches.items():
-            if not batch:
-                continue
-            try:
-                self.clients.reply(client, wire.Deltas(batch=batch))
-            except (UnicodeEncodeError, OverflowError):  # one of them cannot be encoded
-                for delta in batch:
-                    self._send_alone(client, delta)
-
-    def _send_alone(self, client: bytes, delta: wire.Delta) -> None:
-        """Send one delta, or fail its request if it cannot be encoded."""
-        try:
-            self.clients.reply(client, wire.Deltas(batch=[delta]))
-        except (UnicodeEncodeError, OverflowError):
-            log.exception("request %d of web worker %s has a delta that cannot be encoded", delta.id, client.hex())
-            self._abort(self.live.remove(client, delta.id))
-            self.clients.fail(client, delta.id, internal_error("The engine"))
-
-    def _account(self, request: LiveRequest, deltas: list[wire.Delta]) -> list[wire.Delta]:
-        """Count the choices that end with `deltas`, remove the request if it has finished, and return `deltas`."""
-        for delta in deltas:
-            if delta.finish_reason is not None:
-                request.open -= 1
-                if request.open == 0:
-                    self.live.remove(request.client, request.id)
-                    self.admission.rate.record(request.sequences)
-        return deltas
+    def _record_end(self, request: LiveRequest) -> None:
+        self.admission.rate.record(request.sequences)
 
     def _load(self) -> wire.Load:
         return self.drain.load if self.drain.begun else self.clock.load()

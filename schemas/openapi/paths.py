@@ -23,7 +23,8 @@ ERRORS = {
     413: "The body is larger than `HEARTH_MAX_BODY_BYTES`.",
     415: "The body is not `application/json`.",
     429: "The queue is full, or this API key's share of it; `Retry-After` says when to try again.",
-    500: "An internal error.",
+    500: "An internal error. With the code `engine_lost` and `X-Should-Retry: false`, the request itself has ended "
+    "engines: do not send it again.",
     503: "The engine is loading, restarting or gone; `Retry-After` says when to try again.",
 }
 NO_CONVERSATION = "No such conversation: `conversation_not_found`; no such item: `item_not_found`."

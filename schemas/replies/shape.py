@@ -153,6 +153,11 @@ class Shape:
         """Generated tokens of all choices, those of discarded candidates included."""
         return sum(choice.tokens for choice in self.choices)
 
+    @property
+    def logprobs_received(self) -> int:
+        """How many tokens, of all choices and of the prompts, have log probabilities."""
+        return sum(len(choice.logprobs) + len(choice.prompt_logprobs or ()) for choice in self.choices)
+
     def usage(self) -> dict[str, Any]:
         """Return OpenAI's `usage` so far."""
         completion = self.completion_tokens

@@ -1,30 +1,55 @@
-"""`make abuse`: every abusive request beside four innocent streams, and the table. Exit status 1: one was hurt."""
+"""`make abuse`: every abusive request beside four innocent streams, and the table. Exit status 1: one was hurt.
+
+First on the demo model, then what depends on the vocabulary, on a model with the whole vocabulary of Llama 3. Arguments
+are the names of requests: then only these are sent.
+"""
 
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from tests.abuse.requests import ALL
-from tests.abuse.run import abuse_all, faults
+from bench import llama3
+from bench.stopping import end_on_term
+from tests.abuse.abuse import Abuse
+from tests.abuse.requests import ALL, VOCABULARY
+from tests.abuse.run import COLUMNS, abuse_all, faults
 from tests.harness import serving
-
-COLUMNS = ("request", "status", "seconds", "longest gap of an innocent, s", "innocents hurt", "MB")
+from tests.vocabulary.conftest import FLAGS
 
 
 def main() -> int:
+    end_on_term()
     names = set(sys.argv[1:])
-    abuses = [abuse for abuse in ALL if not names or abuse.name in names]
-    with tempfile.TemporaryDirectory(prefix="abuse-") as directory, serving(Path(directory, "run")) as hearth:
+    llama = {"HEARTH_MODEL": str(llama3.tiny()), "HEARTH_ENGINE_ARGS": FLAGS}
+    found = []
+    for title, abuses, settings in (
+        ("The demo model", ALL, {}),
+        ("A tiny model with the vocabulary of Llama 3", VOCABULARY, llama),
+    ):
+        wanted = [abuse for abuse in abuses if not names or abuse.name in names]
+        if wanted:
+            found += _abuse(title, wanted, settings)
+    print("\n".join(found) or "and nobody was hurt")
+    return 1 if found else 0
+
+
+def _abuse(title: str, abuses: Sequence[Abuse], settings: dict[str, str]) -> list[str]:
+    """Send `abuses` to a Hearth of its own, print the table, and return what must not be."""
+    with (
+        tempfile.TemporaryDirectory(prefix="abuse-") as directory,
+        serving(Path(directory, "run"), ready=True, **settings) as hearth,
+    ):
         identity = hearth.identity()
         rows = asyncio.run(abuse_all(hearth, abuses, lambda line: print(line, file=sys.stderr, flush=True)))
         found = faults(rows, abuses)
         if hearth.identity() != identity:
             found.append("the model was loaded again")
+    print(f"\n{title}: {len(rows)} abusive requests\n")
     for cells in (COLUMNS, ("---",) * len(COLUMNS), *(row.cells for row in rows)):
         print(f"| {' | '.join(cells)} |")
-    print("\n".join(found) or f"{len(rows)} abusive requests, and nobody was hurt")
-    return 1 if found else 0
+    return [f"{title}: {fault}" for fault in found]
 
 
 if __name__ == "__main__":

@@ -1,72 +1,29 @@
-"""Abusive requests: each asks for work whose size the client chooses, at, above and far above its limit."""
+"""Abusive requests that have no one limit, or whose work only begins within it."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
-TOKENIZE, DETOKENIZE, PLAIN = "/tokenize", "/detokenize", "/"
-MB = 1_000_000
-HELLO = {"role": "user", "content": "Hello"}
-
-
-@dataclass(frozen=True)
-class Abuse:
-    """One request. Its body is made when it is sent, for it may be large."""
-
-    name: str
-    path: str
-    body: Callable[[], bytes]
-    statuses: tuple[int, ...] = (200, 400, 413)
-    """What an answer may be: the work within its limits, or a refusal."""
-
-
-def as_json(fields: Callable[[], dict[str, Any]]) -> Callable[[], bytes]:
-    return lambda: json.dumps(fields()).encode()
-
-
-def chat(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
-    return Abuse(name, CHAT, as_json(lambda: {"messages": [HELLO], "max_tokens": 4, **fields()}))
-
-
-def completion(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
-    return Abuse(name, COMPLETIONS, as_json(lambda: {"prompt": "Hello", "max_tokens": 4, **fields()}))
-
-
-def raw(name: str, path: str, make: Callable[[], bytes]) -> Abuse:
-    return Abuse(name, path, make, (400, 413))
-
-
-def many(text: bytes, size: int) -> bytes:
-    return b",".join([text] * (size // (len(text) + 1)))
-
-
-def tool(**parameters: Any) -> dict[str, Any]:
-    return {"type": "function", "function": {"name": "f", "parameters": {"type": "object", **parameters}}}
-
-
-def called(arguments: str) -> list[dict[str, Any]]:
-    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": arguments}}
-    return [HELLO, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]
-
-
-def nested(depth: int) -> dict[str, Any]:
-    inner: dict[str, Any] = {"type": "string"}
-    for _ in range(depth):
-        inner = {"type": "object", "properties": {"a": inner}, "required": ["a"]}
-    return inner
-
-
-def deep(before: bytes, depth: int, after: bytes) -> bytes:
-    """A chat's body with objects in objects: too deep for Python's encoder."""
-    inner = b'{"a":' * depth + b"1" + b"}" * depth
-    return b'{"messages":[{"role":"user","content":"a"}],' + before + inner + after + b"}"
-
-
-def structured(**kind: Any) -> dict[str, Any]:
-    return {"structured_outputs": kind, "n": 8}
-
+from tests.abuse.abuse import (
+    CHAT,
+    COMPLETIONS,
+    DETOKENIZE,
+    HELLO,
+    MB,
+    PLAIN,
+    RESPONSES,
+    TOKENIZE,
+    Abuse,
+    as_json,
+    called,
+    chat,
+    completion,
+    deep,
+    many,
+    nested,
+    raw,
+    structured,
+    tool,
+)
+from tests.abuse.limits import LIMITS
 
 BODIES = [
     raw("messages: ones, 1 MB", CHAT, lambda: b'{"messages":[' + many(b"1", MB) + b"]}"),
@@ -98,6 +55,11 @@ TEXTS = [
     completion("prompt: token ids", lambda: {"prompt": [5] * 400_000}),
     completion("suffix: 10 MB", lambda: {"suffix": "a" * 10 * MB}),
     completion("echo: 1,900 tokens", lambda: {"prompt": [5] * 1900, "echo": True, "logprobs": 20, "max_tokens": 1}),
+    completion(
+        "echo: streamed",
+        lambda: {"prompt": [5] * 1900, "echo": True, "logprobs": 20, "max_tokens": 1, "stream": True},
+    ),
+    completion("echo: 8 prompts", lambda: {"prompt": [[5] * 1900] * 8, "echo": True, "logprobs": 20, "max_tokens": 0}),
     Abuse("tokenize: 15 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 3 * MB})),
     Abuse("tokenize: 1 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 200_000})),
     Abuse("detokenize: 400,000", DETOKENIZE, as_json(lambda: {"tokens": [5] * 400_000})),
@@ -123,6 +85,10 @@ TOKENS = [
     chat("n: 10,000", lambda: {"n": 10_000}),
     completion("best_of: 128", lambda: {"n": 1, "best_of": 128}),
     chat("top_logprobs: 20, n: 128", lambda: {"n": 128, "logprobs": True, "top_logprobs": 20}),
+    chat(
+        "top_logprobs: 20, n: 64, to the end",
+        lambda: {"n": 64, "logprobs": True, "top_logprobs": 20, "max_tokens": 300, "ignore_eos": True},
+    ),
     chat("penalties", lambda: {"presence_penalty": 2, "frequency_penalty": 2, "max_tokens": 200, "ignore_eos": True}),
 ]
 BEAMS = [
@@ -163,12 +129,14 @@ STRUCTURES = [
     chat("template: 5 MB", lambda: {"chat_template_kwargs": {"a": "x" * 5 * MB}}),
     chat("template: 100 kB", lambda: {"chat_template_kwargs": {"a": "x" * 100_000}}),
 ]
-ALL = [*BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES]
+AT_LIMITS = [abuse for limit in LIMITS for abuse in limit.abuses()]
+ALL = [*BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
+VOCABULARY = [abuse for abuse in [*TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS] if abuse.of_vocabulary]
+"""Those whose work depends on the model's vocabulary, for a model with the whole vocabulary of Llama 3."""
+BY_NAME = {abuse.name: abuse for abuse in ALL}
 SHORT = [
-    abuse
-    for abuse in ALL
-    if abuse.name
-    in {
+    BY_NAME[name]
+    for name in (
         "messages: ones, 1 MB",
         "content: 15 MB",
         "prompts: 2,048 short",
@@ -179,5 +147,16 @@ SHORT = [
         "regex: broken",
         "arguments: 5 MB",
         "tokenize: 1 MB",
-    }
+    )
+]
+SHORT_VOCABULARY = [
+    BY_NAME[name]
+    for name in (
+        "white_list_token: 64 kB",
+        "logit_bias: 64 kB",
+        "bad_words: 256",
+        "n: 128",
+        "beam width 16, penalties",
+        "prompt_logprobs: 20, at",
+    )
 ]

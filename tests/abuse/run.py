@@ -3,19 +3,33 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 import psutil
 
-from tests.abuse.requests import Abuse
-from tests.harness import JSON, Hearth, processes_of
+from tests import turns
+from tests.abuse.abuse import Abuse
+from tests.harness import JSON, Hearth
 
 INNOCENTS = 4
 ABUSE_SECONDS = 120.0
 """An answer that takes longer is no answer."""
 MB = 1_000_000
+MOST_GROWN_MB = 200.0
+COLUMNS = (
+    "request",
+    "status",
+    "seconds",
+    "longest gap of an innocent, s",
+    "innocents hurt",
+    "MB at the peak",
+    "MB kept",
+    "longest turn of a hub, ms of CPU",
+    "longest turn of the engine's loop",
+)
 
 
 @dataclass
@@ -29,13 +43,36 @@ class Row:
     """The longest time in seconds that an innocent stream waited for its next piece."""
     errors: int
     """Innocent streams that were cut or got an error."""
-    grown: float
-    """MB that the process which grew most has more than before, when the request is over."""
+    peak: float
+    """MB that the process which grew most had more than before, at its peak."""
+    kept: float
+    """The same, when the request is over."""
+    slow: list[turns.SlowTurn]
+    """Turns of both tiers' loops that were recorded during the request."""
 
     @property
     def cells(self) -> tuple[str, ...]:
-        grown = f"{self.grown:+.0f}"
-        return self.name, str(self.status), f"{self.seconds:.1f}", f"{self.gap:.2f}", str(self.errors), grown
+        loops = (turns.longest(self.slow, tier) for tier in ("web", "engine"))
+        return (
+            self.name,
+            str(self.status),
+            f"{self.seconds:.1f}",
+            f"{self.gap:.2f}",
+            str(self.errors),
+            f"{self.peak:+.0f}",
+            f"{self.kept:+.0f}",
+            *(f"{longest:.0f}" if longest else f"< {turns.RECORDED_MS}" for longest in loops),
+        )
+
+    def faults(self, abuse: Abuse) -> Iterator[str]:
+        """Yield what must not be."""
+        if self.status not in abuse.statuses:
+            yield f"{self.name}: status {self.status} after {self.seconds:.0f} s"
+        if self.errors:
+            yield f"{self.name}: {self.errors} innocent streams were hurt"
+        if self.peak > MOST_GROWN_MB:
+            yield f"{self.name}: a process grew by {self.peak:.0f} MB"
+        yield from (f"{self.name}: {turn}" for turn in self.slow if turn.ms > turns.LIMIT_MS)
 
 
 class Innocents:
@@ -88,20 +125,32 @@ class Innocents:
 async def abuse_all(hearth: Hearth, abuses: Iterable[Abuse], say: Callable[[str], None]) -> list[Row]:
     """Send `abuses` one after another, and return a row for each."""
     rows: list[Row] = []
+    records = turns.Records()
+    records.add(hearth.run_dir)
     async with httpx.AsyncClient(base_url=hearth.url, timeout=ABUSE_SECONDS) as http:
         innocents = Innocents(http)
         while innocents.pieces < 10 * INNOCENTS:
             await asyncio.sleep(0.1)
         for abuse in abuses:
-            rows.append(await _one(hearth, http, innocents, abuse))
-            say(" ".join(rows[-1].cells))
+            rows.append(await _one(hearth, http, innocents, abuse, records))
+            say("\n    ".join([" | ".join(rows[-1].cells), *rows[-1].faults(abuse)]))
         await innocents.stop()
     return rows
 
 
-async def _one(hearth: Hearth, http: httpx.AsyncClient, innocents: Innocents, abuse: Abuse) -> Row:
+def check_nobody_is_hurt(hearth: Hearth, abuses: Sequence[Abuse]) -> None:
+    """Send `abuses`, and fail if one of them hurts somebody."""
+    identity = hearth.identity()
+    assert faults(asyncio.run(abuse_all(hearth, abuses, print)), abuses) == []
+    assert hearth.identity() == identity, "the model was loaded again"
+
+
+async def _one(
+    hearth: Hearth, http: httpx.AsyncClient, innocents: Innocents, abuse: Abuse, records: turns.Records
+) -> Row:
     body = await asyncio.to_thread(abuse.body)
-    before = _sizes(hearth)
+    records.take()
+    before = {process.pid: _resident(process) for process in _processes(hearth) if _forget_peak(process)}
     innocents.gap, errors, began = 0.0, len(innocents.errors), time.monotonic()
     try:
         response = await http.post(abuse.path, content=body, headers=JSON)
@@ -114,30 +163,43 @@ async def _one(hearth: Hearth, http: httpx.AsyncClient, innocents: Innocents, ab
     pieces = innocents.pieces
     while innocents.pieces < pieces + INNOCENTS and time.monotonic() - began < ABUSE_SECONDS:
         await asyncio.sleep(0.05)
-    after = _sizes(hearth)
-    grown = max((after[pid] - before[pid] for pid in before if pid in after), default=0.0)
-    return Row(abuse.name, status, seconds, innocents.gap, len(innocents.errors) - errors, grown / MB)
+    after = [process for process in _processes(hearth) if process.pid in before]
+    return Row(
+        name=abuse.name,
+        status=status,
+        seconds=seconds,
+        gap=innocents.gap,
+        errors=len(innocents.errors) - errors,
+        peak=max((_resident(process, "VmHWM") - before[process.pid] for process in after), default=0.0),
+        kept=max((_resident(process) - before[process.pid] for process in after), default=0.0),
+        slow=records.take(),
+    )
 
 
-def _sizes(hearth: Hearth) -> dict[int, float]:
-    """Resident bytes of all processes, by pid."""
-    sizes = {}
-    for process in processes_of(str(hearth.run_dir)):
-        try:
-            sizes[process.pid] = float(process.memory_info().rss)
-        except psutil.Error:
-            continue
-    return sizes
+def _processes(hearth: Hearth) -> list[psutil.Process]:
+    """Return the web workers, the model process, and those of vLLM."""
+    model = psutil.Process(hearth.welcome().pid)
+    return [*hearth.workers(), model, *model.children(recursive=True)]
+
+
+def _forget_peak(process: psutil.Process) -> bool:
+    """Make the kernel measure a process's peak of resident memory anew. False: the process has just ended."""
+    try:
+        Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _resident(process: psutil.Process, measure: str = "VmRSS") -> float:
+    """Return the resident memory of a process in MB, or at its peak (`VmHWM`). 0: it has just ended."""
+    try:
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(line.split()[1]) * 1024 / MB for line in lines if line.startswith(f"{measure}:")), 0.0)
 
 
 def faults(rows: Iterable[Row], abuses: Iterable[Abuse]) -> list[str]:
     """What must not be: each with the request that it came beside."""
-    found = []
-    for row, abuse in zip(rows, abuses, strict=True):
-        if row.status not in abuse.statuses:
-            found.append(f"{row.name}: status {row.status} after {row.seconds:.0f} s")
-        if row.errors:
-            found.append(f"{row.name}: {row.errors} innocent streams were hurt")
-        if row.grown > 200:
-            found.append(f"{row.name}: a process grew by {row.grown:.0f} MB")
-    return found
+    return [fault for row, abuse in zip(rows, abuses, strict=True) for fault in row.faults(abuse)]

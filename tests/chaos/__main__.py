@@ -1,4 +1,7 @@
-"""`make chaos`: ten minutes of trouble, and the account of it. Exit status 1: a request was wrong, lost or left."""
+"""`make chaos`: ten minutes of trouble, and the account of it. Exit status 1: a request was wrong, lost or left.
+
+Processes of both tiers are killed, and requests are sent that are abusive or kill the engine.
+"""
 
 import argparse
 import asyncio
@@ -8,20 +11,31 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.stopping import end_on_term
 from tests.chaos.run import Run
+from tests.e2e.killing import KILLER_FLAG
 from tests.harness import Hearth
 
 ENVIRONMENT = {
-    "HEARTH_ENGINE_ARGS": "--dtype float32",  # the same text whatever else is in the batch
+    "HEARTH_ENGINE_ARGS": f"--dtype float32 {KILLER_FLAG}",  # float32: the same text whatever else is in the batch
+    "HEARTH_RECOVERY_SECONDS": "800",  # a killer costs some loads, and faults cost more
     "HEARTH_STALL_SECONDS": "15",
     "HEARTH_DRAIN_SECONDS": "2",
 }
 
 
 def main() -> int:
+    end_on_term()
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="default: a new one")
+    parser.add_argument(
+        "--killer-every",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="between two requests that kill the engine; 0: none, and no abusive ones (default: %(default)s)",
+    )
     args = parser.parse_args()
     began = time.monotonic()
 
@@ -34,7 +48,9 @@ def main() -> int:
         try:
             hearth.start_web()
             hearth.wait_ready()
-            account = asyncio.run(Run(hearth, args.seed, say).go(args.seconds, web_every=12, engine_after=12))
+            run = Run(hearth, args.seed, say)
+            killer_every = args.killer_every or None
+            account = asyncio.run(run.go(args.seconds, web_every=12, engine_after=12, killer_every=killer_every))
         finally:
             hearth.shut_down()
     print("\n".join(account.lines()))

@@ -5,6 +5,7 @@ import contextlib
 import math
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -15,6 +16,10 @@ from tests.harness import Hearth
 
 GONE_SECONDS = 30.0
 """What the kernel may take to end a killed process on a busy machine."""
+
+TEST_ALONE = re.compile(r"testing \S+ alone")
+TEST_SECONDS = 6.0
+"""A test of a request alone is over by then, or goes on beside others (`PATIENCE_SECONDS` of the quarantine)."""
 
 Fault = Callable[[Hearth, random.Random], None]
 
@@ -85,7 +90,7 @@ class Faults:
         await asyncio.gather(self._hit_web(web_every), self._hit_engine(engine_after))
 
     async def _hit_web(self, every: float) -> None:
-        while await self._calm(every * self._dice.uniform(0.5, 1.5)):
+        while await self.calm(every * self._dice.uniform(0.5, 1.5)):
             fault = self._dice.choice(WEB_FAULTS)
             if fault is not kill_a_web_worker:
                 await self._do(fault)
@@ -95,16 +100,33 @@ class Faults:
             self.workers_killed_at[-1] = time.monotonic()
 
     async def _hit_engine(self, after: float) -> None:
-        while await self._calm(0.5):
+        while await self.calm(0.5):
             if (await asyncio.to_thread(self._hearth.engine, "status", check=False)).returncode != 0:
                 continue
-            if await self._calm(after * self._dice.uniform(0.5, 1.5)):
+            if await self.calm(after * self._dice.uniform(0.5, 1.5)) and await self._no_test_alone():
                 await self._do(self._dice.choice(ENGINE_FAULTS))
                 self.engines_lost += 1
-                await self._calm(2)  # until it shows
+                await self.calm(2)  # until it shows
 
-    async def _calm(self, seconds: float) -> bool:
-        """Nothing happens for so long. False: it is over."""
+    async def _no_test_alone(self) -> bool:
+        """Wait until the engine tests no request alone: if it died then, it could only blame this request.
+
+        Returns False if the run is over before.
+        """
+        before = None
+        while (tests := self._tests_alone()) != before:
+            before = tests
+            if not await self.calm(TEST_SECONDS):
+                return False
+        return True
+
+    def _tests_alone(self) -> int:
+        """Return how many such tests have begun so far."""
+        log = self._hearth.run_dir / "engine.log"
+        return len(TEST_ALONE.findall(log.read_text(errors="replace")))
+
+    async def calm(self, seconds: float) -> bool:
+        """Wait so long. Returns False if the run is over before."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.stop.wait(), seconds)
         return not self.stop.is_set()

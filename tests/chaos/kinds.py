@@ -8,11 +8,13 @@ from typing import Any
 
 import httpx
 
+from tests.abuse.requests import SHORT
+from tests.e2e.killing import AT_ONCE, LATE, killing_body
 from tests.e2e.mixture import CHAT, REQUESTS, STORY, TEXT, gather, told_whole
 from tests.harness import JSON, chat_body, endless
 
-GIVE_UP_SECONDS = 300.0
-"""A client that has heard nothing, not even a ping, for so long has lost its request."""
+ABUSIVE = [abuse for abuse in SHORT if abuse.name != "prompts: 2,048 short"]
+"""Without the one that the engine works on for as long as it usually lives here."""
 MALFORMED = (b"", b"{", b'{"messages": 5}', b'{"messages": []}', b'{"prompt": "x", "temperature": "hot"}', b"\xff\xfe")
 
 
@@ -22,6 +24,7 @@ class Refused(Exception):
     def __init__(self, status: int, error: dict[str, Any]) -> None:
         super().__init__(f"{status} {error['code']}")
         self.status = status
+        self.code = error["code"]
 
 
 class Cut(Exception):
@@ -89,20 +92,43 @@ async def conversation(client: Client) -> bool:
     return bool(answer["texts"] == {0: "你叫小明。"})
 
 
+async def abusive(client: Client) -> bool:
+    """One of the requests of `make abuse`. Right is the work within its limits, or a refusal."""
+    abuse = client.dice.choice(ABUSIVE)
+    response = await client.http.post(abuse.path, content=abuse.body(), headers=JSON)
+    if response.status_code in (429, 503):
+        raise Refused(response.status_code, response.json()["error"])
+    return response.status_code in abuse.statuses
+
+
+async def killer(client: Client) -> bool:
+    """A request that kills each engine that runs it. Right is that it ends with an error that says so."""
+    mark, stream = client.dice.choice((AT_ONCE, LATE)), client.dice.random() < 0.5
+    try:
+        await client.ask(CHAT, killing_body(mark, stream=stream))
+    except Refused as refusal:
+        if refusal.code == "engine_lost":
+            return True
+        raise
+    return False
+
+
 SCORING: dict[str, Any] = {"prompt": STORY, "echo": True, "max_tokens": 0, "logprobs": 1, "temperature": 0}
-Kinds = dict[str, Callable[[Client], Awaitable[bool]]]
+Kind = Callable[[Client], Awaitable[bool]]
+Kinds = dict[str, Kind]
 FIXED: dict[str, tuple[str, dict[str, Any]]] = {**REQUESTS, "scoring": (TEXT, SCORING)}
 """Requests that have one right answer, which is asked for before anything is killed."""
 
 
-def fixed(path: str, body: dict[str, Any], expected: dict[str, Any]) -> Callable[[Client], Awaitable[bool]]:
+def fixed(path: str, body: dict[str, Any], expected: dict[str, Any]) -> Kind:
     async def run(client: Client) -> bool:
         return await client.ask(path, body) == expected
 
     return run
 
 
-async def all_kinds(client: Client) -> Kinds:
-    """Each returns whether the answer was right."""
+async def all_kinds(client: Client, *, rough: bool) -> Kinds:
+    """Each returns whether the answer was right. With `rough`, abusive requests are among them."""
     kinds = {name: fixed(path, body, await client.ask(path, body)) for name, (path, body) in FIXED.items()}
-    return {**kinds, "malformed": malformed, "left early": left_early, "conversation": conversation}
+    kinds |= {"malformed": malformed, "left early": left_early, "conversation": conversation}
+    return {**kinds, "abusive": abusive} if rough else kinds

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.chaos.faults import Faults
-from tests.chaos.kinds import GIVE_UP_SECONDS, Client, Cut, Kinds, Refused, all_kinds
+from tests.chaos.kinds import Client, Cut, Kind, Kinds, Refused, all_kinds, killer
 from tests.harness import Hearth, until
 
 CLIENTS = 10
+GIVE_UP_SECONDS, GIVE_UP_WITH_KILLERS = 300.0, 900.0
+"""A client that has heard nothing, not even a ping, for so long has lost its request. Each killer costs some loads."""
 SETTLE_SECONDS = 60.0
 """After the last answer, what the dead have left behind must be gone by then."""
 
@@ -35,6 +37,7 @@ class Account:
     leaked: int = 0
     """Requests still live in the engine when every client has its answer."""
     engines_lost: int = 0
+    """By faults; those that killers have ended are not among them."""
     resumed: int = 0
     """How many times a request was stranded."""
     longest_gap: float = 0.0
@@ -70,14 +73,23 @@ class Run:
         self._stop = False
         self.account = Account(seed)
 
-    async def go(self, seconds: float, *, web_every: float, engine_after: float) -> Account:
-        """Returns when every client has the last of its answers. Raises nothing for what the faults have done."""
+    async def go(
+        self, seconds: float, *, web_every: float, engine_after: float, killer_every: float | None = None
+    ) -> Account:
+        """Returns when every client has the last of its answers. Raises nothing for what the faults have done.
+
+        `killer_every`: seconds between two requests that kill engines, on average. With them, there are abusive ones.
+        """
         resumed = self._resumed()
-        async with httpx.AsyncClient(base_url=self._hearth.url, timeout=GIVE_UP_SECONDS) as http:
-            kinds = await all_kinds(Client(http, random.Random(self._seed), time.monotonic))
+        patience = GIVE_UP_WITH_KILLERS if killer_every else GIVE_UP_SECONDS
+        async with httpx.AsyncClient(base_url=self._hearth.url, timeout=patience) as http:
+            one = Client(http, random.Random(self._seed), time.monotonic)
+            kinds = await all_kinds(one, rough=killer_every is not None)
             faults = Faults(self._hearth, random.Random(self._seed), self._say)
             clients = [Client(http, random.Random(f"{self._seed} {n}"), time.monotonic) for n in range(CLIENTS)]
             work = [asyncio.create_task(self._work(client, kinds, faults)) for client in clients]
+            if killer_every is not None:
+                work.append(asyncio.create_task(self._kill(one, faults, killer_every)))
             trouble = asyncio.create_task(faults.run(web_every, engine_after))
             await asyncio.wait([trouble], timeout=seconds)
             self._stop = True
@@ -94,22 +106,33 @@ class Run:
     async def _work(self, client: Client, kinds: Kinds, faults: Faults) -> None:
         while not self._stop:
             name = client.dice.choice(list(kinds))
-            self.account.sent[name] += 1
-            began = time.monotonic()
-            try:
-                right = await kinds[name](client)
-            except Refused as refusal:
-                self.account.refused[str(refusal)] += 1
-                await asyncio.sleep(client.dice.uniform(0.5, 1.5))
-            except (httpx.TransportError, Cut) as error:
-                if any(began <= killed for killed in faults.workers_killed_at):
-                    self.account.cut += 1
-                else:
-                    self.account.lost.append(f"{name}: {error!r} after {time.monotonic() - began:.1f} s")
+            await self._ask(name, kinds[name], client, faults)
+
+    async def _kill(self, client: Client, faults: Faults, every: float) -> None:
+        """Send one killer after the other. The next waits for its turn after the verdict on the one before."""
+        while await faults.calm(every * client.dice.uniform(0.5, 1.5)):
+            self._say("send a request that kills the engine")
+            await self._ask("killer", killer, client, faults)
+
+    async def _ask(self, name: str, kind: Kind, client: Client, faults: Faults) -> None:
+        self.account.sent[name] += 1
+        began = time.monotonic()
+        try:
+            right = await kind(client)
+        except Refused as refusal:
+            self.account.refused[str(refusal)] += 1
+            if refusal.code == "engine_lost":
+                self.account.wrong.append(f"{name}, blamed for the death of an engine")
+            await asyncio.sleep(client.dice.uniform(0.5, 1.5))
+        except (httpx.TransportError, Cut) as error:
+            if any(began <= killed for killed in faults.workers_killed_at):
+                self.account.cut += 1
             else:
-                self.account.answered[name] += 1
-                if not right:
-                    self.account.wrong.append(name)
+                self.account.lost.append(f"{name}: {error!r} after {time.monotonic() - began:.1f} s")
+        else:
+            self.account.answered[name] += 1
+            if not right:
+                self.account.wrong.append(name)
 
     def _resumed(self) -> int:
         return self._hearth.web_log.read_text().count("is stranded: its engine was lost")

@@ -7,10 +7,7 @@ import torch
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.interface import MoveDirectionality
 
-TOKEN = 5
-AT_ONCE, LATE = -91.0, -92.0
-"""Biases of token `TOKEN` that mark a request: one that kills with its first token, and one that kills later."""
-LATE_TOKENS = 4
+from tests.e2e.killing import AT_ONCE, LATE, LATE_TOKENS, TOKEN
 
 Row = tuple[float, list[int]]
 """The mark of a request, and the tokens that it has generated."""

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.killer import AT_ONCE, LATE, TOKEN
+from tests.e2e.killing import AT_ONCE, KILLER_FLAG, LATE, killing_body
 from tests.e2e.mixture import CHAT, LONG, STORY, STREAM, TEXT, answer_to
 from tests.harness import Hearth, chat_body, serving, until
 
@@ -26,16 +26,17 @@ MOST_DEATHS = 6
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    flags = "--dtype float32 --logits-processors tests.e2e.killer:Killer"
+    flags = f"--dtype float32 {KILLER_FLAG}"
     with serving(tmp_path_factory.mktemp("killer"), HEARTH_ENGINE_ARGS=flags, HEARTH_RECOVERY_SECONDS="1500") as stack:
         yield stack
 
 
 def kill(stack: Hearth, *, stream: bool, mark: float) -> tuple[int, dict[str, Any]]:
     """Send a request that kills engines. Returns its status, and its error."""
-    body = chat_body("Who are you?", logit_bias={str(TOKEN): mark}, ignore_eos=True, max_tokens=50, stream=stream)
+    body = killing_body(mark, stream=stream)
     with httpx.stream("POST", stack.url + CHAT, json=body, timeout=1500) as response:
         if response.status_code != 200:
+            assert response.headers["X-Should-Retry"] == "false"
             return response.status_code, json.loads(response.read())["error"]
         events = [json.loads(line.removeprefix("data: ")) for line in response.iter_lines() if line[:7] == "data: {"]
     return 200, events[-1]["error"]

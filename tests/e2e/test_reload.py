@@ -9,10 +9,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from schemas.shared.turns import SETTING
 from tests.harness import Hearth, serving, until
+from tests.turns import Records
 
 RELOADS = 8
 KEY = {"Authorization": "Bearer secret"}
+EVERY = {SETTING: "0.5"}
+FAILED = "this worker cannot start"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +88,42 @@ def test_a_reload_that_cannot_be_done_leaves_the_workers(web: Hearth) -> None:
     keys.write_text("ann:secret\n")
     reload_workers(web)
     assert not worker_pids(web) & before
+
+
+def test_a_worker_that_cannot_start_ends_no_other_and_is_tried_again(web: Hearth) -> None:
+    keys, master = Path(web.env["HEARTH_API_KEYS_FILE"]), master_of(web)
+    os.kill(master, signal.SIGTTIN)
+    until(lambda: len(worker_pids(web)) == 2, 30, "there are two workers")
+    old, new = sorted(web.workers(), key=lambda worker: worker.create_time())
+    until(lambda: f"[{new.pid}] hearth.web every user" in web.web_log.read_text(), 30, "the new one has read the keys")
+    keys.write_text("")
+    os.kill(old.pid, signal.SIGKILL)
+    until(lambda: web.web_log.read_text().count(FAILED) >= 2, 60, "two have tried")
+    assert new.is_running() and master_of(web) == master
+    assert web.get("/health").status_code == 200
+
+    os.kill(new.pid, signal.SIGKILL)  # and with no other left, the master waits for a better file
+    keys.write_text("ann:secret\n")
+    until(lambda: len(_that_answer(web)) == 2, 60, "two workers answer")
+    assert master_of(web) == master
+    os.kill(master, signal.SIGTTOU)
+    until(lambda: len(worker_pids(web)) == 1, 30, "there is one worker")
+
+
+def _that_answer(web: Hearth) -> set[int]:
+    """The workers that are not about to give up: each has said nothing but that it boots."""
+    assert web.get("/health").status_code == 200
+    failed = {int(line.split("[")[1].split("]")[0]) for line in web.web_log.read_text().splitlines() if FAILED in line}
+    return worker_pids(web) - failed
+
+
+def test_the_turns_of_a_workers_hub_are_measured(web: Hearth, tmp_path: Path) -> None:
+    with serving(tmp_path / "run", ready=False, HEARTH_ENGINE_SPAWN="0", WEB_CONCURRENCY="1", **EVERY) as measured:
+        assert measured.get("/docs").status_code == 200
+        assert measured.get("/docs").status_code == 200
+    records = Records()
+    records.add(measured.run_dir)
+    assert {turn.tier for turn in records.take()} == {"web"}
 
 
 def test_a_killed_worker_with_spoilt_counts_is_replaced(web: Hearth) -> None:

@@ -6,12 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bench.stopping import end_on_term
 from tests.fuzz.acceptor import compare
 from tests.fuzz.run import fuzz
 from tests.harness import Hearth
 
 
 def main() -> int:
+    end_on_term()
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--requests", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))

@@ -91,6 +91,13 @@ CHEAP = {
 GOOD_ONES = 0.2
 """The share of good bodies that are left so; the rest are spoilt beyond doubt."""
 
+LONG_LISTS = 0.002
+"""The share of bodies with a list of up to `MOST_ELEMENTS`, as long as the body's limit allows."""
+MOST_ELEMENTS = 10_000_000
+BODY_BYTES = 16 * 1024 * 1024
+ELEMENTS = [b"1", b"-1", b"0.5", b"1e9", b"NaN", b"null", b"true", b'""', b'"a"', b"[]", b"{}", b"[1]", b'{"a":1}']
+ELEMENTS += [b'"\\ud800"', b'{"role":"user","content":"a"}', b'{"type":"text","text":"a"}']
+
 SCALARS: list[Any] = [
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, -(2**63) - 1, 2**64, 10**30, 0.5, -0.0, 1e308, 1e-320,
     float("nan"), float("inf"), float("-inf"),
@@ -102,6 +109,8 @@ SCALARS: list[Any] = [
 
 def spoil(rng: random.Random, path: str) -> bytes:
     """A body for `path`, mostly a bad one, as a client would send it."""
+    if rng.random() < LONG_LISTS:
+        return long_list(rng)
     body = json.loads(json.dumps(rng.choice(SEEDS[path])))
     spoil_fields(rng, body, rng.randint(1, 3))
     if is_good(path, body):
@@ -125,6 +134,20 @@ def is_good(path: str, body: Any) -> bool:
     except (ValidationError, ApiError):
         return False
     return True
+
+
+def long_list(rng: random.Random) -> bytes:
+    """A body whose one field, or a field of its first message, is a long list. It is not made by way of Python's lists,
+    which would take longer than to send it.
+    """
+    element = rng.choice(ELEMENTS)
+    before = (
+        f'{{"{rng.choice(FIELDS)}":['.encode() if rng.random() < 0.8 else b'{"messages":[{"role":"user","content":['
+    )
+    after = b"]}" if before.count(b"{") == 1 else b"]}]}"
+    room = (BODY_BYTES - len(before) - len(after) + 1) // (len(element) + 1)
+    count = min(int(10 ** rng.uniform(4, 7)), MOST_ELEMENTS, room)
+    return before + (element + b",") * (count - 1) + element + after
 
 
 def spoil_bytes(rng: random.Random, raw: bytes) -> bytes:

@@ -38,6 +38,10 @@ class Answered:
     close: Callable[[], None]
 
 
+LARGE_LOGPROBS = 200
+"""Tokens with log probabilities from which a whole response is built in a thread: each has up to 20 alternatives."""
+
+
 def answer(request: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
     """Return the response to `request`, which Flask has routed. See `begin`."""
     answered = begin(calls.current(), services(), request, make_shape, on_complete)
@@ -180,7 +184,10 @@ class Answer:
         if self._on_complete is not None:
             self._shape.warn(self._on_complete(self._shape))
         self._record.status = 200
-        return self._shape.whole()
+        if self._shape.logprobs_received <= LARGE_LOGPROBS:
+            return self._shape.whole()
+        built: bytes = self._shared.loader.apply(self._shape.whole)
+        return built
 
 
 def _allowed_seconds(environ: dict[str, Any], allowed: float) -> float:

@@ -16,7 +16,7 @@ from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.shared.curve import ClientKeys
 from schemas.shared.problem import read_problem
-from webapp.engine.dealer import READ_AT_ONCE, Dealer
+from webapp.engine.dealer import Dealer
 from webapp.engine.recovery import Recovery
 from webapp.engine.reply import Reply
 from webapp.engine.unready import unready, worker_failed
@@ -186,8 +186,8 @@ class EngineClient:
                 self._on_payload(payload, updated)
             for reply in updated:
                 reply.deliver()
-            if len(payloads) == READ_AT_ONCE:
-                gevent.sleep(0)  # more messages may be waiting: let other greenlets run first
+            if self._dealer.more:
+                gevent.sleep(0)  # let other greenlets run first
 
     def _on_payload(self, payload: bytes, updated: set[Reply]) -> None:
         """Handle one message. The replies that it has deltas for are added to `updated`."""

@@ -15,8 +15,10 @@ from gevent.event import Event
 from schemas.shared.curve import ClientKeys
 from schemas.shared.endpoint import local_endpoint
 
-READ_AT_ONCE = 64
-"""The most messages that `receive` returns, so that other greenlets get to run."""
+READ_AT_ONCE, READ_BYTES = 64, 128 * 1024
+"""The most messages that `receive` returns, and after how many bytes it returns no further one, so that other greenlets
+get to run.
+"""
 SEND_QUEUE = 10_000
 """The most messages queued for an engine that does not read."""
 SEND_AT_ONCE = 8
@@ -46,6 +48,8 @@ class Dealer:
         socket.connect(local_endpoint(endpoint))
         self.multipart = False
         """Whether the engine accepts several payloads, one per frame, in one message."""
+        self.more = False
+        """Whether there may be more messages than the last `receive` has returned."""
         self._socket = socket
         self._waiting: list[bytes] = []
         self._readable = Event()
@@ -89,7 +93,7 @@ class Dealer:
         return events
 
     def receive(self) -> list[bytes]:
-        """Wait for messages and return those that have arrived, at most `READ_AT_ONCE`."""
+        """Wait for messages and return those that have arrived, within `READ_AT_ONCE` and `READ_BYTES`."""
         while True:
             self._readable.clear()
             payloads = self._read()
@@ -106,9 +110,13 @@ class Dealer:
     def _read(self) -> list[bytes]:
         payloads: list[bytes] = []
         receive = self._socket.recv
+        size = 0
         try:
-            while len(payloads) < READ_AT_ONCE:
+            while len(payloads) < READ_AT_ONCE and size < READ_BYTES:
                 payloads.append(receive(_AT_ONCE))
+                size += len(payloads[-1])
         except zmq.Again:
-            pass
+            self.more = False
+        else:
+            self.more = True
         return payloads

@@ -98,4 +98,4 @@ class Recovery:
 
 def _engine_lost(reply: Reply) -> ApiError:
     message = f"{reply.suspicion.losses} engines ended while they worked on this request. Do not send it again."
-    return ApiError(500, message, type="server_error", code="engine_lost")
+    return ApiError(500, message, type="server_error", code="engine_lost", final=True)

@@ -41,6 +41,8 @@ def respond(error: ApiError) -> Response:
     response = Response(msgspec.json.encode(error.body()), error.status, content_type="application/json")
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if error.final:
+        response.headers["X-Should-Retry"] = "false"
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
     if error.code == "unsupported_content_coding":

@@ -54,7 +54,7 @@ def _pulse(engine: EngineClient) -> wire.Pong | None:
 
 
 class _Workers:
-    """The workers of this host, looked up at most once in `KEPT_SECONDS`: it takes a look at every process."""
+    """The workers of this host, looked up at most once in `KEPT_SECONDS`, in a thread: it looks at every process."""
 
     def __init__(self) -> None:
         self._found: list[dict[str, Any]] = []
@@ -62,7 +62,8 @@ class _Workers:
 
     def get(self) -> list[dict[str, Any]]:
         if time.monotonic() - self._found_at >= KEPT_SECONDS:
-            self._found, self._found_at = _find_workers(), time.monotonic()
+            self._found_at = time.monotonic()  # others get the workers found before, meanwhile
+            self._found = services().loader.apply(_find_workers)
         return self._found
 
 

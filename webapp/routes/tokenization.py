@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
+from schemas.replies.shape import encode_json
 from schemas.requests.generation import Request
 from webapp.answering import request_body
 from webapp.answering.counting import tokenised
@@ -14,18 +15,20 @@ blueprint = Blueprint("tokenization", __name__)
 
 
 @blueprint.post("/tokenize")
-def tokenize() -> dict[str, Any]:
+def tokenize() -> Response:
     welcome = services().engine.require_ready()
     request: Request = request_body.load(services().schemas.tokenize)
     accepted, delta = tokenised(request.params)
     (ids,) = accepted.prompt_token_ids
-    reply = {
+    body: dict[str, Any] = {
         "count": len(ids),
         "max_model_len": welcome.max_model_len,
         "tokens": ids,
         "token_strs": None if delta.logprobs is None else [token.text for token in delta.logprobs],
     }
-    return {**reply, "warning": " ".join(request.warnings)} if request.warnings else reply
+    if request.warnings:
+        body["warning"] = " ".join(request.warnings)
+    return Response(encode_json(body), content_type="application/json")  # Flask's own JSON takes ten times as long
 
 
 @blueprint.post("/detokenize")

@@ -1,4 +1,4 @@
-"""gunicorn's master with three changes.
+"""gunicorn's master with four changes.
 
 It starts where the pid file names a process that is no gunicorn.
 
@@ -8,11 +8,15 @@ nor another SIGHUP.
 
 It repeats SIGTERM until the workers have exited, because a worker that is still starting ignores the signal. gunicorn's
 own sends it once, and then waits for the whole `graceful_timeout`.
+
+And no worker that fails to start ends it, once one has started: gunicorn's own then ends all workers with it. The old
+workers of a reload are stopped only when the new ones have started.
 """
 
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,6 +45,8 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
         self.retired: dict[int, Any] = {}
         """By pid: workers that finish their requests and then exit. They do not count towards `num_workers`."""
         self.stopping = False
+        self.served = False
+        """Whether a worker has ever started. `HearthWorker` then exits otherwise if it fails to start."""
 
     def start(self) -> None:
         if self.cfg.pidfile is not None and "GUNICORN_PID" not in os.environ:  # else: SIGUSR2, beside the old master
@@ -66,9 +72,17 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
         too_many = max(0, len(self.WORKERS) - self.num_workers)
         for worker in sorted(self.WORKERS.values(), key=lambda worker: worker.age)[:too_many]:
             self.retired[worker.pid] = self.WORKERS.pop(worker.pid)
-        for pid in list(self.retired):
+        needed = self._newest_started()
+        for pid in [pid for pid in self.retired if pid not in needed]:
             self.kill_worker(pid, signal.SIGTERM)
         super().manage_workers()
+
+    def _newest_started(self) -> set[int]:
+        """Return the pids of the newest workers that have started, at most `num_workers`."""
+        workers = [worker for worker in [*self.WORKERS.values(), *self.retired.values()] if _has_started(worker)]
+        self.served = self.served or bool(workers)
+        newest = sorted(workers, key=lambda worker: worker.age, reverse=True)[: self.num_workers]
+        return {worker.pid for worker in newest}
 
     def reap_workers(self) -> None:
         if self.stopping:
@@ -94,3 +108,15 @@ class HearthArbiter(arbiter.Arbiter):  # type: ignore[misc]
             yield
         finally:
             self.retired = {pid: self.WORKERS.pop(pid) for pid in self.retired if pid in self.WORKERS}
+
+
+def _has_started(worker: Any) -> bool:
+    """Return whether a worker serves requests.
+
+    It then sets the time of its file to `time.monotonic()`, by which gunicorn's master sees that it lives. Until then
+    the file has the time of its creation, in seconds since 1970.
+    """
+    try:
+        return bool(worker.tmp.last_update() <= time.monotonic())
+    except (OSError, ValueError):
+        return False

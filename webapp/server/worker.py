@@ -1,13 +1,16 @@
-"""gunicorn's gevent worker with three changes.
+"""gunicorn's gevent worker with four changes.
 
-Its errors are JSON, it closes idle connections when it stops, and it does not read a large body that was refused.
+Its errors are JSON, it closes idle connections when it stops, it does not read a large body that was refused, and if it
+cannot start it ends without its master.
 """
 
 import contextlib
 import functools
 import gc
+import os
 import signal
 import socket
+import sys
 import time
 from typing import Any
 
@@ -18,6 +21,7 @@ from gunicorn.http import wsgi
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
+from schemas.shared.turns import Turns
 from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
 from webapp.server.listener import Listener
@@ -38,6 +42,8 @@ Streaming makes no cycles, and with Python's threshold of 700 the collector took
 """
 CHECK_INTERVAL = 0.25
 """Seconds between two checks for idle connections."""
+RETRY_SECONDS = 5.0
+"""How long a worker that cannot start waits before it exits, and its master starts the next."""
 
 
 class _KeepAlive:
@@ -64,18 +70,37 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.connections: dict[gevent.Greenlet, socket.socket] = {}
         self._waiting = _KeepAlive()
+        self.first = True
+        """Whether this master has not yet had a worker that has started."""
+        self.turns: Turns | None = None
+        """The probe of the hub's turns, which the tests turn on."""
 
     def init_process(self) -> None:
-        """Change gunicorn in this worker alone.
+        """Change gunicorn in this worker alone, and serve until the worker is to end.
 
         The master imports this module anew at each reload. If it were changed there, each reload's `HearthResponse`
         would derive from that of the reload before.
+
+        gunicorn's own exit status of a worker that cannot start ends the master, which is right for the first ones
+        only. Later, a file of keys that has been emptied, or a broken release, must not end those that serve.
         """
         util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
         ggevent.StreamServer = Listener  # nor for the server, without a handler class of its own
         work_out_once(self.cfg)
-        super().init_process()
+        try:
+            super().init_process()
+        except Exception:
+            if self.booted or self.first:
+                raise
+            self.log.exception("this worker cannot start: another tries in %.0f s", RETRY_SECONDS)
+            self._wait_for_retry()
+            sys.exit(1)
+
+    def _wait_for_retry(self) -> None:
+        deadline = time.monotonic() + RETRY_SECONDS
+        while self.alive and time.monotonic() < deadline and os.getppid() == self.ppid:
+            time.sleep(CHECK_INTERVAL)
 
     def load_wsgi(self) -> None:
         super().load_wsgi()
@@ -112,6 +137,9 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         gc.freeze()  # the application's own objects live as long as the worker
         gc.set_threshold(GARBAGE_AT_ONCE)
         gevent.spawn(self._close_idle)
+        if self.turns is not None:
+            watcher = gevent.get_hub().loop.prepare(ref=False)
+            watcher.start(self.turns.begin)
         super().run()
         # The master repeats the signal, which must not interrupt the last messages to the engine.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

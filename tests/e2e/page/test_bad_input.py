@@ -182,6 +182,32 @@ def test_what_a_browser_keeps_may_be_rubbish(page: Page, rubbish: str) -> None:
     expect(page.locator("#conversations li")).to_have_count(1)
 
 
+FILL = """name => {
+  for (let size = 8_000_000; size >= 1; size = Math.floor(size / 2)) {
+    try { localStorage.setItem(name, (localStorage.getItem(name) ?? "") + "x".repeat(size)); size *= 2; } catch {}
+  }
+}"""
+
+
+def test_where_the_browsers_storage_is_full_the_page_goes_on(page: Page) -> None:
+    ask(page, "Hello")
+    answered(page)
+    page.evaluate(FILL, "another page's")
+    page.locator("#new").click()
+    ask(page, "Who are you?")
+    answered(page)
+    expect(page.locator("#conversations li")).to_have_count(2)
+    expect(page.locator("#conversations li").first).to_contain_text("Who are you?")
+    page.locator("#conversations li a").last.click()
+    expect(page.locator("article.user .text")).to_have_text("Hello")
+    page.evaluate("localStorage.removeItem(`another page's`)")
+    page.locator("#conversations li a").first.click()
+    ask(page, "And what can you do?")
+    expect(page.locator("article.assistant")).to_have_count(2)
+    page.reload()
+    expect(page.locator("#conversations li")).to_have_count(2)
+
+
 def test_a_message_of_100_kb_is_refused_in_words(page: Page) -> None:
     ask(page, "word " * 20_000)
     expect(page.get_by_role("alert")).to_contain_text("maximum context length")

@@ -1,6 +1,8 @@
 """What is started for a request that another engine has begun: where tools or a structure are in it."""
 
+import asyncio
 import threading
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,7 +19,14 @@ from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
-from engine_proc.answering.starting import INLINE_BYTES, PlannedSequence, Starter
+from engine_proc.answering.starting import (
+    INLINE_AT_ONCE,
+    INLINE_BYTES,
+    INLINE_SEQUENCES,
+    INLINE_TEXTS,
+    PlannedSequence,
+    Starter,
+)
 from schemas.errors import ApiError
 from schemas.wire import Delta, Generate, Sampling, Structure
 from tests.engine_proc.helpers import on_a_loop
@@ -84,10 +93,14 @@ class WatchedRenderer:
     [
         (INLINE_BYTES, {}, False),
         (INLINE_BYTES + 1, {}, True),
+        (100, {"n": INLINE_SEQUENCES}, False),
+        (100, {"n": INLINE_SEQUENCES + 1}, True),
+        (100, {"sampling": Sampling(white_list_token=["a"] * INLINE_TEXTS)}, False),
+        (100, {"sampling": Sampling(white_list_token=["a"] * (INLINE_TEXTS + 1))}, True),
         (100, {"tools": [TOOL]}, True),
         (100, {"sampling": Sampling(structure=Structure(regex="a"))}, True),
     ],
-    ids=["small", "large", "tools", "structure"],
+    ids=["small", "large", "few", "many", "few texts", "many texts", "tools", "structure"],
 )
 @on_a_loop
 async def test_only_what_is_small_and_free_is_planned_on_the_loop(
@@ -100,6 +113,28 @@ async def test_only_what_is_small_and_free_is_planned_on_the_loop(
     await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate, size)
     assert watched.threads
     assert all(name.startswith("plan") == in_thread for name in watched.threads)
+
+
+@on_a_loop
+async def test_a_wave_of_small_requests_is_planned_in_several_turns(starter: Starter) -> None:
+    turn, turns = 0, Counter[int]()
+
+    async def count() -> None:
+        nonlocal turn
+        while True:
+            turn += 1
+            await asyncio.sleep(0)
+
+    async def plan(number: int) -> None:
+        generate = Generate(id=number, name="test", messages=QUESTION, stream=True)
+        await starter.plan(LiveRequest(b"web", number, "test", "", 1), generate, 100)
+        turns[turn] += 1
+
+    counting = asyncio.create_task(count())
+    await asyncio.gather(*(plan(number) for number in range(3 * INLINE_AT_ONCE)))
+    counting.cancel()
+    assert sum(turns.values()) == 3 * INLINE_AT_ONCE
+    assert max(turns.values()) == INLINE_AT_ONCE
 
 
 @on_a_loop

@@ -15,7 +15,7 @@ import pytest
 import zmq
 
 from engine_proc.serving import router as router_module
-from engine_proc.serving.router import MAX_FRAMES, READ_AT_ONCE, Router
+from engine_proc.serving.router import MAX_FRAMES, READ_AT_ONCE, READ_BYTES, Router
 from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
@@ -140,8 +140,13 @@ async def test_many_messages_are_all_taken_in_order(endpoint: str, dealer: Deale
         assert [payload for _, payload in received] == wanted
 
 
+@pytest.mark.parametrize(
+    ("payload", "count", "at_once"), [(b"flood", 900, READ_AT_ONCE), (b"x" * (READ_BYTES * 2 // 3), 12, 2)]
+)
 @on_a_loop
-async def test_a_flood_leaves_other_work_its_turn(endpoint: str, dealer: Dealers) -> None:
+async def test_a_flood_leaves_other_work_its_turn(
+    endpoint: str, dealer: Dealers, payload: bytes, count: int, at_once: int
+) -> None:
     turn = itertools.count()
     turns: list[int] = []
     now = next(turn)
@@ -154,13 +159,13 @@ async def test_a_flood_leaves_other_work_its_turn(endpoint: str, dealer: Dealers
 
     with closing(Router(endpoint, lambda *_: turns.append(now), lambda _: None)):
         client = dealer()
-        for _ in range(900):  # below zmq's high-water mark, so that all of them can wait
-            client.send(b"flood")
+        for _ in range(count):  # below zmq's high-water mark, so that all of them can wait
+            client.send(payload)
         time.sleep(0.3)  # the loop must stand still, so that all of them do wait
         work = asyncio.create_task(other_work())
-        await eventually(lambda: len(turns) == 900, "the flood is through")
+        await eventually(lambda: len(turns) == count, "the flood is through")
         work.cancel()
-    assert max(Counter(turns).values()) <= 2 * READ_AT_ONCE
+    assert max(Counter(turns).values()) <= 2 * at_once
 
 
 @on_a_loop

@@ -8,7 +8,7 @@ import gevent
 import pytest
 import zmq
 
-from webapp.engine.dealer import READ_AT_ONCE, SEND_AT_ONCE, Dealer
+from webapp.engine.dealer import READ_AT_ONCE, READ_BYTES, SEND_AT_ONCE, Dealer
 
 
 class Peer:
@@ -93,6 +93,14 @@ def test_a_flood_is_read_in_parts(dealer: Dealer, peer: Peer) -> None:
     gevent.sleep(0.2)
     assert len(dealer.receive()) == READ_AT_ONCE
     assert len(dealer.receive()) == 1
+
+
+def test_large_messages_are_read_in_parts_too(dealer: Dealer, peer: Peer) -> None:
+    for _ in range(3):
+        peer.socket.send_multipart([peer.client, b"x" * (READ_BYTES * 2 // 3)])
+    gevent.sleep(0.2)
+    assert (len(dealer.receive()), dealer.more) == (2, True)
+    assert (len(dealer.receive()), dealer.more) == (1, False)
 
 
 def test_a_message_whose_notice_a_send_used_up_is_received(dealer: Dealer, peer: Peer) -> None:

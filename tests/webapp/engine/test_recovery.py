@@ -95,7 +95,7 @@ def test_it_survives_one_engine_after_the_other(engine: FakeEngine, wire_client:
     engine.restart("the last")
 
     error = failure(reply)
-    assert (error.status, error.code, error.retry_after) == (500, "engine_lost", None)
+    assert (error.status, error.code, error.retry_after, error.final) == (500, "engine_lost", None, True)
     assert "Do not send it again" in error.message
     assert wire_client.live == {}
 

@@ -84,7 +84,7 @@ def killer_error(reply: Reply) -> ApiError:
     with pytest.raises(ApiError) as caught:
         while True:
             reply.deltas(5)
-    assert (caught.value.status, caught.value.code, caught.value.retry_after) == (500, "engine_lost", None)
+    assert (caught.value.status, caught.value.code, caught.value.final) == (500, "engine_lost", True)
     assert caught.value.message.endswith("engines ended while they worked on this request. Do not send it again.")
     return caught.value
 

@@ -3,9 +3,11 @@
 import logging
 from typing import Any
 
+import httpx
 import pytest
 from flask.testing import FlaskClient
 from marshmallow import ValidationError
+from openai import OpenAI
 
 from schemas.errors import ApiError
 from schemas.requests.body import from_validation
@@ -86,6 +88,15 @@ def test_retry_after_is_sent_where_it_is_known(make_app: MakeApp, retry_after: i
 
     assert response.status_code == 503
     assert response.headers.get("Retry-After", type=int) == retry_after
+
+
+@pytest.mark.parametrize("final", [True, False])
+def test_openais_sdk_repeats_a_500_unless_it_is_final(make_app: MakeApp, final: bool) -> None:
+    response = failing(make_app, ApiError(500, "Do not send it again.", final=final)).get("/fail")
+    assert response.headers.get("X-Should-Retry") == ("false" if final else None)
+    with OpenAI(api_key="none") as client:
+        answer: Any = httpx.Response(500, headers=dict(response.headers))
+        assert client._should_retry(answer) is not final
 
 
 def test_only_a_401_asks_for_a_key(make_app: MakeApp) -> None:

@@ -10,12 +10,13 @@ from schemas.shared.endpoint import PROJECT_ROOT
 
 SCRIPT = """
 import json, os, runpy, subprocess
+from types import SimpleNamespace
 
 conf = runpy.run_path("gunicorn.conf.py")
 engine = {}
 subprocess.Popen = lambda command, **options: engine.update(options["env"])
 conf["_find_or_start_engine"]()
-conf["post_fork"](None, None)
+conf["post_fork"](SimpleNamespace(served=False), SimpleNamespace())
 print(json.dumps([list(engine), list(os.environ)]))
 """
 WEB_TIER = {"HEARTH_API_KEYS": "sk-1", "HEARTH_API_KEYS_FILE": "", "HEARTH_DATABASE_URL": "sqlite:////tmp/x.db"}

@@ -11,6 +11,7 @@ import gunicorn.app.base
 import pytest
 from gunicorn import arbiter, systemd
 from gunicorn.config import Config
+from gunicorn.workers.base import Worker
 
 from webapp.server.master import HearthArbiter
 
@@ -31,9 +32,13 @@ def master(sent: list[tuple[int, int]]) -> HearthArbiter:
     return HearthArbiter(SimpleNamespace(cfg=config, reload=lambda: None))
 
 
-def workers(*pids: int) -> dict[int, Any]:
-    """As many workers, the lowest pid being the oldest."""
-    return {pid: SimpleNamespace(pid=pid, age=pid, tmp=SimpleNamespace(close=lambda: None)) for pid in pids}
+STARTED, STARTING = -math.inf, math.inf
+
+
+def workers(*pids: int, updated: float = STARTED) -> dict[int, Any]:
+    """As many workers, the lowest pid being the oldest. `updated`: what the time of their files is."""
+    tmp = SimpleNamespace(close=lambda: None, last_update=lambda: updated)
+    return {pid: SimpleNamespace(pid=pid, age=pid, tmp=tmp) for pid in pids}
 
 
 def exits(monkeypatch: pytest.MonkeyPatch, *pids: int) -> None:
@@ -92,7 +97,7 @@ def test_a_reload_does_not_wait_for_retired_workers(
 ) -> None:
     master.WORKERS, master.worker_age, master.pid = workers(1, 2), 2, os.getpid()
     new = iter((3, 4))
-    monkeypatch.setattr(master, "spawn_worker", lambda: master.WORKERS.update(workers(next(new))))
+    monkeypatch.setattr(master, "spawn_worker", lambda: master.WORKERS.update(workers(next(new), updated=STARTING)))
     monkeypatch.setattr(arbiter.util, "_setproctitle", lambda title: None)
 
     def wait(seconds: float) -> None:
@@ -109,6 +114,36 @@ def test_a_reload_does_not_wait_for_retired_workers(
     )
 
 
+def test_the_old_workers_of_a_reload_serve_until_the_new_ones_have_started(
+    master: HearthArbiter, sent: list[tuple[int, int]]
+) -> None:
+    assert not master.served
+    master.WORKERS = workers(1, 2) | workers(3, 4, updated=STARTING)
+    master.manage_workers()
+    assert (list(master.WORKERS), list(master.retired), sent) == ([3, 4], [1, 2], [])
+    assert master.served, "so that no worker that fails to start ends the master"
+    master.WORKERS = workers(3) | workers(5, 6, updated=STARTING)  # 4 has failed, and there has been another reload
+    master.manage_workers()
+    assert (sorted(master.retired), sent) == ([1, 2, 3], [(1, signal.SIGTERM)])
+    master.WORKERS = workers(5, 6)
+    master.manage_workers()
+    assert sent[1:] == [(1, signal.SIGTERM), (2, signal.SIGTERM), (3, signal.SIGTERM)]
+
+
+def test_a_worker_tells_that_it_has_started_by_the_time_of_its_file(master: HearthArbiter) -> None:
+    worker = Worker(1, os.getpid(), [], None, 30, master.cfg, master.log)
+    master.WORKERS = {1: worker}
+    worker.pid = 1
+    assert master._newest_started() == set()
+    worker.notify()
+    assert master._newest_started() == {1}, (
+        "a worker of gunicorn's no longer sets the time of its file to time.monotonic() when it runs: "
+        "see _has_started in webapp/server/master.py."
+    )
+    worker.tmp.close()
+    assert master._newest_started() == set()
+
+
 def test_a_retired_worker_that_exits_is_reaped(master: HearthArbiter, monkeypatch: pytest.MonkeyPatch) -> None:
     reaped: list[int] = []
     master.cfg.set("child_exit", lambda server, worker: reaped.append(worker.pid))
@@ -123,7 +158,7 @@ def test_a_retired_worker_that_exits_is_reaped(master: HearthArbiter, monkeypatc
 
 def test_a_retired_worker_that_hangs_is_killed(master: HearthArbiter, sent: list[tuple[int, int]]) -> None:
     master.retired = workers(1)
-    master.retired[1].tmp.last_update, master.retired[1].aborted = (lambda: -math.inf), False
+    master.retired[1].aborted = False
     master.murder_workers()
     assert sent == [(1, signal.SIGABRT)], (
         "gunicorn's murder_workers no longer finds the workers that hang in WORKERS: see webapp/server/master.py."

@@ -3,7 +3,9 @@
 import email.utils
 import json
 import logging
+import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
@@ -12,6 +14,7 @@ from typing import Any
 import gevent
 import pytest
 from gunicorn import http, util
+from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidRequestLine, ParseException
@@ -207,6 +210,37 @@ def test_a_stopping_worker_is_one_that_is_no_longer_alive(worker: HearthWorker) 
         "gunicorn's worker no longer says by `alive` whether it accepts connections: "
         "see _close_idle in webapp/server/worker.py."
     )
+
+
+def test_the_first_workers_failure_to_start_is_gunicorns(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GeventWorker, "init_process", _fail)
+    with pytest.raises(ValueError, match="no keys"):
+        worker.init_process()
+
+
+def test_a_later_workers_failure_to_start_does_not_end_the_master(
+    worker: HearthWorker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(GeventWorker, "init_process", _fail)
+    monkeypatch.setattr("webapp.server.worker.RETRY_SECONDS", 0.3)
+    worker.first, worker.ppid = False, os.getppid()
+    began = time.monotonic()
+    with pytest.raises(SystemExit) as exit_:
+        worker.init_process()
+    assert exit_.value.code not in (0, Arbiter.WORKER_BOOT_ERROR, Arbiter.APP_LOAD_ERROR)
+    assert time.monotonic() - began >= 0.3, "so that the master does not start one after the other"
+    assert "cannot start" in caplog.text and "no keys" in caplog.text
+
+
+def test_a_failure_after_the_start_is_gunicorns(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GeventWorker, "init_process", _fail)
+    worker.first, worker.booted = False, True
+    with pytest.raises(ValueError, match="no keys"):
+        worker.init_process()
+
+
+def _fail(worker: HearthWorker) -> None:
+    raise ValueError("no keys")
 
 
 def test_the_worker_has_the_methods_that_are_overridden() -> None:

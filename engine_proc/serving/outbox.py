@@ -1,0 +1,83 @@
+"""Sends deltas to the web workers, and ends each request with its last one."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+
+from engine_proc.answering.live import LiveRequest, LiveTable
+from engine_proc.serving.clients import Clients
+from engine_proc.serving.failures import internal_error
+from schemas import wire
+
+log = logging.getLogger("hearth.outbox")
+
+MOST_LOGPROBS = 2000
+"""Log probabilities, those of alternatives included, after which a message is full: a millisecond's encoding."""
+
+
+class Outbox:
+    """Sends the deltas of live requests."""
+
+    def __init__(
+        self,
+        live: LiveTable,
+        clients: Clients,
+        on_finish: Callable[[LiveRequest], None],
+        abort: Callable[[LiveRequest | None], None],
+    ) -> None:
+        """`on_finish` is called with each request that has ended; `abort` with one whose delta cannot be sent."""
+        self._live = live
+        self._clients = clients
+        self._on_finish = on_finish
+        self._abort = abort
+
+    async def send(self, client: bytes, deltas: list[wire.Delta]) -> None:
+        """Send `deltas`, and remove the requests that end with them.
+
+        Many log probabilities are sent in several messages, each in a turn of the loop of its own: the answers of 128
+        choices may end in one step. A request is live until its last delta is sent, so that no ping finds it missing.
+        """
+        for number, part in enumerate(_parts(deltas)):
+            if number:
+                await asyncio.sleep(0)
+            try:
+                self._clients.reply(client, wire.Deltas(batch=part))
+            except (UnicodeEncodeError, OverflowError):  # one of them cannot be encoded
+                for delta in part:
+                    self._send_alone(client, delta)
+            self._count(client, part)
+
+    def _send_alone(self, client: bytes, delta: wire.Delta) -> None:
+        """Send one delta, or fail its request if it cannot be encoded."""
+        try:
+            self._clients.reply(client, wire.Deltas(batch=[delta]))
+        except (UnicodeEncodeError, OverflowError):
+            log.exception("request %d of web worker %s has a delta that cannot be encoded", delta.id, client.hex())
+            self._abort(self._live.remove(client, delta.id))
+            self._clients.fail(client, delta.id, internal_error("The engine"))
+
+    def _count(self, client: bytes, deltas: list[wire.Delta]) -> None:
+        """Count the choices that end with `deltas`, and remove the requests that have no other."""
+        for delta in deltas:
+            if delta.finish_reason is None or (request := self._live.get(client, delta.id)) is None:
+                continue
+            request.open -= 1
+            if request.open == 0:
+                self._live.remove(client, request.id)
+                self._on_finish(request)
+
+
+def _parts(deltas: list[wire.Delta]) -> Iterator[list[wire.Delta]]:
+    """Yield the deltas in parts of about `MOST_LOGPROBS`. A delta is never split."""
+    part: list[wire.Delta] = []
+    logprobs = 0
+    for delta in deltas:
+        part.append(delta)
+        for entries in (delta.logprobs, delta.prompt_logprobs):
+            if entries:
+                logprobs += len(entries) * (1 + len(entries[-1].top))
+        if logprobs > MOST_LOGPROBS:
+            yield part
+            part, logprobs = [], 0
+    if part:
+        yield part

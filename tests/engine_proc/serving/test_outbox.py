@@ -1,0 +1,68 @@
+"""Many log probabilities at once: they are sent over several turns of the loop, and their request is live meanwhile."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from engine_proc.serving import outbox
+from schemas import wire
+from tests.engine_proc.helpers import on_a_loop
+from tests.engine_proc.stand_ins import Output, Room
+
+SCORED = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)] * 4) for _ in range(10)]
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "MOST_LOGPROBS", 40)
+
+
+@on_a_loop
+async def test_choices_that_end_in_one_step_are_sent_in_turns(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(1, n=3)
+    sent: list[int] = []
+
+    async def other_work() -> None:
+        while True:
+            sent.append(len(room.sent))
+            await asyncio.sleep(0)
+
+    work = asyncio.create_task(other_work())
+    outputs = [Output(room.engine.tags[key], "x", [1] * 10, "stop", logprobs=SCORED) for key in keys]
+    pump = asyncio.create_task(room.server.pump())
+    await room.engine.steps.put(outputs)
+    await room.settle()
+    pump.cancel()
+    work.cancel()
+    batches = [message.batch for _, message in room.take()]
+    assert [[delta.index for delta in batch] for batch in batches] == [[0], [1], [2]]
+    assert {1, 2} <= set(sent), "other work has its turn between two messages"
+    assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_a_ping_between_two_messages_finds_the_request(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(1, n=2)
+    outputs = [Output(room.engine.tags[key], "x", [1] * 10, "stop", logprobs=SCORED) for key in keys]
+    pump = asyncio.create_task(room.server.pump())
+    await room.engine.steps.put(outputs)
+    while not room.sent:
+        await asyncio.sleep(0)
+    room.receive(wire.Ping(ids=[1]))
+    await room.settle()
+    pump.cancel()
+    kinds = [type(message) for _, message in room.take()]
+    assert kinds == [wire.Deltas, wire.Pong, wire.Deltas]
+    assert len(room.server.live) == 0
+
+
+@on_a_loop
+async def test_what_is_light_goes_in_one_message(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    keys = await room.start(1, n=3)
+    few = {"text": "x", "token_ids": [1], "logprobs": SCORED[:1]}
+    ((_, batch),) = await room.step(*((key, few) for key in keys))
+    assert len(batch) == 3
