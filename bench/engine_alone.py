@@ -24,7 +24,7 @@ if __name__ in {"__main__", "__mp_main__"}:
 async def main(flags: list[str], results: Any) -> None:
     """Load the model, and run the loads of standard input. `results` is a file for the answers."""
     from engine_proc.adapter.loading import model
-    from engine_proc.adapter.rendering import Rendering
+    from engine_proc.adapter.prompts.rendering import Rendering
 
     engine = model.load(model.parse_args(flags), lambda stage, share=None: None)
     rendering = Rendering(engine.renderer, engine.max_model_len, engine.vocab_size)

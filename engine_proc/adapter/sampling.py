@@ -9,11 +9,11 @@ from typing import Any
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 
 from engine_proc.adapter.beam_rules import MAX_STEP_BYTES, BeamRules
+from engine_proc.adapter.calls.parsing import Reading
+from engine_proc.adapter.grammars.structured import structured_outputs
 from engine_proc.adapter.named_tokens import NamedTokens
-from engine_proc.adapter.parsing import Reading
 from engine_proc.adapter.resuming import HIGHEST_SEED
 from engine_proc.adapter.sequences import SPACED, has_looped
-from engine_proc.adapter.structured import structured_outputs
 from schemas.errors import ApiError, invalid, quoted
 from schemas.wire import Generate, Sampling
 

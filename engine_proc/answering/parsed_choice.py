@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from engine_proc.adapter.calls.parsing import Reading, Stream
+from engine_proc.adapter.calls.reasoning import count_reasoning
 from engine_proc.adapter.outputs import Output
-from engine_proc.adapter.parsing import Reading, Stream
-from engine_proc.adapter.reasoning import count_reasoning
 from engine_proc.answering.choices import Choice
 from schemas.wire import Delta
 

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from engine_proc.adapter.calls.parsing import Parsing, Reading
 from engine_proc.adapter.engine import Engine, Prepared
-from engine_proc.adapter.parsing import Parsing, Reading
+from engine_proc.adapter.prompts.rendering import Rendered, Rendering
 from engine_proc.adapter.refusals import client_errors
-from engine_proc.adapter.rendering import Rendered, Rendering
 from engine_proc.adapter.resuming import can_continue
 from engine_proc.adapter.sampling import SamplingRules
 from engine_proc.adapter.stop_strings import TextTail

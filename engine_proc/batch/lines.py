@@ -15,11 +15,11 @@ from schemas.errors import ApiError, invalid
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape
-from schemas.requests import body
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.generation import GenerationSchema, Request
 from schemas.requests.parts.tools import check_results
+from schemas.requests.reading import body
 
 log = logging.getLogger("hearth.batch")
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
 
     from engine_proc.adapter.engine import Engine
-    from engine_proc.adapter.rendering import Template
+    from engine_proc.adapter.prompts.rendering import Template
 
 ANSWER_FLAGS = (
     "generation_config",
@@ -39,9 +39,9 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     it may, and `SystemExit` for `--help`.
     """
     server.clock.stage("importing vLLM")
+    from engine_proc.adapter.calls.parsing import Parsing
     from engine_proc.adapter.loading import flags, model
-    from engine_proc.adapter.parsing import Parsing
-    from engine_proc.adapter.rendering import Rendering
+    from engine_proc.adapter.prompts.rendering import Rendering
     from engine_proc.adapter.sampling import SamplingRules, find_default_stop_ids, repetition_detection
     from engine_proc.answering.starting import Starter
 

@@ -7,9 +7,9 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError
-from schemas.requests.body import parse
 from schemas.requests.parts import warnings
 from schemas.requests.parts.acceptor import Acceptor
+from schemas.requests.reading.body import parse
 from tests.fuzz.bodies import SCHEMAS, SEEDS, spoil_fields
 
 PATHS = list(SCHEMAS)

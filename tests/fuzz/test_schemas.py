@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas import wire
 from schemas.errors import ApiError
-from schemas.requests import body
+from schemas.requests.reading import body
 from tests.fuzz.bodies import FIELDS, SCALARS, SCHEMAS, SEEDS
 
 texts = st.text(max_size=30) | st.sampled_from(["user", "assistant", "text", "content", "role", "type"])

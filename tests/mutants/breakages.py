@@ -189,7 +189,7 @@ BREAKAGES = [
         ADAPTER + "test_sampling.py",
     ),
     Breakage(
-        "engine_proc/adapter/rendering.py",
+        "engine_proc/adapter/prompts/rendering.py",
         "if prompt.tokens >= self._max_model_len:",
         "if prompt.tokens > self._max_model_len:",
         ADAPTER + "test_rendering.py",

@@ -10,8 +10,8 @@ from gunicorn.http.errors import ParseException
 from marshmallow import Schema
 
 from schemas.errors import ApiError, invalid
-from schemas.requests import body
-from schemas.requests.counting import check_count
+from schemas.requests.reading import body
+from schemas.requests.reading.counting import check_count
 from webapp.answering.content_coding import as_utf8, codings_of, unpacked
 from webapp.services import services
 

@@ -13,9 +13,9 @@ from schemas.requests.parts.response_items import Item, name_items
 from schemas.shared.ids import new_id
 from webapp.answering import request_body
 from webapp.conversations.conversations import is_name
+from webapp.conversations.paging import listed, page
 from webapp.conversations.turns import StoredTurn, conversation_items, history, metadata
 from webapp.middleware.auth import caller
-from webapp.routes.paging import listed, page
 from webapp.services import services
 
 blueprint = Blueprint("conversations", __name__)

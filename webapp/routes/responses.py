@@ -16,9 +16,9 @@ from webapp.answering.answer import answer
 from webapp.answering.counting import prompt_tokens
 from webapp.answering.message import renamed
 from webapp.answering.response_prompt import Asked, prepare
+from webapp.conversations.paging import page
 from webapp.conversations.stored_responses import StoredResponse
 from webapp.middleware.auth import caller
-from webapp.routes.paging import page
 from webapp.services import Services, services
 
 blueprint = Blueprint("responses", __name__)

@@ -12,10 +12,10 @@ from typing import Any
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape
-from schemas.requests import body
 from schemas.requests.generation import Request
 from schemas.requests.parts.json_types import Body
 from schemas.requests.parts.tools import check_results
+from schemas.requests.reading import body
 from webapp.answering.answer import Answered, begin
 from webapp.answering.request_body import LARGE
 from webapp.middleware import auth, hosts, request_id

@@ -10,7 +10,7 @@ from vllm.parser.abstract_parser import Parser
 from vllm.renderers.chat_utils import load_chat_template
 from vllm.tool_parsers import ToolParserManager
 
-from engine_proc.adapter.rendering import Template
+from engine_proc.adapter.prompts.rendering import Template
 
 try:
     from vllm.entrypoints.common.cli_args import BaseFrontendArgs, resolve_default_chat_template_kwargs

@@ -6,7 +6,7 @@ from transformers.utils.chat_template_utils import _compile_jinja_template
 from vllm.renderers.hf import resolve_chat_template
 
 from engine_proc.adapter.loading.set_up import SetUpError
-from engine_proc.adapter.rendering import Template
+from engine_proc.adapter.prompts.rendering import Template
 
 
 def check_template(template: Template, tokenizer: Any, model_config: Any) -> None:

@@ -22,7 +22,7 @@ from engine_proc.adapter.loading import model
 from engine_proc.adapter.loading.children import YIELD_VARIABLE
 from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.adapter.outputs import EngineGone, Output
-from engine_proc.adapter.rendering import Rendering
+from engine_proc.adapter.prompts.rendering import Rendering
 from schemas.errors import ApiError
 from schemas.wire import Generate
 from tests.engine_proc.helpers import MODEL

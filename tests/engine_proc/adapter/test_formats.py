@@ -8,7 +8,7 @@ from transformers import AutoTokenizer
 from vllm.parser import ParserManager
 from vllm.tool_parsers import ToolParserManager
 
-from engine_proc.adapter.parsing import Parsing, Reading, Stream
+from engine_proc.adapter.calls.parsing import Parsing, Reading, Stream
 from schemas.wire import Generate
 from tests.engine_proc.adapter.formats import CALLS, NAME, TOKENS
 from tests.engine_proc.helpers import MODEL

@@ -10,10 +10,10 @@ import pytest
 from vllm.parser import ParserManager
 from vllm.sampling_params import RepetitionDetectionParams
 
+from engine_proc.adapter.calls.parsing import Parsing
 from engine_proc.adapter.named_tokens import MAX_BIASES
 from engine_proc.adapter.outputs import Output
-from engine_proc.adapter.parsing import Parsing
-from engine_proc.adapter.rendering import Rendering
+from engine_proc.adapter.prompts.rendering import Rendering
 from engine_proc.adapter.sampling import SamplingRules
 from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest

@@ -9,7 +9,7 @@ from engine_proc.batch.files import MAX_LINE_BYTES, Done
 from engine_proc.batch.lines import Intake, Job
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
-from schemas.requests import body
+from schemas.requests.reading import body
 
 CHAT, COMPLETION = "/v1/chat/completions", "/v1/completions"
 HELLO = {"messages": [{"role": "user", "content": "Hello"}]}

@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from openai import OpenAI
 
 from schemas.errors import ApiError
-from schemas.requests.body import from_validation
+from schemas.requests.reading.body import from_validation
 from tests.webapp.conftest import MakeApp
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from vllm.renderers import ChatParams, TokenizeParams
 
-from engine_proc.adapter.rendering import Rendering, Template
+from engine_proc.adapter.prompts.rendering import Rendering, Template
 from engine_proc.adapter.shortcuts import samples
 from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
 from engine_proc.adapter.shortcuts.encoder import Encoder, quickest

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from schemas.errors import ApiError
-from schemas.requests import body
-from schemas.requests.lenient_json import REPLACED
 from schemas.requests.parts import warnings
+from schemas.requests.reading import body
+from schemas.requests.reading.lenient_json import REPLACED
 
 
 @pytest.mark.parametrize(

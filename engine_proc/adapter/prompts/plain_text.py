@@ -17,7 +17,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from engine_proc.adapter.control_tokens import Twin, control_tokens
+from engine_proc.adapter.prompts.control_tokens import Twin, control_tokens
 from schemas.wire import Generate
 
 MARK = "\ufdd0"

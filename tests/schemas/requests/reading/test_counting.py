@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from schemas.errors import ApiError
-from schemas.requests import counting
-from schemas.requests.counting import MAX_ELEMENTS, check_count
+from schemas.requests.reading import counting
+from schemas.requests.reading.counting import MAX_ELEMENTS, check_count
 
 MEGABYTE = 10**6
 

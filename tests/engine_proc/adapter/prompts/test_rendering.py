@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine_proc.adapter.rendering import Rendering, Template
+from engine_proc.adapter.prompts.rendering import Rendering, Template
 from schemas.errors import ApiError
 from schemas.wire import Generate
 

@@ -7,8 +7,8 @@ import pytest
 import xgrammar
 from vllm.parser import ParserManager
 
+from engine_proc.adapter.calls.parsing import Parsing, Parts, Reading, Stream
 from engine_proc.adapter.outputs import Output
-from engine_proc.adapter.parsing import Parsing, Parts, Reading, Stream
 from engine_proc.answering.choices import Choice
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice

@@ -7,7 +7,7 @@ from typing import Any
 from vllm.inputs import EngineInput, TextPrompt, TokensPrompt, tokens_input
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 
-from engine_proc.adapter.plain_text import PlainText
+from engine_proc.adapter.prompts.plain_text import PlainText
 from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
 from engine_proc.adapter.shortcuts.encoder import Encoder

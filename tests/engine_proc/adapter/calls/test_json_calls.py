@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine_proc.adapter.json_calls import CallReader
-from engine_proc.adapter.patterns import without_properties
+from engine_proc.adapter.calls.json_calls import CallReader
+from engine_proc.adapter.grammars.patterns import without_properties
 
 PARIS = '{"name": "get_weather", "parameters": {"city": "Paris {"}}'
 TOKYO = '{"name": "get_weather", "arguments": {"city": "To\\"}kyo"}}'

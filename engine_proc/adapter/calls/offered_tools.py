@@ -8,8 +8,13 @@ from vllm.parser.abstract_parser import Parser
 from vllm.tool_parsers.abstract_tool_parser import ToolParser
 from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
 
-from engine_proc.adapter.json_schemas import checked
-from engine_proc.adapter.structured import json_arguments, json_calls, structured_outputs, without_free_whitespace
+from engine_proc.adapter.grammars.json_schemas import checked
+from engine_proc.adapter.grammars.structured import (
+    json_arguments,
+    json_calls,
+    structured_outputs,
+    without_free_whitespace,
+)
 from schemas.errors import ApiError, invalid
 from schemas.wire import Generate
 

@@ -11,8 +11,8 @@ from typing import Protocol
 from vllm.tool_parsers.abstract_tool_parser import ToolParser
 from vllm.utils.mistral import is_mistral_tokenizer
 
-from engine_proc.adapter.json_calls import Call, CallReader, tag_start
-from engine_proc.adapter.offered_tools import OfferedTools
+from engine_proc.adapter.calls.json_calls import Call, CallReader, tag_start
+from engine_proc.adapter.calls.offered_tools import OfferedTools
 
 _IN_JSON = {
     "Llama3JsonToolParser": "<|python_tag|>",

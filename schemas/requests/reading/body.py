@@ -6,9 +6,9 @@ import msgspec
 from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid
-from schemas.requests import lenient_json
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import Body
+from schemas.requests.reading import lenient_json
 
 MAX_KEYS = 1000
 """Fields of a body, those that are ignored included."""

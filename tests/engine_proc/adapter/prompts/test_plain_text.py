@@ -9,7 +9,7 @@ import pytest
 from transformers import AutoTokenizer
 
 from bench import llama3
-from engine_proc.adapter.plain_text import PlainText
+from engine_proc.adapter.prompts.plain_text import PlainText
 from schemas.wire import Generate
 from tests.engine_proc.adapter import small_tokenizers
 from tests.engine_proc.helpers import MODEL

@@ -7,7 +7,7 @@ import msgspec
 from jsonschema import Draft202012Validator, SchemaError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
-from engine_proc.adapter.patterns import without_properties
+from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
 
 Schema = dict[str, Any]

@@ -6,8 +6,8 @@ from typing import Any
 import xgrammar
 from vllm.sampling_params import StructuredOutputsParams
 
-from engine_proc.adapter.json_schemas import check_support, checked
-from engine_proc.adapter.patterns import without_properties
+from engine_proc.adapter.grammars.json_schemas import check_support, checked
+from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.wire import Structure
 
 LLAMA_CALL = '{"name": '

@@ -10,10 +10,10 @@ from vllm.parser.abstract_parser import DelegatingParser, Parser
 from vllm.renderers.chat_utils import make_tool_call_id
 from vllm.sampling_params import StructuredOutputsParams
 
-from engine_proc.adapter.call_formats import Reader, make_reader
-from engine_proc.adapter.ended_calls import EndedCalls
-from engine_proc.adapter.json_calls import Call
-from engine_proc.adapter.offered_tools import OfferedTools
+from engine_proc.adapter.calls.call_formats import Reader, make_reader
+from engine_proc.adapter.calls.ended_calls import EndedCalls
+from engine_proc.adapter.calls.json_calls import Call
+from engine_proc.adapter.calls.offered_tools import OfferedTools
 from engine_proc.adapter.refusals import client_errors
 from schemas.errors import invalid
 from schemas.wire import Generate, ToolCall

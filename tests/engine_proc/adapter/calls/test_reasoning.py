@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine_proc.adapter.reasoning import count_reasoning
+from engine_proc.adapter.calls.reasoning import count_reasoning
 
 OPENS, ENDS = 90, 91
 

@@ -1,0 +1,1 @@
+"""Tool calls and reasoning: what of an answer's text they are."""

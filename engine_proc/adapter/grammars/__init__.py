@@ -1,0 +1,1 @@
+"""Grammars that constrain an answer, and the JSON Schemas and patterns that they are made from."""

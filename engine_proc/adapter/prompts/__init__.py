@@ -1,0 +1,1 @@
+"""From a request's messages or text to the prompt's tokens."""

@@ -1,0 +1,1 @@
+"""From a request's bytes to counted JSON values, before a schema sees them."""
