@@ -83,13 +83,14 @@ def test_a_pid_file_of_a_process_that_is_no_gunicorn_is_removed(tmp_path: Path) 
         other.kill()
 
 
-@pytest.mark.parametrize("content", ["", "nonsense", "4000000", str(os.getpid())])
+@pytest.mark.parametrize("content", ["", "nonsense", "4000000", "own"])
 def test_one_of_no_other_process_is_left_to_gunicorn(tmp_path: Path, content: str) -> None:
     path = tmp_path / "gunicorn.pid"
     drop_foreign_pid_file(path)
-    path.write_text(content)
+    text = str(os.getpid()) if content == "own" else content
+    path.write_text(text)
     drop_foreign_pid_file(path)
-    assert path.read_text() == content
+    assert path.read_text() == text
 
 
 def test_another_master_is_named(tmp_path: Path) -> None:
