@@ -203,7 +203,7 @@ def test_where_the_browsers_storage_is_full_the_page_goes_on(page: Page) -> None
     page.evaluate("localStorage.removeItem(`another page's`)")
     page.locator("#conversations li a").first.click()
     ask(page, "And what can you do?")
-    expect(page.locator("article.assistant")).to_have_count(2)
+    answered(page, 3)
     page.reload()
     expect(page.locator("#conversations li")).to_have_count(2)
 
