@@ -18,11 +18,8 @@ TEXTS = ["The fire 🔥🔥, 快速!\n", "naïve — «déjà vu» e\u0301", "�
 STOPS = ["", "🔥,", "快速", "é", " ", "\ufffd", "text"]
 
 
-@pytest.fixture(scope="session", params=BYTE_LEVEL)
-def kind(request: pytest.FixtureRequest) -> str:
-    """The others have no table, as test_sequences.py says."""
-    name: str = request.param
-    return name
+pytestmark = pytest.mark.parametrize("kind", BYTE_LEVEL, indirect=True, scope="session")
+"""Others have no table, as test_sequences.py says."""
 
 
 @pytest.fixture(scope="session")
