@@ -12,12 +12,13 @@ from schemas.errors import invalid, quoted
 def client_errors(field: str | None = None, *also: type[Exception]) -> Iterator[None]:
     """Raise an `ApiError` (400) in place of vLLM's exception for a client's mistake.
 
-    `field` is the field to name where vLLM names none. `also`: other exceptions with which vLLM refuses a value here.
+    `field` is the field to name. None: the one that vLLM names, if any; a member within a field, for example, has no
+    name that the client could find. `also`: other exceptions with which vLLM refuses a value here.
     """
     try:
         yield
     except (VLLMClientError, *also) as error:
-        raise invalid(_message(error), getattr(error, "parameter", None) or field) from error
+        raise invalid(_message(error), field or getattr(error, "parameter", None)) from error
 
 
 def _message(error: Exception) -> str:

@@ -123,7 +123,7 @@ class Shape:
 
     def accept(self, accepted: Accepted | None) -> None:
         """Set the prompts' tokens from the engine's `accepted`; None: the engine has accepted nothing."""
-        if accepted is not None and self._accepted is None:
+        if accepted is not None and accepted is not self._accepted:
             for text in accepted.warnings:
                 self.warn(text)
         self._accepted = accepted

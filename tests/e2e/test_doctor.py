@@ -84,7 +84,8 @@ def test_a_model_that_is_not_there(elsewhere: dict[str, str]) -> None:
 
 
 def test_a_model_that_was_not_downloaded_whole(elsewhere: dict[str, str], tmp_path: Path) -> None:
-    (tmp_path / "config.json").write_text("{}")
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(SHARDS))
     (tmp_path / "model-00001-of-00002.safetensors").write_bytes(b"")
     status, output = doctor(HEARTH_MODEL=str(tmp_path), **elsewhere)

@@ -101,5 +101,5 @@ def test_make_install_leaves_out_the_engines_unit(tmp_path: Path) -> None:
 def test_make_run_serves_without_an_engine() -> None:
     command = ["make", "--dry-run", "run", "BACKEND=web"]
     shown = subprocess.run(command, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout
-    assert "HEARTH_ENGINE_SPAWN=0 .venv/bin/gunicorn wsgi:app" in shown
+    assert "HEARTH_ENGINE_SPAWN=0 bin/hearth web" in shown
     assert "torch" not in shown and "engine_proc" not in shown

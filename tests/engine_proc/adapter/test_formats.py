@@ -21,7 +21,9 @@ TOOL = {
 NOT_TRIED = {"cohere_command3", "cohere_command4", "hf", "hy_v4", "kimi_k3", "openai"}
 """Parsers of whole conversations, of a template, or of token ids, which the demo model's tokenizer cannot write."""
 
-ALONE = {"xlam", "pythonic", "llama4_pythonic", "muse_glimmer"}
+HEADED = {"muse_glimmer"}
+"""Formats in which every text has a header: vLLM's parser leaves out what has none."""
+ALONE = {"xlam", "pythonic", "llama4_pythonic", *HEADED}
 """Parsers that take a call after a text for text: they are tried for saying the same whole and in pieces."""
 
 Answer = tuple[str, list[tuple[str, Any]]]
@@ -80,10 +82,11 @@ def test_a_call_is_found_whole_and_in_pieces(tokenizer: Any, parser: str, before
 def test_a_call_that_is_cut_off_is_content(tokenizer: Any, parser: str) -> None:
     """After each of its tokens: nothing is invented, and nothing is lost."""
     read = reading(tokenizer, parser)
-    ids = tokenizer.encode("Let me look.\n" + CALLS[parser], add_special_tokens=False)
+    before = "" if parser in HEADED else "Let me look.\n"
+    ids = tokenizer.encode(before + CALLS[parser], add_special_tokens=False)
     for length in range(1, len(ids)):
         text = tokenizer.decode(ids[:length])
         answer = whole(read, text, ids[:length], True)
-        assert answer in [(text.strip(), []), ("Let me look.", PARIS)], text
+        assert answer in [(text.strip(), []), (before.strip(), PARIS)], text
         for at_once in (1, 4):
             assert streamed(read, tokenizer, ids[:length], at_once, True) == answer, text
