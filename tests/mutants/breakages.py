@@ -83,7 +83,7 @@ BREAKAGES = [
         "            pass\n",
         SERVING + "test_server.py",
     ),
-    Breakage("engine_proc/serving/server.py", "request.open -= 1", "request.open -= 2", SERVING + "test_server.py"),
+    Breakage("engine_proc/serving/outbox.py", "request.open -= 1", "request.open -= 2", SERVING + "test_server.py"),
     Breakage(
         "engine_proc/serving/server.py", 'if output.finish_reason == "error":', "if False:", SERVING + "test_server.py"
     ),
@@ -95,8 +95,8 @@ BREAKAGES = [
     ),
     Breakage(
         "engine_proc/serving/quarantine.py",
-        "TOKENS_FACTOR ** (min(self.generate.losses, MOST_LOSSES) - 1)",
-        "TOKENS_FACTOR ** min(self.generate.losses, MOST_LOSSES)",
+        "TOKENS_FACTOR ** (losses - 1)",
+        "TOKENS_FACTOR**losses",
         SERVING + "test_quarantine.py",
     ),
     Breakage(
@@ -258,8 +258,8 @@ BREAKAGES = [
     # ---- the web tier: answers ------------------------------------------------------------------------------------
     Breakage(
         "webapp/answering/sse.py",
-        "        writer.flush()\n        yield shape.error_chunk(error)",
-        "        yield shape.error_chunk(error)",
+        "        writer.flush()\n        if opening is None:",
+        "        if opening is None:",
         WEB + "answering " + WEB + "connection",
     ),
     Breakage("webapp/answering/sse.py", "timeout = PING_SECONDS - writer.silence()", "pass", WEB + "answering"),
@@ -308,7 +308,7 @@ BREAKAGES = [
     ),
     Breakage(
         "webapp/conversations/turns.py",
-        "if turn.continues and messages and _extends",
+        "if turn.continues and placed and _extends",
         "if turn.continues and _extends",
         WEB + "conversations",
     ),
@@ -316,7 +316,7 @@ BREAKAGES = [
     Breakage("schemas/replies/shape.py", "if delta.index % self._n == 0:", "if True:", REPLIES),
     Breakage("schemas/replies/shape.py", "min(self.cached_tokens, self.prompt_tokens)", "self.cached_tokens", REPLIES),
     Breakage(
-        "schemas/replies/shape.py", "return 0 if entry.silent else len(entry.text)", "return len(entry.text)", REPLIES
+        "schemas/replies/token_scores.py", "return 0 if entry.silent else len(entry.text)", "return len(entry.text)", REPLIES
     ),
     Breakage("schemas/replies/shape.py", "if call.index < len(self.calls):", "if False:", REPLIES),
     Breakage(
