@@ -192,7 +192,7 @@ BREAKAGES = [
         "engine_proc/adapter/prompts/rendering.py",
         "if prompt.tokens >= self._max_model_len:",
         "if prompt.tokens > self._max_model_len:",
-        ADAPTER + "test_rendering.py",
+        ADAPTER + "prompts/test_rendering.py",
     ),
     Breakage(
         "engine_proc/adapter/resuming.py",
@@ -316,7 +316,10 @@ BREAKAGES = [
     Breakage("schemas/replies/shape.py", "if delta.index % self._n == 0:", "if True:", REPLIES),
     Breakage("schemas/replies/shape.py", "min(self.cached_tokens, self.prompt_tokens)", "self.cached_tokens", REPLIES),
     Breakage(
-        "schemas/replies/token_scores.py", "return 0 if entry.silent else len(entry.text)", "return len(entry.text)", REPLIES
+        "schemas/replies/token_scores.py",
+        "return 0 if entry.silent else len(entry.text)",
+        "return len(entry.text)",
+        REPLIES,
     ),
     Breakage("schemas/replies/shape.py", "if call.index < len(self.calls):", "if False:", REPLIES),
     Breakage(

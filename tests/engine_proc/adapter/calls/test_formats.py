@@ -10,7 +10,7 @@ from vllm.tool_parsers import ToolParserManager
 
 from engine_proc.adapter.calls.parsing import Parsing, Reading, Stream
 from schemas.wire import Generate
-from tests.engine_proc.adapter.formats import CALLS, NAME, TOKENS
+from tests.engine_proc.adapter.calls.formats import CALLS, NAME, TOKENS
 from tests.engine_proc.helpers import MODEL
 
 PARIS = [(NAME, {"city": "Paris"})]
