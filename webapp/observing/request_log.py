@@ -22,7 +22,8 @@ CLIENT_DISCONNECTED = 499
 
 
 def register(app: Flask) -> None:
-    """Log the error responses of `app` that belong to no generation."""
+    """Log the error responses of `app` that belong to no generation, and get ready to trace those that do."""
+    traces.load()
 
     @app.after_request
     def write(response: Response) -> Response:

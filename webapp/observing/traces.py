@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,13 @@ _making = threading.Lock()
 def enabled() -> bool:
     """Return whether one of `VARIABLES` is set."""
     return any(os.environ.get(name) for name in VARIABLES)
+
+
+def load() -> None:
+    """Import OpenTelemetry if it is used. At a worker's first request this would hold all others for 100 ms."""
+    if enabled():
+        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        import_module("opentelemetry.sdk.trace.export")
 
 
 def begin(environ: Mapping[str, Any]) -> "Span | None":
