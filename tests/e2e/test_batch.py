@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from schemas.shared.endpoint import PROJECT_ROOT
-from tests.harness import FORKED, LOAD_SECONDS, Hearth, processes_of, until
+from tests.harness import FORKED, LOAD_SECONDS, SPAWNED, Hearth, processes_of, until
 
 LINES = 1000
 FLOAT32 = ("--dtype", "float32")
@@ -47,11 +47,13 @@ class Batch:
     def __init__(self, tmp_path: Path, *arguments: str, stdin: int | None = subprocess.DEVNULL) -> None:
         self.marker = f"{tmp_path}-{time.monotonic_ns()}"
         self.log = tmp_path / "stderr.log"
+        # A thread that waits for a line of standard input holds a lock, for which a forked process would wait for ever.
+        start = FORKED if stdin == subprocess.DEVNULL else SPAWNED
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "engine_proc", "batch", *arguments],
                 cwd=PROJECT_ROOT,
-                env={**os.environ, **FORKED, "HEARTH_RUN_DIR": str(tmp_path / "run"), "TEST_MARKER": self.marker},
+                env={**os.environ, **start, "HEARTH_RUN_DIR": str(tmp_path / "run"), "TEST_MARKER": self.marker},
                 stdin=stdin,
                 stdout=subprocess.PIPE,
                 stderr=log,
