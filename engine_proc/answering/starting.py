@@ -69,6 +69,10 @@ class Starter:
         self._planned = 0
         """Requests planned in this turn of the loop."""
 
+    def warm_up(self) -> None:
+        """Make the first plan in the calling thread as quick as the next ones."""
+        self._rendering.warm_up()
+
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.
 

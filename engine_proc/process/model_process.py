@@ -101,6 +101,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         engine = await _load(loader, settings, argv, server, housekeeping)
         if isinstance(engine, int):
             return engine
+        server.warm_up()
         log.info("ready after %.1f s", clock.finish())
         server.announce()
         try:

@@ -21,6 +21,7 @@ from engine_proc.serving.outbox import Outbox
 from engine_proc.serving.quarantine import Quarantine
 from schemas import wire
 from schemas.errors import ApiError
+from schemas.shared import turns
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.adapter.engine import Engine
@@ -65,6 +66,12 @@ class Server:
     def attach(self, engine: "Engine", starter: "Starter") -> None:
         """Serve requests with the loaded model, which `welcome` describes."""
         self.starter, self.engine = starter, engine
+
+    def warm_up(self) -> None:
+        """Do in the loop's thread what its first request would have to wait for."""
+        if self.starter is not None:
+            self.starter.warm_up()
+            turns.forget_turn()
 
     def announce(self) -> None:
         """Send every web worker the engine's state now, rather than with the answer to its next ping."""

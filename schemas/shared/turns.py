@@ -53,6 +53,11 @@ class Turns:
         self._samples = []
         self._began = thread_time()
 
+    def forget(self) -> None:
+        """Begin the current turn anew."""
+        self._samples = []
+        self._began = thread_time()
+
     def _record(self, spent: float) -> None:
         turn = {"tier": self._tier, "pid": os.getpid(), "at": time.time(), "ms": spent * 1000, "where": self._samples}
         with contextlib.suppress(OSError), self._file.open("a") as file:  # a test may have removed the directory
@@ -68,10 +73,22 @@ class Turns:
                 samples.append(_stack(sys._current_frames().get(self._thread)))
 
 
+_measured: Turns | None = None
+"""The probe of this process's loop."""
+
+
 def from_environment(run_dir: Path, tier: str) -> Turns | None:
     """Return a probe of this thread's loop, or None if `SETTING` does not ask for one."""
+    global _measured
     milliseconds = float(os.environ.get(SETTING, "0"))
-    return Turns(run_dir / FILE, tier, milliseconds / 1000) if milliseconds > 0 else None
+    _measured = Turns(run_dir / FILE, tier, milliseconds / 1000) if milliseconds > 0 else None
+    return _measured
+
+
+def forget_turn() -> None:
+    """Do not count what the current turn of this process's loop has done: it is the start's, not a request's."""
+    if _measured is not None:
+        _measured.forget()
 
 
 def _stack(frame: FrameType | None) -> str:

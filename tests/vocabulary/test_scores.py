@@ -70,7 +70,9 @@ def test_parts_of_characters_have_their_own_bytes_and_places(llama: Hearth) -> N
     (choice,) = llama.post(CHAT, chat_body("a", logprobs=True, top_logprobs=20, **drawn)).json()["choices"]
     entries = choice["logprobs"]["content"]
     spelt = bytes(byte for entry in entries for byte in entry["bytes"])
-    assert spelt.decode(errors="replace") == choice["message"]["content"]
+    content, text = choice["message"]["content"], spelt.decode(errors="replace")
+    assert text.startswith(content)
+    assert text == content or "\N{REPLACEMENT CHARACTER}" in text[len(content) :], "a character that was not whole"
     parts = [entry for entry in entries if not _is_text(bytes(entry["bytes"]))]
     assert parts
     for entry in parts:

@@ -6,6 +6,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable
 
+import gevent
 import msgspec
 from gevent.event import Event
 
@@ -19,6 +20,8 @@ log = logging.getLogger("hearth.reply")
 
 MAX_QUEUED = 8192
 """The most deltas queued for one slow client. The next one fails the request, so that memory is bounded."""
+MOST_DELTAS = 256
+"""The most deltas that become events in one turn of the worker's hub. Each may have 20 log probabilities per token."""
 
 Item = wire.Delta | ApiError
 
@@ -56,6 +59,8 @@ class Reply:
         self._release = release
         self._queue: list[Item] = []
         self._only_text = True
+        self._behind = False
+        """Whether deltas were left in the queue when the request's greenlet last took some."""
         """Whether no queued delta ends a choice, and nothing has failed."""
         self._pace = Pace(stream_interval) if stream_interval > 1 and generate.stream else None
         """None: each delta is sent at once."""
@@ -122,14 +127,19 @@ class Reply:
             raise self._queue.pop(0)  # type: ignore[misc]
 
     def deltas(self, timeout: float | None = None) -> list[wire.Delta]:
-        """Return all queued deltas. If there are none, wait for one; after `timeout` seconds return an empty list.
+        """Return the queued deltas, at most `MOST_DELTAS`: the worker's other requests get their turn before the rest.
+
+        If there are none, wait for one; after `timeout` seconds return an empty list.
 
         Raises `ApiError` if the request has failed, once the deltas before the error have been taken; raises `HungUp`.
         """
         if not self._queue or self._held_back():
             self._sleep(timeout)
-        items, self._queue = self._queue, []
-        self._only_text = True
+        elif self._behind:
+            gevent.sleep(0)
+        items, self._queue = self._queue[:MOST_DELTAS], self._queue[MOST_DELTAS:]
+        self._behind = bool(self._queue)
+        self._only_text = not self._behind
         if self._pace is not None:
             self._pace.sent()
         if items and isinstance(items[-1], ApiError):

@@ -67,7 +67,12 @@ def configure(args: argparse.Namespace) -> VllmConfig:
     """
     try:
         config = _configure(args)
-        tokenizer = cached_tokenizer_from_config(config.model_config)
+        try:
+            tokenizer = cached_tokenizer_from_config(config.model_config)
+        except Exception as error:  # the libraries' own say only what is wrong, not with what
+            if is_unreachable(error):
+                raise
+            raise SetUpError(f"the model's tokenizer cannot be loaded: {sentence(error)}") from error
         check_template(flags.template(args), tokenizer, config.model_config)
         if tokenizer is not None:
             flags.parser(args, tokenizer, config)

@@ -96,6 +96,11 @@ class Rendering:
         """Names of the shortcuts in use, for the engine's status."""
         return ["chats by their template"] if self._chats is not None and self._chats.usable else []
 
+    def warm_up(self) -> None:
+        """Encode a text in the calling thread, in which the first one may take 100 ms: the encoder keeps a cache."""
+        if self._encoder is not None:
+            self._encoder.encode("a", False)
+
     def render(self, request: Generate) -> list[Rendered]:
         """Return one `Rendered` per prompt (a chat is one prompt).
 
