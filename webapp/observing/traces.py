@@ -32,6 +32,7 @@ def load() -> None:
     if enabled():
         import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
         import_module("opentelemetry.sdk.trace.export")
+        import_module("requests")  # the exporter imports it when it is made
 
 
 def begin(environ: Mapping[str, Any]) -> "Span | None":
