@@ -30,9 +30,10 @@ def enabled() -> bool:
 def load() -> None:
     """Import OpenTelemetry if it is used. At a worker's first request this would hold all others for 100 ms."""
     if enabled():
-        import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         import_module("opentelemetry.sdk.trace.export")
-        import_module("requests")  # the exporter imports it when it is made
+        OTLPSpanExporter().shutdown()  # what it needs to send is imported when one is made
 
 
 def begin(environ: Mapping[str, Any]) -> "Span | None":
