@@ -33,7 +33,7 @@ def load() -> None:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 
         import_module("opentelemetry.sdk.trace.export")
-        OTLPSpanExporter().shutdown()  # what it needs to send is imported when one is made
+        OTLPSpanExporter()  # what it needs to send is imported when one is made
 
 
 def begin(environ: Mapping[str, Any]) -> "Span | None":
