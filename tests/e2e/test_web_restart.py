@@ -6,7 +6,6 @@ import signal
 import socket
 
 import httpx
-import pytest
 
 from tests.harness import Hearth, endless, until
 
@@ -29,7 +28,6 @@ def ask_without_reading(hearth: Hearth) -> socket.socket:
     return connection
 
 
-@pytest.mark.longest_turn(200, "megabytes are waiting for the client, and its socket takes them at once")
 def test_a_stream_outlives_reloads_and_none_waits_for_it(hearth: Hearth) -> None:
     """While an old worker has a stream, the master reloads again, and replaces workers that are killed."""
     assert hearth.web is not None

@@ -13,6 +13,7 @@ from schemas.errors import ApiError, invalid
 from schemas.requests.reading import body
 from schemas.requests.reading.counting import check_count
 from webapp.answering.content_coding import as_utf8, codings_of, unpacked
+from webapp.connection.yielding import let_others_run
 from webapp.services import services
 
 READ_BYTES = 256 * 1024
@@ -82,5 +83,5 @@ def _read_all() -> bytes:
         parts.append(part)
         if getattr(stream, "is_exhausted", False):  # at the limit of a body, another `read` would raise the 413
             break
-        gevent.sleep(0)
+        let_others_run()
     return b"".join(parts)

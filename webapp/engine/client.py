@@ -16,6 +16,7 @@ from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.shared.curve import ClientKeys
 from schemas.shared.problem import read_problem
+from webapp.connection.yielding import let_others_run
 from webapp.engine.dealer import Dealer
 from webapp.engine.recovery import Recovery
 from webapp.engine.reply import Reply
@@ -187,7 +188,7 @@ class EngineClient:
             for reply in updated:
                 reply.deliver()
             if self._dealer.more:
-                gevent.sleep(0)  # let other greenlets run first
+                let_others_run()
 
     def _on_payload(self, payload: bytes, updated: set[Reply]) -> None:
         """Handle one message. The replies that it has deltas for are added to `updated`."""

@@ -6,13 +6,13 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable
 
-import gevent
 import msgspec
 from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError
 from webapp.connection.chunk_writer import ChunkWriter
+from webapp.connection.yielding import let_others_run
 from webapp.engine.pace import Pace
 from webapp.engine.suspicion import Suspicion
 
@@ -136,7 +136,7 @@ class Reply:
         if not self._queue or self._held_back():
             self._sleep(timeout)
         elif self._behind:
-            gevent.sleep(0)
+            let_others_run()
         items, self._queue = self._queue[:MOST_DELTAS], self._queue[MOST_DELTAS:]
         self._behind = bool(self._queue)
         self._only_text = not self._behind

@@ -13,6 +13,8 @@ from typing import Any
 import gevent
 from gunicorn.http.body import ChunkedReader, LengthReader
 
+from webapp.connection.yielding import let_others_run
+
 MOST_DRAINED = 64 * 1024
 """Unread bytes up to which a connection is kept: they cost less than a new connection."""
 LINGER_SECONDS = 2.0
@@ -54,4 +56,4 @@ def linger(connection: socket.socket) -> None:
         left = LINGER_BYTES
         while left > 0 and (received := connection.recv(READ_BYTES)):
             left -= len(received)
-            gevent.sleep(0)  # a fast client must not keep the other requests waiting
+            let_others_run()  # a fast client must not keep the other requests waiting
