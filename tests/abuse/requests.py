@@ -155,6 +155,8 @@ SHORT_VOCABULARY = [
         "white_list_token: 64 kB",
         "logit_bias: 64 kB",
         "bad_words: 256",
+        "n: 128",
         "beam width 16, penalties",
+        "prompt_logprobs: 20, at",
     )
 ]

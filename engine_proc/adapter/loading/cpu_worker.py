@@ -1,10 +1,16 @@
-"""vLLM's worker for CPUs, which a request with a seed cannot end. vLLM imports this module in the worker's process."""
+"""vLLM's worker for CPUs, which no seed can end, and no prompt with log probabilities can make grow by gigabytes.
+
+vLLM imports this module in the worker's process.
+"""
 
 from typing import Any
 
 import torch
 from vllm.v1.worker import cpu_worker
 from vllm.v1.worker.cpu_model_runner import CPUModelRunner
+
+ROWS_AT_ONCE = 64
+"""Tokens of a prompt whose log probabilities are computed at a time: each takes some rows as long as the vocabulary."""
 
 
 class ModelRunner(CPUModelRunner):  # type: ignore[misc]
@@ -28,6 +34,23 @@ class ModelRunner(CPUModelRunner):  # type: ignore[misc]
         result = super()._bookkeeping_sync(*args, **kwargs)
         self.input_batch.generators.update(self._held)
         return result
+
+    def _get_prompt_logprobs_dict(self, hidden_states: torch.Tensor, num_scheduled_tokens: dict[str, int]) -> Any:
+        """Return the log probabilities of prompts, by request, where a prompt is now computed to its end.
+
+        vLLM's method computes all tokens of a step at once: 3 GB for 1,500 tokens of Llama 3's vocabulary. Here it gets
+        a few tokens at a time, as if the prompt were prefilled in parts. vLLM's runner for GPUs does so by itself.
+        """
+        complete: dict[str, Any] = {}
+        for name in list(self.num_prompt_logprobs):
+            request, tokens = self.requests[name], num_scheduled_tokens.get(name, 0)
+            computed = request.num_computed_tokens
+            for begin in range(0, tokens, ROWS_AT_ONCE):
+                request.num_computed_tokens = computed + begin
+                part = {name: min(ROWS_AT_ONCE, tokens - begin)}
+                complete |= super()._get_prompt_logprobs_dict(hidden_states[begin:], part)
+            request.num_computed_tokens = computed
+        return complete
 
 
 class CPUWorker(cpu_worker.CPUWorker):  # type: ignore[misc]
