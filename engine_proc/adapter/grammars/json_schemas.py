@@ -9,6 +9,7 @@ from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_
 
 from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
+from schemas.shared import client_json
 
 Schema = dict[str, Any]
 
@@ -112,7 +113,7 @@ def _error(encoded: bytes) -> tuple[str, str] | None:
     Patterns are JavaScript's, so Python's `re` must not check them (`format_checker`): the grammar backend does.
     """
     try:
-        Draft202012Validator.check_schema(msgspec.json.decode(encoded), format_checker=None)
+        Draft202012Validator.check_schema(client_json.decode(encoded), format_checker=None)
     except SchemaError as error:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
         return place, error.message[:500]

@@ -5,6 +5,8 @@ from typing import Any
 
 import msgspec
 
+from schemas.shared import client_json
+
 MAX_DEPTH = 64
 """Levels of free JSON: templates and parsers go through it recursively."""
 INVALID = "INVALID_JSON"
@@ -27,7 +29,7 @@ def object_text(value: Any) -> str:
         if not text.strip():
             return "{}"
         try:
-            value = msgspec.json.decode(text)
+            value = client_json.decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             break
     if value is None or value == []:

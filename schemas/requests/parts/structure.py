@@ -8,6 +8,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, vali
 from schemas import wire
 from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
 from schemas.requests.parts.tools import WithoutNulls
+from schemas.shared import client_json
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
@@ -29,7 +30,7 @@ class JsonSchema(fields.Field[dict[str, Any]]):
             raw = value if isinstance(value, str) else msgspec.json.encode(value)
             if len(raw) > MAX_BYTES:
                 raise ValidationError(f"The schema has {len(raw)} bytes, but at most {MAX_BYTES} are allowed.")
-            schema = msgspec.json.decode(raw)
+            schema = client_json.decode(raw)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise ValidationError(f"Expected a JSON Schema: {error}") from None
         if not isinstance(schema, dict):

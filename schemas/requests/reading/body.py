@@ -9,6 +9,7 @@ from schemas.errors import ApiError, invalid
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import Body
 from schemas.requests.reading import lenient_json
+from schemas.shared import client_json
 
 MAX_KEYS = 1000
 """Fields of a body, those that are ignored included."""
@@ -24,7 +25,7 @@ def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
     """
     warnings.begin()
     try:
-        value = msgspec.json.decode(raw)
+        value = client_json.decode(raw)
     except RecursionError:
         raise invalid(f"{what} is nested too deeply.") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
