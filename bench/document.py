@@ -17,8 +17,13 @@ BLOCK = re.compile(r"(<!-- bench: ([a-z ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 def filled(text: str, measured: Results) -> str:
     """Return `text` with new content in every block. Raises `KeyError` for an unknown block."""
-    chapters = {"machine": report.machine, "plot": lambda _: PLOT, **report.CHAPTERS}
+    chapters = {"machine": report.machine, "plot": _plot, **report.CHAPTERS}
     return BLOCK.sub(lambda block: f"{block[1]}{chapters[block[2]](measured)}\n{block[3]}", text)
+
+
+def _plot(measured: Results) -> str:
+    """Return the picture of what was measured on the simulated GPU: without that, an old one would stand there."""
+    return PLOT if measured.gpu else "Not measured."
 
 
 def main() -> int:

@@ -109,8 +109,8 @@ NOTES: dict[str, tuple[str, str]] = {
     "priority": (SAME, ""),
     "response_format": (
         BETTER,
-        "JSON without endless whitespace; the schema may stand where llama.cpp has it; older drafts; with `tools` that "
-        "are not `strict`, calls are possible",
+        "JSON without endless whitespace; the schema may stand where llama.cpp has it; older drafts; with `tools`, "
+        "calls are possible where vLLM has a grammar for the model's format of calls",
     ),
     "structured_outputs": (SAME, "one backend, xgrammar; no `structural_tag`; the older `guided_*` are taken"),
     "tools": (
