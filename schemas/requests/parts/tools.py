@@ -1,5 +1,6 @@
 """Tools that a model may call: their definitions in a request, and the calls and results in its messages."""
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -110,8 +111,9 @@ class Tools(Items):
     def elements(self, value: Any) -> list[Any]:
         """Return the functions in the format of this API, not loaded yet. Raises `ValidationError` for a name twice."""
         tools = [self._spelled(tool) for tool in super().elements(value) if not self._is_left_out(tool)]
-        names = [function_of(tool).get("name") for tool in tools if isinstance(tool, dict) and function_of(tool)]
-        if any(isinstance(name, str) and name in names[:index] for index, name in enumerate(names)):
+        given = (function_of(tool).get("name") for tool in tools if isinstance(tool, dict))
+        names = [name for name in given if isinstance(name, str)]
+        if len(set(names)) < len(names):
             raise ValidationError("Two tools have the same name.")
         return tools
 
@@ -251,21 +253,54 @@ def check_results(
     others are stored ones: `place` returns the request's field for the place of a message among its own.
     """
     calls: set[str] = set()
-    waiting: list[tuple[str, str]] = []
+    unanswered = _Unanswered()
     for index, message in enumerate(messages):
         if message["role"] != "tool":
-            made = [(call["id"], call["function"]["name"]) for call in message.get("tool_calls", ())]
-            waiting += made
-            calls.update(call_id for call_id, _ in made)
+            for call in message.get("tool_calls", ()):
+                unanswered.add(call["id"], call["function"]["name"])
+                calls.add(call["id"])
             continue
-        if not message.get("tool_call_id") and waiting:
-            named = [call for call in waiting if call[1] == message.get("name")]
-            message["tool_call_id"] = (named or waiting)[0][0]
+        if not message.get("tool_call_id"):
+            first = unanswered.first(message.get("name"))
+            if first is not None:
+                message["tool_call_id"] = first
         call_id = message.get("tool_call_id")
-        waiting = [call for call in waiting if call[0] != call_id]
         if call_id not in calls:
             own = index - (len(messages) - given)
             raise _no_such_call(call_id, place(own) if own >= 0 else place(0).partition("[")[0])
+        unanswered.remove(call_id)
+
+
+class _Unanswered:
+    """The calls that have no result yet, in the order in which they were made. All methods take constant time."""
+
+    def __init__(self) -> None:
+        self._made = 0
+        self._answered: dict[str, int] = {}
+        """By id: how many calls had been made when the id had its last result. Later calls may have the same id."""
+        self._all: deque[tuple[int, str]] = deque()
+        """The number and the id of each call. Answered calls are removed when they are the first."""
+        self._named: dict[str, deque[tuple[int, str]]] = {}
+        """The same by the function's name."""
+
+    def add(self, call_id: str, name: str) -> None:
+        call = (self._made, call_id)
+        self._made += 1
+        self._all.append(call)
+        self._named.setdefault(name, deque()).append(call)
+
+    def remove(self, call_id: str) -> None:
+        self._answered[call_id] = self._made
+
+    def first(self, name: str | None) -> str | None:
+        """Return the id of the first call of function `name`, or else of any function. None: all have results."""
+        named = self._first_of(self._named[name]) if name in self._named else None
+        return self._first_of(self._all) if named is None else named
+
+    def _first_of(self, calls: deque[tuple[int, str]]) -> str | None:
+        while calls and calls[0][0] < self._answered.get(calls[0][1], 0):
+            calls.popleft()
+        return calls[0][1] if calls else None
 
 
 def _no_such_call(call_id: str | None, field: str) -> ApiError:
