@@ -46,6 +46,15 @@ def quoted(value: Any) -> str:
     return text if len(text) <= MAX_QUOTED else f"{text[:MAX_QUOTED]}..."
 
 
+MAX_SHOWN = 400
+"""Characters of a path or a message in an error. Both may repeat what the client sent: names of unknown fields, say."""
+
+
+def shortened(text: str) -> str:
+    """Return `text`, cut after `MAX_SHOWN` characters."""
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
 def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
     """Return a 400: the request itself is wrong."""
     return ApiError(400, message, param=param, code=code)

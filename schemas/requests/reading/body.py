@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from marshmallow import Schema, ValidationError
 
-from schemas.errors import ApiError, invalid
+from schemas.errors import ApiError, invalid, shortened
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import Body
 from schemas.requests.reading import lenient_json
@@ -13,8 +13,6 @@ from schemas.shared import client_json
 
 MAX_KEYS = 1000
 """Fields of a body, those that are ignored included."""
-MAX_SHOWN = 400
-"""Characters of a path or a message in an error. Both may repeat what the client sent: names of unknown fields, say."""
 
 
 def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
@@ -50,23 +48,23 @@ def load(schema: Schema, body: dict[str, Any]) -> Any:
 
 
 def accept(schema: Body, raw: bytes) -> Any:
-    """Return what `schema` loads from the JSON object in `raw`, or None where `load` must decide.
+    """Return what `schema` loads from the JSON object in `raw`, or None where `parse` and `load` must decide.
 
-    Raises `ApiError` (400), as `parse` does.
+    What makes bodies expensive is left to these: mending what is no strict JSON, and marshmallow's errors.
     """
-    body = parse(raw)
-    return schema.accept(body) if len(body) <= MAX_KEYS else None
+    warnings.begin()
+    try:
+        value = client_json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return schema.accept(value) if isinstance(value, dict) and len(value) <= MAX_KEYS else None
 
 
 def from_validation(error: ValidationError) -> ApiError:
     """Return the first error of `error` as a 400, with its path (`messages[1].content`) as `param`."""
     path, message = _first(error.normalized_messages())  # type: ignore[no-untyped-call]
-    path, message = _cut(path), _cut(message)
+    path, message = shortened(path), shortened(message)
     return invalid(f"Invalid value for `{path}`: {message}" if path else message, path or None)
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _first(messages: Any, path: str = "") -> tuple[str, str]:

@@ -4,7 +4,7 @@ import json
 import math
 from typing import Any
 
-from schemas.errors import invalid
+from schemas.errors import invalid, shortened
 from schemas.requests.parts.warnings import warn
 
 REPLACED = "The body has lone surrogates, which are no characters: each was replaced by U+FFFD."
@@ -29,14 +29,14 @@ def parse(raw: bytes) -> Any:
 def _mend(body: dict[str, Any]) -> bool:
     """Replace the lone surrogates of all texts and names in `body`. Returns whether there were any."""
     found = False
-    pending: list[tuple[str, Any]] = [("", body)]
+    pending: list[tuple[Any, _Place | None]] = [(body, None)]
     while pending:
-        path, outer = pending.pop()
+        outer, place = pending.pop()
         named = isinstance(outer, dict)
         for key, inner in list(outer.items() if named else enumerate(outer)):
             name = _whole(key) if named else key
-            where = f"{path}[{key}]" if not named else f"{path}.{name}" if path else name
             if isinstance(inner, float) and not math.isfinite(inner):
+                where = shortened(_path((name, place)))
                 raise invalid(f"Invalid value for `{where}`: Expected a finite number.", where)
             text = _whole(inner) if isinstance(inner, str) else inner
             if name != key:
@@ -45,8 +45,21 @@ def _mend(body: dict[str, Any]) -> bool:
                 outer[name] = text
                 found = True
             if isinstance(inner, (dict, list)):
-                pending.append((where, inner))
+                pending.append((inner, (name, place)))
     return found
+
+
+_Place = tuple[str | int, Any]
+"""Where a value stands: its name or number, and the place of the object or array that holds it (None: the body)."""
+
+
+def _path(place: _Place | None) -> str:
+    """Return `place` as an error names it: `messages[1].content`."""
+    keys: list[str | int] = []
+    while place is not None:
+        key, place = place
+        keys.append(key)
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in reversed(keys)).removeprefix(".")
 
 
 def _whole(text: str) -> str:
