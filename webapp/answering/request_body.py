@@ -20,12 +20,18 @@ READ_BYTES = 256 * 1024
 """Bytes of a body that are read in one turn of the hub: about a millisecond."""
 LARGE = 64 * 1024
 """Bytes of a body that is loaded in a thread, so that other requests have their turn meanwhile."""
+MANY = 512
+"""Objects of a body that is loaded in a thread: each may be a message or a call, which take 20 us."""
 SMALL = 4 * 1024
-"""Bytes of a body that is loaded on the hub, whatever is wrong with it.
+"""Bytes of a body that is loaded on the hub whatever is wrong with it.
 
-A body up to `LARGE` is, too, if it is valid. What is wrong with the others is found in the thread: marshmallow takes
-20 us for each message, and mending takes 1 us for each value.
+A larger one is refused in the thread: marshmallow takes 100 us for each message, and mending takes 1 us for each value.
 """
+
+
+def fits_a_turn(raw: bytes) -> bool:
+    """Return whether the body, if it is valid, may be loaded on the hub."""
+    return len(raw) <= LARGE and raw.count(b"{") <= MANY
 
 
 def load(schema: Body) -> Any:
@@ -36,7 +42,7 @@ def load(schema: Body) -> Any:
         raw = _in_thread(unpacked, raw, codings, services().settings.max_body_bytes)
     if len(raw) <= SMALL:
         return body.load(schema, body.parse(as_utf8(raw)))
-    if len(raw) <= LARGE and (accepted := body.accept(schema, as_utf8(raw))) is not None:
+    if fits_a_turn(raw) and (accepted := body.accept(schema, as_utf8(raw))) is not None:
         return accepted
     try:
         return _in_thread(_load_large, schema, raw)

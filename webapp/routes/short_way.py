@@ -17,7 +17,7 @@ from schemas.requests.parts.json_types import Body
 from schemas.requests.parts.tools import check_results
 from schemas.requests.reading import body
 from webapp.answering.answer import Answered, begin
-from webapp.answering.request_body import LARGE
+from webapp.answering.request_body import LARGE, fits_a_turn
 from webapp.middleware import auth, hosts, request_id
 from webapp.middleware.call import LOGGED, Call
 from webapp.middleware.errors import ERROR
@@ -83,7 +83,7 @@ class ShortWay:
         schema, make_shape = route
         call = Call(environ, environ["PATH_INFO"], request_id.usable(environ), key)
         try:
-            request: Request | None = body.accept(schema, raw)
+            request: Request | None = body.accept(schema, raw) if fits_a_turn(raw) else None
             if request is not None and request.conversation_id is None:
                 answered = begin(call, self._shared, _with_messages(request), make_shape)
                 answered.headers += self._more_headers

@@ -15,6 +15,8 @@ GUIDED = {"guided_json": "json", "guided_regex": "regex", "guided_choice": "choi
 NO_EFFECT = ("guided_decoding_backend", "guided_whitespace_pattern")
 FUNCTIONS = "`functions` and `function_call` are taken for `tools` and `tool_choice`: calls are in `tool_calls`."
 
+_STRUCTURE, _FUNCTION = StructuredOutputsSchema(), FunctionSchema()  # making a schema takes 200 us
+
 
 def rename_guided(body: Fields) -> Fields:
     """Return `body` with `structured_outputs` in place of vLLM's older fields.
@@ -33,7 +35,7 @@ def rename_guided(body: Fields) -> Fields:
             continue
         if body.get("structured_outputs") is not None:
             raise ValidationError("Cannot be combined with another structure.", name)
-        errors = StructuredOutputsSchema().validate({kind: value})
+        errors = _STRUCTURE.validate({kind: value})
         if errors:
             raise ValidationError(errors.get(kind, errors), name)
         body["structured_outputs"] = {kind: value}
@@ -62,11 +64,8 @@ def rename_functions(body: Fields) -> Fields:
 def _tools(functions: Any) -> list[Fields]:
     if not isinstance(functions, list) or len(functions) > MAX_TOOLS:
         raise ValidationError(f"Expected an array of at most {MAX_TOOLS} functions.", "functions")
-    errors = {
-        index: FunctionSchema().validate(function) if isinstance(function, dict) else ["Expected an object."]
-        for index, function in enumerate(functions)
-    }
-    errors = {index: messages for index, messages in errors.items() if messages}
-    if errors:
-        raise ValidationError({"functions": errors})
+    for index, function in enumerate(functions):
+        errors = _FUNCTION.validate(function) if isinstance(function, dict) else ["Expected an object."]
+        if errors:
+            raise ValidationError({"functions": {index: errors}})
     return [{"type": "function", "function": function} for function in functions]

@@ -82,6 +82,7 @@ class Beat:
             self.longest, last = max(self.longest, now - last), now
 
     def stop(self) -> None:
+        gevent.sleep(0)  # the last turn counts, even if it was the only one
         self._beating.kill()
 
 
