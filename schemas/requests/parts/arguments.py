@@ -39,10 +39,10 @@ def object_text(value: Any) -> str:
     return _encoded({INVALID: _encoded(value) if text is None else text})
 
 
-def is_deep(value: Any) -> bool:
-    """Return whether free JSON is nested more deeply than `MAX_DEPTH`."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
+def is_deep(value: Any, most: int = MAX_DEPTH) -> bool:
+    """Return whether JSON has more than `most` levels."""
+    level = [value] if isinstance(value, (dict, list)) else []
+    for _ in range(most):
         level = [
             inner
             for outer in level

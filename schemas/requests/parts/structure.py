@@ -6,12 +6,15 @@ import msgspec
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas import wire
+from schemas.requests.parts.arguments import is_deep
 from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
 from schemas.requests.parts.tools import WithoutNulls
 from schemas.shared import client_json
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
+MAX_DEPTH = 256
+"""Levels of a JSON Schema: what Python can copy, encode and show wherever a request is worked on."""
 MAX_CHOICES = 1024
 FORMATS = ("text", "json_object", "json_schema")
 KINDS = ("json", "json_object", "regex", "choice", "grammar")
@@ -31,8 +34,11 @@ class JsonSchema(fields.Field[dict[str, Any]]):
             if len(raw) > MAX_BYTES:
                 raise ValidationError(f"The schema has {len(raw)} bytes, but at most {MAX_BYTES} are allowed.")
             schema = client_json.decode(raw)
-        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            msgspec.msgpack.encode(schema)  # as the wire does, which has no integers of more than 64 bits
+        except (msgspec.DecodeError, UnicodeError, RecursionError, OverflowError) as error:
             raise ValidationError(f"Expected a JSON Schema: {error}") from None
+        if is_deep(schema, MAX_DEPTH):
+            raise ValidationError(f"Expected a JSON Schema of at most {MAX_DEPTH} levels.")
         if not isinstance(schema, dict):
             raise ValidationError("Expected a JSON Schema, which is an object.")
         return schema

@@ -35,8 +35,11 @@ def check_json(value: Any) -> None:
     """Raise `ValidationError` if free JSON is larger, or nested more deeply, than templates and parsers should get."""
     try:
         size = len(msgspec.json.encode(value))
+        msgspec.msgpack.encode(value)  # as the wire does, which has no integers of more than 64 bits
     except UnicodeEncodeError:
         raise ValidationError("The text has a lone surrogate, which is not a Unicode character.") from None
+    except OverflowError:
+        raise ValidationError("Expected integers of at most 64 bits.") from None
     if size > MAX_JSON_BYTES:
         raise ValidationError(f"Expected at most {MAX_JSON_BYTES} bytes of JSON.")
     if is_deep(value):

@@ -7,19 +7,22 @@ from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError, invalid, shortened
 from schemas.requests.parts import warnings
+from schemas.requests.parts.arguments import is_deep
 from schemas.requests.parts.json_types import Body
 from schemas.requests.reading import lenient_json
 from schemas.shared import client_json
 
 MAX_KEYS = 1000
 """Fields of a body, those that are ignored included."""
+MAX_LEVELS = 256
+"""Levels of a body's fields. The parser reads almost 1,000, which Python cannot copy, encode or show everywhere."""
 
 
 def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
     """Return the JSON object in `raw`, parsed strictly. `what` begins the error messages.
 
     Lone surrogates, which are halves of characters, are replaced by U+FFFD, with a warning. Raises `ApiError` (400),
-    which names the field where a number is not finite.
+    which names the field where a number is not finite, or that is nested too deeply.
     """
     warnings.begin()
     try:
@@ -32,7 +35,17 @@ def parse(raw: bytes, what: str = "The body") -> dict[str, Any]:
             raise invalid(f"{what} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise invalid(f"{what} must be a JSON object.")
+    if (deep := _deep_field(value, raw)) is not None:
+        field = shortened(deep)
+        raise invalid(f"Invalid value for `{field}`: Expected at most {MAX_LEVELS} levels.", field)
     return value
+
+
+def _deep_field(body: dict[str, Any], raw: bytes) -> str | None:
+    """Return the first field of `body`, the object in `raw`, that has more than `MAX_LEVELS` levels. None: no field."""
+    if raw.count(b"{") + raw.count(b"[") <= MAX_LEVELS:
+        return None
+    return next((name for name, value in body.items() if is_deep(value, MAX_LEVELS)), None)
 
 
 def load(schema: Schema, body: dict[str, Any]) -> Any:
@@ -57,7 +70,9 @@ def accept(schema: Body, raw: bytes) -> Any:
         value = client_json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return schema.accept(value) if isinstance(value, dict) and len(value) <= MAX_KEYS else None
+    if not isinstance(value, dict) or len(value) > MAX_KEYS or _deep_field(value, raw) is not None:
+        return None
+    return schema.accept(value)
 
 
 def from_validation(error: ValidationError) -> ApiError:
