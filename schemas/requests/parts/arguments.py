@@ -4,13 +4,17 @@ import json
 from typing import Any
 
 import msgspec
+from marshmallow import ValidationError
 
+from schemas.requests.reading.counting import MAX_ELEMENTS, SMALL_BYTES, has_too_many
 from schemas.shared import client_json
 
 MAX_DEPTH = 64
 """Levels of free JSON: templates and parsers go through it recursively."""
 INVALID = "INVALID_JSON"
 """The one key of arguments that were no JSON object; its value is their text. Anthropic's name for it."""
+MAX_BYTES = 4
+"""Most bytes of a character."""
 _MAX_QUOTES = 3
 """How many times arguments may be written as a string inside a string."""
 
@@ -20,6 +24,7 @@ def object_text(value: Any) -> str:
 
     Nothing, null and an empty array count as `{}`. Whatever is no object, such as a text that was cut off, becomes the
     value of `INVALID_JSON`: a refusal would end the conversation for good, and the model sees what it wrote.
+    Raises `ValidationError` for a text of too many values, before any is built.
     """
     text = None
     for _ in range(_MAX_QUOTES):
@@ -28,6 +33,7 @@ def object_text(value: Any) -> str:
         text = value
         if not text.strip():
             return "{}"
+        check_values(text)
         try:
             value = client_json.decode(text)
         except (msgspec.DecodeError, UnicodeError, RecursionError):
@@ -37,6 +43,12 @@ def object_text(value: Any) -> str:
     if isinstance(value, dict) and not is_deep(value):
         return _encoded(value) if text is None else text
     return _encoded({INVALID: _encoded(value) if text is None else text})
+
+
+def check_values(*texts: str) -> None:
+    """Raise `ValidationError` if the JSON texts have more values than a body may have, all together."""
+    if sum(map(len, texts)) * MAX_BYTES > SMALL_BYTES and has_too_many(",".join(texts).encode(errors="surrogatepass")):
+        raise ValidationError(f"Expected at most {MAX_ELEMENTS} values in all arguments.")
 
 
 def is_deep(value: Any, most: int = MAX_DEPTH) -> bool:

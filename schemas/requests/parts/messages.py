@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas.errors import quoted
+from schemas.requests.parts.arguments import check_values
 from schemas.requests.parts.json_types import Items, Text
 from schemas.requests.parts.kept_messages import as_sent_today
 from schemas.requests.parts.tools import ToolCallSchema, WithoutNulls
@@ -89,6 +90,11 @@ class MessageSchema(WithoutNulls):
             raise ValidationError("Expected a string or an array of text parts.", "content")
 
 
+def _check_arguments(messages: list[dict[str, Any]]) -> None:
+    calls = (call for message in messages for call in message.get("tool_calls", ()))
+    check_values(*(call["function"]["arguments"] for call in calls))
+
+
 def messages_field(description: str, *, default: str | None = None, **kwargs: Any) -> Items:
     """Return the field of a conversation. `default` is for the documentation, `kwargs` are those of marshmallow."""
     return Items(
@@ -96,6 +102,7 @@ def messages_field(description: str, *, default: str | None = None, **kwargs: An
         validate=[
             validate.Length(min=1, error="Expected at least one message."),
             validate.Length(max=MAX_MESSAGES, error=f"Expected at most {MAX_MESSAGES} messages."),
+            _check_arguments,
         ],
         error_messages={"invalid": "Expected an array of messages."},
         metadata={"description": description} | ({} if default is None else {"x-default": default}),

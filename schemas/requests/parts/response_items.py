@@ -6,6 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from schemas.errors import quoted
+from schemas.requests.parts.arguments import check_values
 from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, ROLES
 from schemas.requests.parts.tool_items import as_known
 from schemas.requests.parts.tools import Arguments
@@ -34,6 +35,7 @@ class Input(fields.Field[list[Item]]):
         items = [_at(index, _load_item, item) for index, item in enumerate(value)]
         if sum(item["type"] == "item_reference" for item in items) > MAX_REFERENCES:
             raise ValidationError(f"Expected at most {MAX_REFERENCES} item references.")
+        check_values(*(item["arguments"] for item in items if item["type"] == "function_call"))
         return items
 
 

@@ -5,7 +5,7 @@ import re
 from schemas.errors import invalid
 
 MAX_ELEMENTS = 500_000
-"""Values of one body. A context of 128,000 token ids fits three times."""
+"""Values of one body, and of all arguments in it that are JSON texts. A context of 128,000 ids fits three times."""
 SMALL_BYTES = 2 * MAX_ELEMENTS
 """A shorter text cannot have too many: each value takes two bytes."""
 SLICE = 256 * 1024
@@ -20,16 +20,23 @@ def check_count(raw: bytes, what: str = "The body") -> None:
 
     The text need not be valid: the parser says so later. A hostile text of 16 MB takes a second of CPU: use a thread.
     """
+    if has_too_many(raw):
+        raise invalid(f"{what} has more than {MAX_ELEMENTS} values.")
+
+
+def has_too_many(raw: bytes) -> bool:
+    """Return whether the JSON text has more than `MAX_ELEMENTS` values."""
     if len(raw) <= SMALL_BYTES:
-        return
+        return False
     position = found = 0
     while position < len(raw):
         quote = raw.find(b'"', position, position + SLICE)
         end = quote if quote >= 0 else min(position + SLICE, len(raw))
         found += sum(raw.count(separator, position, end) for separator in _SEPARATORS)
         if found > MAX_ELEMENTS:
-            raise invalid(f"{what} has more than {MAX_ELEMENTS} values.")
+            return True
         position = _end_of_string(raw, quote + 1) if quote >= 0 else end
+    return False
 
 
 def _end_of_string(raw: bytes, position: int) -> int:
