@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from schemas.replies.message import assistant_message
 from schemas.requests.parts.item_messages import items_of, messages_of
 
@@ -141,12 +143,13 @@ def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) 
     if continuing:
         new = new or old[-1:]
     continues = False
-    if continuing and old and _end_with(old[:-1], new[:-1]) and _extends(new[-1], old[-1]):
+    old_numbers, new_numbers = _numbered(old, new)
+    if continuing and old and _end_with(old_numbers[:-1], new_numbers[:-1]) and _extends(new[-1], old[-1]):
         continues, old, new = True, old[:-1], new[-1:]
     else:
         lengths = (len(old), *range(min(len(old) - 1, WINDOW), 0, -1))
-        known = next((length for length in lengths if _end_with(old, new[:length])), 0)
-        if known == 0 and (known := _branch(old, new, continuing=continuing)):
+        known = next((length for length in lengths if _end_with(old_numbers, new_numbers[:length])), 0)
+        if known == 0 and (known := _branch(old_numbers, new_numbers, new, continuing=continuing)):
             old = new[:known]
         new = new[known:]
     return OpenTurn(
@@ -170,39 +173,44 @@ def _split(messages: list[Message]) -> tuple[list[Message], list[Message]]:
     return messages[:count], messages[count:]
 
 
-def _end_with(stored: list[Message], given: list[Message]) -> bool:
-    """Return whether the last messages of `stored` are `given`."""
-    return len(given) <= len(stored) and all(map(_same, stored[len(stored) - len(given) :], given))
+def _numbered(*lists: list[Message]) -> list[list[int]]:
+    """Return a number for each message of `lists`: equal messages have equal numbers.
+
+    Equal are messages apart from what clients change when they send an answer back. They send it as a string or as a
+    list of one part, often stripped, and with or without its reasoning.
+    """
+    numbers: dict[bytes, int] = {}
+    return [[numbers.setdefault(_normalized(message), len(numbers)) for message in each] for each in lists]
 
 
-def _branch(stored: list[Message], given: list[Message], *, continuing: bool) -> int:
+def _normalized(message: Message) -> bytes:
+    alike = {**message, "content": text_of(message).strip(), "reasoning": None, "items": None}
+    return msgspec.json.encode(alike, order="deterministic")
+
+
+def _end_with(stored: list[int], given: list[int]) -> bool:
+    """Return whether the last messages of `stored` are `given`. Both are numbers of messages."""
+    return len(given) <= len(stored) and stored[len(stored) - len(given) :] == given
+
+
+def _branch(stored: list[int], given: list[int], messages: list[Message], *, continuing: bool) -> int:
     """Return how many messages of `given` repeat `stored` from its beginning, with turns of `stored` left out.
 
     0: `given` is no branch. The last message is always new, and so is a question that is repeated without its answer.
+    `stored` and `given` are numbers of messages, `messages` those of `given`.
     """
     known, repeated = 0, given[:-1]
-    if not repeated or not stored or not _same(stored[0], repeated[0]):
+    if not repeated or not stored or stored[0] != repeated[0]:
         return 0
     position = 0
-    for count, message in enumerate(repeated, start=1):
-        position = next((at for at in range(position, len(stored)) if _same(stored[at], message)), len(stored)) + 1
-        if position > len(stored):
+    for count, number in enumerate(repeated, start=1):
+        try:
+            position = stored.index(number, position) + 1
+        except ValueError:
             break
-        if message["role"] == "assistant" or (continuing and count == len(repeated)):
+        if messages[count - 1]["role"] == "assistant" or (continuing and count == len(repeated)):
             known = count
     return known
-
-
-def _same(one: Message, other: Message) -> bool:
-    """Return whether two messages are equal, apart from what clients change when they send an answer back.
-
-    They send it as a string or as a list of one part, often stripped, and with or without its reasoning.
-    """
-    return _normalized(one) == _normalized(other)
-
-
-def _normalized(message: Message) -> Message:
-    return {**message, "content": text_of(message).strip(), "reasoning": None, "items": None}
 
 
 def _extends(longer: Message, message: Message) -> bool:

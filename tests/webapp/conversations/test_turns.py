@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from webapp.conversations import turns
 from webapp.conversations.turns import Message, StoredTurn, history, open_turn
 
 PARTS = [{"type": "text", "text": "My name "}, {"type": "text", "text": "is Ada."}]
@@ -247,3 +248,20 @@ class TestBranches:
         open_turn(stored, [*stored[:9_999], *two(9), user("a")], continuing=False)
         open_turn(stored, [stored[0], *[assistant("b")] * 10_000], continuing=False)
         assert time.process_time() - began < 1
+
+    @pytest.mark.parametrize(
+        "given",
+        [[user("a"), *[user("b")] * 500], [user("a")] * 501, [*[user("a")] * 500, user("b")], [user("a"), user("b")]],
+        ids=["a branch", "the same", "the same at first", "two"],
+    )
+    def test_each_message_is_read_once(self, monkeypatch: pytest.MonkeyPatch, given: list[Message]) -> None:
+        read: list[Message] = []
+        text_of = turns.text_of
+
+        def reading(message: Message) -> str:
+            read.append(message)
+            return text_of(message)
+
+        monkeypatch.setattr(turns, "text_of", reading)
+        open_turn([user("a"), assistant("b")] * 500, given, continuing=False)
+        assert len(read) <= 1000 + len(given)
