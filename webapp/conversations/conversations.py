@@ -48,17 +48,28 @@ class Conversations:
         self._store: Store | None = None
         self._next_sweep = 0.0
 
-    def open(self, scope: str, name: str, given: list[Message], *, continuing: bool) -> OpenTurn:
+    def open(
+        self,
+        scope: str,
+        name: str,
+        given: list[Message],
+        *,
+        continuing: bool,
+        check: Callable[[OpenTurn], None] = lambda turn: None,
+    ) -> OpenTurn:
         """Return a new turn of conversation `name`, the first turn where none is stored.
 
-        Raises `ApiError`: 503 where the database fails, 400 where the conversation exceeds its size limit.
+        Raises `ApiError`: 503 where the database fails, 400 where the conversation exceeds its size limit, and what
+        `check` raises, which is called in the thread.
         """
-        turns = self._try("read", self._read, scope, name)
-        turn = open_turn(history(turns), given, continuing=continuing)
-        size = len(encode_json(turn.messages))
-        if size > self._max_bytes:
-            raise _too_long(size, self._max_bytes)
-        return turn
+
+        def opened(turns: list[StoredTurn]) -> OpenTurn:
+            turn = open_turn(history(turns), given, continuing=continuing)
+            self._check_size(turn.messages)
+            check(turn)
+            return turn
+
+        return self.read(scope, name, opened)
 
     def keep(self, scope: str, name: str, turn: OpenTurn, answer: Choice, *, echo: bool) -> str | None:
         """Store the completed turn. Returns None, or a warning for the client where the database fails.
@@ -76,12 +87,27 @@ class Conversations:
             return NOT_STORED
         return None
 
-    def extend(self, scope: str, name: str, stored: list[StoredTurn], turn: StoredTurn) -> None:
-        """Store `turn`, with the present time, after `stored`, all turns so far. Raises `ApiError`, as `open` does."""
-        size = len(encode_json([each.messages for each in (*stored, turn)]))
-        if size > self._max_bytes:
-            raise _too_long(size, self._max_bytes)
+    def extend(self, scope: str, name: str, make: Callable[[list[StoredTurn]], tuple[StoredTurn, Result]]) -> Result:
+        """Store a turn, with the present time, after all turns so far. Raises `ApiError`, as `open` does.
+
+        `make` is called with the turns so far, in the thread: it returns the new turn, and what this method returns.
+        """
+
+        def made(turns: list[StoredTurn]) -> tuple[StoredTurn, Result]:
+            turn, result = make(turns)
+            self._check_size([each.messages for each in (*turns, turn)])
+            return turn, result
+
+        turn, result = self.read(scope, name, made)
         self._store_now(partial(self._try, "stored"), scope, name, [turn])
+        return result
+
+    def read(self, scope: str, name: str, work: Callable[[list[StoredTurn]], Result]) -> Result:
+        """Return what `work` makes of the stored turns, the oldest first, in the thread: they may be megabytes.
+
+        Raises `ApiError`, as `open` does, and what `work` raises.
+        """
+        return self._try("read", lambda: work(self._read(scope, name)))
 
     def turns(self, scope: str, name: str) -> list[StoredTurn]:
         """Return the stored turns, the oldest first. Raises `ApiError`, as `open` does."""
@@ -173,6 +199,11 @@ class Conversations:
             return self._open_store().read_continuing(scope, names, self._max_bytes)
         except TooLong as error:
             raise _too_long(*error.args) from None
+
+    def _check_size(self, stored: Any) -> None:
+        size = len(encode_json(stored))
+        if size > self._max_bytes:
+            raise _too_long(size, self._max_bytes)
 
     def _add(self, scope: str, name: str, *turns: StoredTurn) -> None:
         self._open_store().add(scope, name, *turns)

@@ -1,5 +1,6 @@
 """A part of a list, as OpenAI's lists are asked for: `limit`, `order` and `after` in the URL."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flask
@@ -10,22 +11,29 @@ MAX_LIMIT = 100
 DEFAULT_LIMIT = 20
 
 
-def page(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the page of `items`, the oldest first, that the current request asks for. Raises `ApiError` (400)."""
+def page() -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+    """Return a function from items, the oldest first, to the page of them that the current request asks for.
+
+    Both raise `ApiError` (400). The function may be called in another thread.
+    """
     arguments = flask.request.args
     limit, order = arguments.get("limit", str(DEFAULT_LIMIT)), arguments.get("order", "desc")
     if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MAX_LIMIT:
         raise invalid(f"Invalid value for `limit`: Expected an integer from 1 to {MAX_LIMIT}.", "limit")
     if order not in ("asc", "desc"):
         raise invalid("Invalid value for `order`: Expected asc or desc.", "order")
-    ordered = items if order == "asc" else items[::-1]
     after = arguments.get("after")
-    if after:
-        position = next((number for number, item in enumerate(ordered, start=1) if item["id"] == after), None)
-        if position is None:
-            raise invalid(f"Invalid value for `after`: There is no item {quoted(after)} here.", "after")
-        ordered = ordered[position:]
-    return listed(ordered[: int(limit)], has_more=len(ordered) > int(limit))
+
+    def part_of(items: list[dict[str, Any]]) -> dict[str, Any]:
+        ordered = items if order == "asc" else items[::-1]
+        if after:
+            position = next((number for number, item in enumerate(ordered, start=1) if item["id"] == after), None)
+            if position is None:
+                raise invalid(f"Invalid value for `after`: There is no item {quoted(after)} here.", "after")
+            ordered = ordered[position:]
+        return listed(ordered[: int(limit)], has_more=len(ordered) > int(limit))
+
+    return part_of
 
 
 def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:

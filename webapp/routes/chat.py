@@ -27,8 +27,14 @@ def create() -> Response:
 def _answer_in_conversation(request: Request, name: str) -> Response:
     """Answer the request after the stored messages, and store the turn before the client receives the end."""
     conversations, params, scope = services().conversations, request.params, caller()
-    turn = conversations.open(scope, name, params.messages or [], continuing=params.continue_final_message)
-    check_results(turn.messages, len(params.messages or ()))
+    given = params.messages or []
+    turn = conversations.open(
+        scope,
+        name,
+        given,
+        continuing=params.continue_final_message,
+        check=lambda opened: check_results(opened.messages, len(given)),
+    )
 
     def keep(reply: Shape) -> str | None:
         return conversations.keep(scope, name, turn, reply.choices[0], echo=params.echo)

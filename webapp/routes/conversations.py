@@ -3,11 +3,13 @@
 A conversation's `messages`, and its id that a client may choose, are Hearth's own.
 """
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from schemas.errors import ApiError, quoted
+from schemas.replies.shape import encode_json
 from schemas.requests.parts.item_messages import grouped
 from schemas.requests.parts.response_items import Item, name_items
 from schemas.shared.ids import new_id
@@ -24,25 +26,33 @@ ROOT = "/v1/conversations"
 
 
 @blueprint.post(ROOT)
-def create() -> dict[str, Any]:
+def create() -> Response:
     body = request_body.load(services().schemas.conversation)
-    name = new_id("conv")
-    turn = _turn_of(_resolved(body["items"]), [])
-    turn.messages.append({"metadata": body["metadata"]})
-    services().conversations.extend(caller(), name, [], turn)
-    return _described(name, [turn])
+    name, items = new_id("conv"), _resolved(body["items"])
+
+    def made(turns: list[StoredTurn]) -> tuple[StoredTurn, StoredTurn]:
+        turn = _turn_of(items, turns)
+        turn.messages.append({"metadata": body["metadata"]})
+        return turn, turn
+
+    turn = services().conversations.extend(caller(), name, made)
+    return _as_json(encode_json(_described(name, turn.created, body["metadata"])))
 
 
 @blueprint.get(f"{ROOT}/<path:name>", merge_slashes=False)
-def retrieve(name: str) -> dict[str, Any]:
-    turns = _turns(name)
-    return _described(name, turns) | {"updated_at": int(turns[-1].created), "messages": history(turns)}
+def retrieve(name: str) -> Response:
+    def shown(turns: list[StoredTurn]) -> dict[str, Any]:
+        described = _described(name, turns[0].created, metadata(turns))
+        return described | {"updated_at": int(turns[-1].created), "messages": history(turns)}
+
+    return _read(name, shown)
 
 
 @blueprint.post(f"{ROOT}/<path:name>", merge_slashes=False)
-def update(name: str) -> dict[str, Any]:
+def update(name: str) -> Response:
     body = request_body.load(services().schemas.conversation_update)
-    return _described(name, _extended(name, StoredTurn([{"metadata": body["metadata"]}])))
+    given = body["metadata"]
+    return _extended(name, lambda turns: (StoredTurn([{"metadata": given}]), _described(name, turns[0].created, given)))
 
 
 @blueprint.delete(f"{ROOT}/<path:name>", merge_slashes=False)
@@ -54,48 +64,71 @@ def delete(name: str) -> dict[str, Any]:
 
 
 @blueprint.get(f"{ROOT}/<path:name>/items", merge_slashes=False)
-def list_items(name: str) -> dict[str, Any]:
-    return page(conversation_items(_turns(name)))
+def list_items(name: str) -> Response:
+    part_of = page()
+    return _read(name, lambda turns: part_of(conversation_items(turns)))
 
 
 @blueprint.post(f"{ROOT}/<path:name>/items", merge_slashes=False)
-def create_items(name: str) -> dict[str, Any]:
-    items, turns = request_body.load(services().schemas.conversation_items)["items"], _turns(name)
+def create_items(name: str) -> Response:
+    items = request_body.load(services().schemas.conversation_items)["items"]
+    _read(name, metadata)  # an unknown conversation is a 404 before an unknown item is
     items = _resolved(items)
-    services().conversations.extend(caller(), name, turns, _turn_of(items, turns))
-    return listed(items)
+    return _extended(name, lambda turns: (_turn_of(items, turns), listed(items)))
 
 
 @blueprint.get(f"{ROOT}/<path:name>/items/<item_id>", merge_slashes=False)
-def retrieve_item(name: str, item_id: str) -> Item:
-    return _item(_turns(name), item_id)
+def retrieve_item(name: str, item_id: str) -> Response:
+    return _read(name, lambda turns: _item(turns, item_id))
 
 
 @blueprint.delete(f"{ROOT}/<path:name>/items/<item_id>", merge_slashes=False)
-def delete_item(name: str, item_id: str) -> dict[str, Any]:
-    _item(_turns(name), item_id)
-    return _described(name, _extended(name, StoredTurn([{"deleted": item_id}])))
+def delete_item(name: str, item_id: str) -> Response:
+    def made(turns: list[StoredTurn]) -> tuple[StoredTurn, dict[str, Any]]:
+        _item(turns, item_id)
+        return StoredTurn([{"deleted": item_id}]), _described(name, turns[0].created, metadata(turns))
+
+    return _extended(name, made)
 
 
-def _described(name: str, turns: list[StoredTurn]) -> dict[str, Any]:
+def _described(name: str, created: float, metadata: dict[str, str]) -> dict[str, Any]:
     """Return OpenAI's conversation object."""
-    created = int(turns[0].created)
-    return {"id": name, "object": "conversation", "created_at": created, "metadata": metadata(turns)}
+    return {"id": name, "object": "conversation", "created_at": int(created), "metadata": metadata}
 
 
-def _turns(name: str) -> list[StoredTurn]:
-    """Return the conversation's turns. Raises `ApiError`: 404, 400 if it is too long, 503 if the database fails."""
-    turns = services().conversations.turns(caller(), name) if is_name(name) else []
+def _read(name: str, work: Callable[[list[StoredTurn]], dict[str, Any]]) -> Response:
+    """Answer with what `work` makes of the conversation's turns, in the store's thread.
+
+    Raises `ApiError`: 404, 400 if the conversation is too long, 503 if the database fails, and what `work` raises.
+    """
+    if not is_name(name):
+        raise _not_found(name)
+    return _as_json(services().conversations.read(caller(), name, lambda turns: encode_json(work(_some(name, turns)))))
+
+
+def _extended(name: str, make: Callable[[list[StoredTurn]], tuple[StoredTurn, dict[str, Any]]]) -> Response:
+    """Store the turn that `make` makes of the conversation's turns, and answer with its second result.
+
+    Raises `ApiError`, as `_read` does.
+    """
+    if not is_name(name):
+        raise _not_found(name)
+
+    def made(turns: list[StoredTurn]) -> tuple[StoredTurn, bytes]:
+        turn, reply = make(_some(name, turns))
+        return turn, encode_json(reply)
+
+    return _as_json(services().conversations.extend(caller(), name, made))
+
+
+def _some(name: str, turns: list[StoredTurn]) -> list[StoredTurn]:
     if not turns:
         raise _not_found(name)
     return turns
 
 
-def _extended(name: str, turn: StoredTurn) -> list[StoredTurn]:
-    """Store `turn` as the conversation's last, and return all turns. Raises `ApiError`, as `_turns` does."""
-    turns = _turns(name)
-    services().conversations.extend(caller(), name, turns, turn)
-    return [*turns, turn]
+def _as_json(body: bytes) -> Response:
+    return Response(body, content_type="application/json")
 
 
 def _resolved(items: list[Item]) -> list[Item]:

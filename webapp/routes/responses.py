@@ -82,7 +82,8 @@ def retrieve(response_id: str) -> dict[str, Any]:
 
 @blueprint.get("/v1/responses/<response_id>/input_items")
 def input_items(response_id: str) -> dict[str, Any]:
-    return page(services().responses.get(caller(), response_id).items)
+    part_of = page()
+    return part_of(services().responses.get(caller(), response_id).items)
 
 
 @blueprint.delete("/v1/responses/<response_id>")
