@@ -34,26 +34,34 @@ def fits_a_turn(raw: bytes) -> bool:
     return len(raw) <= LARGE and raw.count(b"{") <= MANY
 
 
-def load(schema: Body) -> Any:
-    """Read the body and return what `schema` makes of it. Raises `ApiError` (400, 408, 413, 415) or Werkzeug's 413."""
+def load(schema: Body, check: Callable[[Any], None] = lambda loaded: None) -> Any:
+    """Read the body and return what `schema` makes of it, once `check` has been called with that.
+
+    Raises `ApiError` (400, 408, 413, 415), Werkzeug's 413, and what `check` raises, which is to be an `ApiError`.
+    """
     codings = codings_of(request.headers.get("Content-Encoding", ""))
     raw = _read()
     if codings:
         raw = _in_thread(unpacked, raw, codings, services().settings.max_body_bytes)
     if len(raw) <= SMALL:
-        return body.load(schema, body.parse(as_utf8(raw)))
+        return _checked(body.load(schema, body.parse(as_utf8(raw))), check)
     if fits_a_turn(raw) and (accepted := body.accept(schema, as_utf8(raw))) is not None:
-        return accepted
+        return _checked(accepted, check)
     try:
-        return _in_thread(_load_large, schema, raw)
+        return _in_thread(_load_large, schema, raw, check)
     finally:
         del raw  # an error's traceback refers to this frame
 
 
-def _load_large(schema: Body, raw: bytes) -> Any:
+def _checked(loaded: Any, check: Callable[[Any], None]) -> Any:
+    check(loaded)
+    return loaded
+
+
+def _load_large(schema: Body, raw: bytes, check: Callable[[Any], None]) -> Any:
     text = as_utf8(raw)
     check_count(text)
-    return body.load(schema, body.parse(text))
+    return _checked(body.load(schema, body.parse(text)), check)
 
 
 def _in_thread(work: Callable[..., Any], *args: Any) -> Any:

@@ -16,12 +16,17 @@ blueprint = Blueprint("chat", __name__)
 
 @blueprint.post("/v1/chat/completions")
 def create() -> Response:
-    request: Request = request_body.load(services().schemas.chat)
+    request: Request = request_body.load(services().schemas.chat, _check)
     if request.conversation_id is not None:
         return _answer_in_conversation(request, request.conversation_id)
+    return answer(request.with_messages(request.params.messages or []), ChatShape)
+
+
+def _check(request: Request) -> None:
+    """Match results and calls, where no conversation has earlier ones. Raises `ApiError` (400)."""
     messages = request.params.messages or []
-    check_results(messages, len(messages))
-    return answer(request.with_messages(messages), ChatShape)
+    if request.conversation_id is None:
+        check_results(messages, len(messages))
 
 
 def _answer_in_conversation(request: Request, name: str) -> Response:

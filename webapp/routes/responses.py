@@ -8,7 +8,7 @@ from flask import Blueprint, Response
 from schemas.errors import invalid
 from schemas.replies.message import assistant_message
 from schemas.replies.response import ResponseShape
-from schemas.replies.shape import Shape
+from schemas.replies.shape import Shape, encode_json
 from schemas.requests.parts.response_items import name_items
 from schemas.requests.responses import ResponseRequest
 from webapp.answering import request_body
@@ -76,8 +76,9 @@ def _keep(body: ResponseRequest, asked: Asked, scope: str, stores: Services, rep
 
 
 @blueprint.get("/v1/responses/<response_id>")
-def retrieve(response_id: str) -> dict[str, Any]:
-    return services().responses.get(caller(), response_id).body
+def retrieve(response_id: str) -> Response:
+    body = services().responses.get(caller(), response_id).body
+    return Response(encode_json(body), content_type="application/json")  # Flask's own JSON takes ten times as long
 
 
 @blueprint.get("/v1/responses/<response_id>/input_items")
