@@ -65,6 +65,9 @@ class _BeamStep:
             self.output.set_result(output)
         return []
 
+    def to_parse(self, output: Output) -> int:
+        return 0
+
 
 class BeamSearch:
     """The search for one prompt's choices."""

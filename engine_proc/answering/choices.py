@@ -21,6 +21,10 @@ class Tag(Protocol):
         """Return the deltas to send for `output`; an empty list if there are none yet."""
         ...
 
+    def to_parse(self, output: Output) -> int:
+        """Return how many characters `receive` would give to vLLM's parsers in one go, which takes long. 0: none."""
+        ...
+
 
 @dataclass(slots=True)
 class Choice:
@@ -39,6 +43,9 @@ class Choice:
 
     def receive(self, output: Output) -> list[Delta]:
         return [self.delta(output)]
+
+    def to_parse(self, output: Output) -> int:
+        return 0
 
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         """Return the delta for `output`. `discarded_tokens` counts the tokens of discarded candidates."""
@@ -78,6 +85,9 @@ class Embedding:
     def receive(self, output: Output) -> list[Delta]:
         return [Delta(self.request.id, self.index, "", [], "stop", vector=output.vector)]
 
+    def to_parse(self, output: Output) -> int:
+        return 0
+
 
 @dataclass(slots=True)
 class Contest:
@@ -107,6 +117,11 @@ class Contest:
                 winner.logprobs = None
             deltas.append(choice.delta(winner, discarded if choice is self.choices[0] else 0))
         return deltas
+
+    def to_parse(self, output: Output) -> int:
+        if len(self._finished) + 1 < self.candidates:
+            return 0
+        return sum(self.choices[0].to_parse(finished) for finished in (*self._finished, output))
 
 
 def _mean_logprob(output: Output) -> float:

@@ -20,6 +20,11 @@ class ParsedChoice(Choice):
     _reasoned: bool = False
     """Whether the answer has reasoning so far."""
 
+    def to_parse(self, output: Output) -> int:
+        if output.finish_reason is None:
+            return 0
+        return 1 + len(output.text) + (0 if self._stream is None else self._stream.chars)
+
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         finished = output.finish_reason is not None
         cut = finished and (output.finish_reason != "stop" or output.stop_reason is not None)

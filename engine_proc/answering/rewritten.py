@@ -24,6 +24,9 @@ class Rewritten:
     def request(self) -> LiveRequest:
         return self.choice.request
 
+    def to_parse(self, output: Output) -> int:
+        return self.choice.to_parse(output)
+
     def receive(self, output: Output) -> list[Delta]:
         """Return the deltas after `sent`. Raises `ApiError` (503) if the sequence does not begin with `sent`."""
         if len(self._received) >= len(self.sent):

@@ -18,6 +18,7 @@ from engine_proc.serving.drain import Drain
 from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, internal_error, no_token_left
 from engine_proc.serving.load_clock import LoadClock
 from engine_proc.serving.outbox import Outbox
+from engine_proc.serving.parse_threads import ParseThreads
 from engine_proc.serving.quarantine import Quarantine
 from schemas import wire
 from schemas.errors import ApiError
@@ -45,6 +46,7 @@ class Server:
         self.quarantine = Quarantine(self.live, self.clients, self._begin, self._hand_back)
         self.admission = admission
         self.outbox = Outbox(self.live, self.clients, self._record_end, self._abort)
+        self._threads = ParseThreads(self.live, self.outbox.send, self._end)
         self.drain = Drain()
         self.log_requests = False
         """Whether each accepted request is logged here too. The web tier logs every request in any case."""
@@ -183,8 +185,7 @@ class Server:
         except EngineGone:
             pass  # as in `_start`
         except Exception as error:
-            self._fail_live(request, error)
-            self._abort(request)
+            self._end(request, error)
         else:
             await self.outbox.send(request.client, deltas)
 
@@ -210,16 +211,19 @@ class Server:
             for output in outputs:
                 request = output.tag.request
                 try:
-                    batches[request.client] += self._receive(output)
+                    self._check(output)
+                    if chars := output.tag.to_parse(output):
+                        self._threads.receive(output, chars)
+                    else:  # the model's parser may raise, for what the model wrote
+                        batches[request.client] += output.tag.receive(output)
                 except Exception as error:
-                    self._fail_live(request, error)
-                    self._abort(request)
+                    self._end(request, error)
             for client, batch in batches.items():
                 await self.outbox.send(client, batch)
             self.quarantine.after_step(outputs, self.engine.generated)
 
-    def _receive(self, output: "Output") -> list[wire.Delta]:
-        """Return the deltas to send for `output`. Raises what ends its request alone."""
+    def _check(self, output: "Output") -> None:
+        """Raise what ends the request of `output` alone: its sequence has failed."""
         request = output.tag.request
         if output.failed:
             log.error("%s failed in the adapter, as the traceback above says", request.name)
@@ -228,8 +232,11 @@ class Server:
             if request.structure:
                 raise no_token_left(request.structure, limited=request.limited)
             raise internal_error("vLLM")
-        deltas: list[wire.Delta] = output.tag.receive(output)  # the model's parser may raise, for what the model wrote
-        return deltas
+
+    def _end(self, request: LiveRequest, error: Exception) -> None:
+        """Fail a request, and abort what is left of it."""
+        self._fail_live(request, error)
+        self._abort(request)
 
     def _record_end(self, request: LiveRequest) -> None:
         self.admission.rate.record(request.sequences)

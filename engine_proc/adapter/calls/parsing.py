@@ -181,6 +181,8 @@ class Stream:
         self._reader = reading.reader()
         self._prompt = prompt_token_ids
         self._text: list[str] = []
+        self.chars = 0
+        """Length of the text so far."""
         self._ids: list[int] = []
         self._sent = Parts()
         """All that `feed` has returned so far."""
@@ -197,6 +199,7 @@ class Stream:
         as in `Reading.whole`.
         """
         self._text.append(text)
+        self.chars += len(text)
         self._ids += token_ids
         parts = self._parse(text, token_ids)
         self._sent.content += parts.content

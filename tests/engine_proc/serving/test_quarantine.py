@@ -191,6 +191,9 @@ async def test_a_beam_search_counts_by_its_steps(tmp_path: Path) -> None:
         def receive(self, output: Any) -> list[wire.Delta]:
             return []
 
+        def to_parse(self, output: Any) -> int:
+            return 0
+
     assert room.tests() == [(1, True)]
     await room.generate()
     assert room.cleared() == []

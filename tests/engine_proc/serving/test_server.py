@@ -341,6 +341,9 @@ class Unreadable:
     def receive(self, output: Any) -> list[wire.Delta]:
         raise KeyError("a defect")
 
+    def to_parse(self, output: Any) -> int:
+        return 0
+
 
 @pytest.mark.parametrize("place", ["tag", "adapter", "encoder"])
 @on_a_loop

@@ -9,7 +9,7 @@ from vllm.parser import ParserManager
 
 from engine_proc.adapter.calls.parsing import Parsing, Parts, Reading, Stream
 from engine_proc.adapter.outputs import Output
-from engine_proc.answering.choices import Choice
+from engine_proc.answering.choices import Choice, Contest
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
@@ -304,6 +304,25 @@ def test_a_choice_is_read_whole(tokenizer: Any) -> None:
 
     assert (delta.text, delta.token_ids, delta.finish_reason) == ("", [5, 6], "tool_calls")
     assert [(call.name, call.arguments) for call in delta.tool_calls] == [("get_weather", '{"city": "Paris"}')]
+
+
+def test_the_last_output_alone_is_parsed_in_one_go(tokenizer: Any) -> None:
+    """The server has this done in a thread: some of vLLM's parsers take seconds for a long text."""
+    whole = ParsedChoice(request(), 0, reading=reading(tokenizer), prompt_token_ids=[1])
+    stream = ParsedChoice(request(), 0, reading=reading(tokenizer, stream=True), prompt_token_ids=[1])
+    plain = Choice(request(), 0)
+    last = output("x" * 10, [5], "stop")
+
+    assert whole.to_parse(last) == 11
+    assert stream.to_parse(output("x" * 100, [5])) == 0
+    stream.receive(output("x" * 100, [5]))
+    assert stream.to_parse(last) == 111
+    assert plain.to_parse(last) == 0
+    assert Rewritten(whole, [5]).to_parse(last) == 11
+    contest = Contest([whole], candidates=2, with_logprobs=False)
+    assert contest.to_parse(last) == 0
+    contest.receive(last)
+    assert contest.to_parse(last) == 22
 
 
 class TestRewritten:
