@@ -32,6 +32,8 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 
 log = logging.getLogger("hearth.server")
 
+TURN_SECONDS = 0.01
+"""Then the loop does other work before a step's next output: a model's parser may take a millisecond for each."""
 SUBMITTED_AT_ONCE = 16
 """Sequences of one request that are submitted in one turn of the loop: each takes some tenths of a millisecond."""
 
@@ -208,7 +210,11 @@ class Server:
             outputs = await self.engine.step()
             self._stepped_at = time.monotonic()
             batches: dict[bytes, list[wire.Delta]] = defaultdict(list)
+            pause_at = time.perf_counter() + TURN_SECONDS
             for output in outputs:
+                if time.perf_counter() > pause_at:
+                    await asyncio.sleep(0)
+                    pause_at = time.perf_counter() + TURN_SECONDS
                 request = output.tag.request
                 try:
                     self._check(output)

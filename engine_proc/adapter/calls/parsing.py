@@ -23,6 +23,9 @@ logging.getLogger("vllm.tool_parsers").setLevel(logging.CRITICAL)
 
 log = logging.getLogger("hearth.engine")
 
+MOST_HELD = 4000
+"""Characters that vLLM's streaming parsers may hold back: many of them look at the whole of a call for each token."""
+
 
 @dataclass(slots=True)
 class Parts:
@@ -177,7 +180,9 @@ class Stream:
     def __init__(self, reading: Reading, prompt_token_ids: list[int]) -> None:
         self._reading = reading
         self._parser: Parser | None = reading.parser(prompt_token_ids)
-        """None: the parser has failed. What follows is sent at the end."""
+        """None: the parser has failed, or holds too much back. What follows is sent at the end."""
+        self._held = 0
+        """Characters since the last content or reasoning."""
         self._reader = reading.reader()
         self._prompt = prompt_token_ids
         self._text: list[str] = []
@@ -202,6 +207,9 @@ class Stream:
         self.chars += len(text)
         self._ids += token_ids
         parts = self._parse(text, token_ids)
+        self._held = 0 if parts.content or parts.reasoning else self._held + len(text)
+        if self._held > MOST_HELD and self._reader is None:
+            self._parser = None
         self._sent.content += parts.content
         self._sent.reasoning += parts.reasoning
         if finished:

@@ -15,6 +15,7 @@ from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError
 from schemas.wire import Delta, Generate, Sampling, Structure, ToolCall
+from tests.engine_proc.adapter.calls.formats import CALLS
 
 PARIS = '{"name": "get_weather", "parameters": {"city": "Paris"}}'
 TOKYO = '{"name": "get_weather", "parameters": {"city": "Tokyo"}}'
@@ -304,6 +305,34 @@ def test_a_choice_is_read_whole(tokenizer: Any) -> None:
 
     assert (delta.text, delta.token_ids, delta.finish_reason) == ("", [5, 6], "tool_calls")
     assert [(call.name, call.arguments) for call in delta.tool_calls] == [("get_weather", '{"city": "Paris"}')]
+
+
+@pytest.mark.parametrize("parser", ["hermes", "granite", "qwen3_coder", "kimi_k2", "pythonic"])
+def test_a_streaming_parser_gets_no_more_of_a_call_than_it_may_hold_back(
+    tokenizer: Any, parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at all of it for each token. The rest is parsed once, at the end."""
+    monkeypatch.setattr("engine_proc.adapter.calls.parsing.MOST_HELD", 300)
+    read = parsing(tokenizer, parser).reading(asked(stream=True))
+    assert read is not None
+    parsed: list[int] = []
+    piece = read.piece
+
+    def counted(parser: Any, text: str, *args: Any) -> tuple[str, str]:
+        parsed.append(len(text))
+        return piece(parser, text, *args)
+
+    monkeypatch.setattr(read, "piece", counted)
+    stream = Stream(read, [1])
+    text = CALLS[parser] * 30
+    pieces = [text[at : at + 5] for at in range(0, len(text), 5)]
+    ends = len(pieces) - 1
+    found = [stream.feed(part, [5], finished=at == ends) for at, part in enumerate(pieces)]
+
+    assert 0 < sum(parsed) < 600 < len(text)
+    whole = read.whole(text, [], [1])
+    assert calls(found[-1]) == calls(whole)
+    assert "".join(parts.content for parts in found).strip() == whole.content.strip()
 
 
 def test_the_last_output_alone_is_parsed_in_one_go(tokenizer: Any) -> None:
