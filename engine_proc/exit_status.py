@@ -6,3 +6,5 @@ EXIT_LOAD_FAILED = 3
 """The model could not be loaded."""
 EXIT_ENGINE_GONE = 4
 """EngineCore or one of its workers died, or hangs."""
+EXIT_UNREACHABLE = 5
+"""The hub cannot be reached: the network may come up later, as at a boot."""

@@ -1,28 +1,39 @@
-"""Checks of the model's files, or of its hub, before vLLM is imported, which takes many seconds."""
+"""Checks of the model's files, or of its hub, before vLLM is imported, which takes many seconds.
+
+What vLLM may load in a way that is not known here is left to vLLM.
+"""
 
 import json
 import os
 import re
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.exit_status import EXIT_UNREACHABLE, EXIT_USAGE
+from engine_proc.hub import cache_directory, is_offline, unreachable
 
-CONFIGURATIONS = ("config.json", "params.json")
+HF_CONFIG, MISTRAL_CONFIG = "config.json", "params.json"
 """Configuration file of a model in Hugging Face's format, and in Mistral's."""
+WEIGHTS = {
+    "hf": ("*.safetensors", "model.safetensors.index.json"),
+    "safetensors": ("*.safetensors", "model.safetensors.index.json"),
+    "fastsafetensors": ("*.safetensors", "model.safetensors.index.json"),
+    "instanttensor": ("*.safetensors", "model.safetensors.index.json"),
+    "mistral": ("consolidated*.safetensors", "consolidated.safetensors.index.json"),
+}
+"""By vLLM's `--load-format`: the files that are loaded, and the index that names those of them which are needed."""
+OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf")
+MISTRAL_TOKENIZERS = ("tekken.json", "tokenizer.model.v*")
+PREFIXES = ("--model", "--tokenizer", "--config")
+"""Flags of vLLM's whose names begin the names of other flags: they are no abbreviations of these."""
 MAX_HEADER = 100_000_000
 """Largest header of a safetensors file, in bytes, as the format's own library has it."""
 LFS_POINTER = b"version https://git-lfs"
 """How a file begins that `git clone` has left for Git LFS to download."""
-HUB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?(:[A-Za-z0-9._-]+)?")
+HUB_NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?(:[\w.-]+)?", re.ASCII)
 """`name` or `organisation/name`, perhaps with the quantization of a GGUF file."""
-CONNECT_SECONDS = 5.0
-"""How long a hub has to accept a connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,31 +43,37 @@ class Problem:
     sentence: str
     """For the operator."""
     status: int = EXIT_USAGE
-    """`EXIT_USAGE`: a second attempt would not help. `EXIT_LOAD_FAILED`: it may."""
+    """`EXIT_USAGE`: a second attempt would not help. `EXIT_UNREACHABLE`: it may."""
 
 
 def check_model(argv: Sequence[str]) -> Problem | None:
     """Return what is wrong with the model that vLLM's command line `argv` names. None: nothing that can be seen yet."""
-    model = flag(argv, "--model") or ""
-    if "://" in model or Path(model).is_file():  # an object store's model, or a GGUF file: vLLM knows better
+    if "--config" in argv:  # a file of flags
         return None
-    directory = Path(model)
-    if directory.is_dir():
-        return _directory_problem(directory, argv)
-    if model.startswith(("/", ".", "~")) or not HUB_NAME.fullmatch(model):
+    model = flag(argv, "--model") or ""
+    try:
+        directory = Path(model)
+        if "://" in model or directory.is_file():  # an object store's model, or a GGUF file
+            return None
+        if directory.is_dir():
+            return _directory_problem(directory, argv)
+    except OSError as error:
+        return Problem(f"HEARTH_MODEL: {model} cannot be read: {error.strerror}")
+    if model.startswith(("/", ".", "~")) or not (HUB_NAME.fullmatch(model) or model.endswith(".gguf")):
         return Problem(f"HEARTH_MODEL: there is no directory {model}")
-    return None if flag(argv, "--load-format") == "dummy" else _hub_problem(model)
+    return None if flag(argv, "--load-format") == "dummy" else _hub_problem(model, argv)
 
 
 def flag(argv: Sequence[str], name: str) -> str | None:
     """Return the last value of a flag, which is the one that counts; empty where it has none, None where it is absent.
 
-    `name` has dashes; vLLM also takes underscores.
+    `name` has dashes; vLLM also takes underscores, and a name that is cut off.
     """
     found = None
     for position, argument in enumerate(argv):
         given, equals, value = argument.partition("=")
-        if given.startswith("--") and given.replace("_", "-") == name:
+        given = given.replace("_", "-")
+        if given == name or (len(given) > 2 and name.startswith(given) and given not in PREFIXES):
             following = argv[position + 1] if position + 1 < len(argv) else ""
             found = value if equals else "" if following.startswith("--") else following
     return found
@@ -66,34 +83,57 @@ def flag(argv: Sequence[str], name: str) -> str | None:
 
 
 def _directory_problem(directory: Path, argv: Sequence[str]) -> Problem | None:
+    mistral = any(directory.rglob("consolidated*.safetensors"))
+    return (
+        _configuration_problem(directory, argv, mistral)
+        or _tokenizer_problem(directory, argv, mistral)
+        or _weights_problem(directory, argv, mistral)
+    )
+
+
+def _configuration_problem(directory: Path, argv: Sequence[str], mistral: bool) -> Problem | None:
+    """Return what is wrong with the configuration. `mistral`: vLLM prefers the files in Mistral's format."""
+    kind = flag(argv, "--config-format") or "auto"
+    if kind not in ("auto", "hf", "mistral"):
+        return None
     config = Path(flag(argv, "--hf-config-path") or directory)
-    if config.is_dir() and not any((config / name).exists() for name in CONFIGURATIONS):
-        return Problem(f"HEARTH_MODEL: there is no model in {config}: it has neither {' nor '.join(CONFIGURATIONS)}")
-    for path in (config / "config.json", directory / "tokenizer_config.json", directory / "tokenizer.json"):
-        if path.is_file() and (why := _json_problem(path)):
-            return Problem(f"HEARTH_MODEL: {path} {why}")
-    no_tokenizer = flag(argv, "--tokenizer") is None and flag(argv, "--skip-tokenizer-init") is None
-    if no_tokenizer and not any(map(_is_tokenizer, directory.iterdir())):
+    if config.is_dir() and not any((config / name).exists() for name in (HF_CONFIG, MISTRAL_CONFIG)):
+        return Problem(f"HEARTH_MODEL: there is no model in {config}: it has neither {HF_CONFIG} nor {MISTRAL_CONFIG}")
+    mistral = kind == "mistral" or (kind == "auto" and mistral and (config / MISTRAL_CONFIG).exists())
+    return _json_problem(config / (MISTRAL_CONFIG if mistral else HF_CONFIG))
+
+
+def _tokenizer_problem(directory: Path, argv: Sequence[str], mistral: bool) -> Problem | None:
+    """Return what is wrong with the tokenizer in the model's directory. None, too: vLLM need not read it from there."""
+    elsewhere = ("--tokenizer", "--skip-tokenizer-init", "--trust-remote-code")
+    mode = flag(argv, "--tokenizer-mode") or "auto"
+    if mode not in ("auto", "hf") or any(flag(argv, name) is not None for name in elsewhere):
+        return None
+    if not any(map(_is_tokenizer, directory.iterdir())):
         return Problem(
             f"HEARTH_MODEL: there is no tokenizer in {directory}: copy the model's tokenizer files there, "
             "or name another by --tokenizer"
         )
-    return None if flag(argv, "--load-format") == "dummy" else _weights_problem(directory)
+    if mode == "auto" and mistral and any(any(directory.rglob(name)) for name in MISTRAL_TOKENIZERS):
+        return None
+    return _json_problem(directory / "tokenizer_config.json") or _json_problem(directory / "tokenizer.json")
 
 
-def _json_problem(path: Path) -> str:
-    """Return why `path` is no JSON object, as the end of a sentence. Empty: it is one."""
+def _json_problem(path: Path) -> Problem | None:
+    """Return why `path` is no JSON object. None: it is one, or there is no such file."""
     try:
+        if not path.is_file():
+            return None
         content = path.read_bytes()
         if content.startswith(LFS_POINTER):
-            return "is a pointer of Git LFS: run `git lfs pull` in its directory"
+            return Problem(f"HEARTH_MODEL: {path} is a pointer of Git LFS: run `git lfs pull` in its directory")
         if isinstance(json.loads(content), dict):
-            return ""
+            return None
     except OSError as error:
-        return f"cannot be read: {error.strerror}"
+        return Problem(f"HEARTH_MODEL: {path} cannot be read: {error.strerror}")
     except (ValueError, RecursionError):
         pass
-    return "is no JSON object; it may be cut off: download it again"
+    return Problem(f"HEARTH_MODEL: {path} is no JSON object; it may be cut off: download it again")
 
 
 def _is_tokenizer(path: Path) -> bool:
@@ -101,23 +141,33 @@ def _is_tokenizer(path: Path) -> bool:
     return path.suffix in (".model", ".tiktoken", ".gguf") or any(word in name for word in ("token", "vocab", "tekken"))
 
 
-def _weights_problem(directory: Path) -> Problem | None:
-    if absent := absent_shards(directory):
+def _weights_problem(directory: Path, argv: Sequence[str], mistral: bool) -> Problem | None:
+    """Return what is wrong with the files that vLLM will load, by the rules of its default loader."""
+    load_format = (flag(argv, "--load-format") or "auto").lower()
+    if load_format == "auto":
+        load_format = "mistral" if mistral else "hf"
+    if load_format not in WEIGHTS or flag(argv, "--mm-encoder-only") is not None:
+        return None
+    pattern, index = WEIGHTS[load_format]
+    files = {path.name for path in directory.glob(pattern)}
+    needed = _indexed(directory / index)
+    if not files and any(any(directory.rglob(other)) for other in (*OTHER_WEIGHTS, "*.safetensors")):
+        return None  # the index is not read then
+    if absent := sorted(needed - files):
         return Problem(f"HEARTH_MODEL: {directory} lacks {', '.join(absent[:3])}: the download is incomplete")
-    for path in sorted(directory.glob("*.safetensors")):
-        if why := _safetensors_problem(path):
-            return Problem(f"HEARTH_MODEL: {path} {why}")
+    for name in sorted(needed or files):
+        if why := _safetensors_problem(directory / name):
+            return Problem(f"HEARTH_MODEL: {directory / name} {why}")
     return None
 
 
-def absent_shards(directory: Path) -> list[str]:
-    """Return the names of the weight files that the model's index lists and the directory lacks."""
+def _indexed(index: Path) -> set[str]:
+    """Return the names of the weight files that an index lists. Empty: there is no index, or none that can be read."""
     try:
-        shards: dict[str, Any] = json.loads((directory / "model.safetensors.index.json").read_bytes())["weight_map"]
-        names = sorted(set(map(str, shards.values())))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []
-    return [name for name in names if not (directory / name).exists()]
+        shards: dict[str, Any] = json.loads(index.read_bytes())["weight_map"]
+        return set(map(str, shards.values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return set()
 
 
 def _safetensors_problem(path: Path) -> str:
@@ -142,43 +192,37 @@ def _safetensors_problem(path: Path) -> str:
 # ---- a hub ---------------------------------------------------------------------------------------------------------
 
 
-def _hub_problem(model: str) -> Problem | None:
+def _hub_problem(model: str, argv: Sequence[str]) -> Problem | None:
     """Return why the model cannot be downloaded. None: it is in the cache, or the hub accepts connections."""
-    repository = model.partition(":")[0]
-    cache = _hub_cache()
-    snapshots = cache / f"models--{repository.replace('/', '--')}" / "snapshots"
-    if _is_true("VLLM_USE_MODELSCOPE") or (snapshots.is_dir() and any(snapshots.iterdir())):
+    modelscope = os.environ.get("VLLM_USE_MODELSCOPE", "").lower() in ("1", "on", "yes", "true")
+    custom = (flag(argv, "--config-format") or "auto") not in ("auto", "hf", "mistral")
+    if modelscope or custom or flag(argv, "--hf-config-path") is not None:
         return None
-    absent = f"HEARTH_MODEL: there is no directory {model}, the cache {cache} has no such model"
-    if _is_true("HF_HUB_OFFLINE"):
-        return Problem(f"{absent}, and HF_HUB_OFFLINE forbids its download")
-    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-    why = _unreachable(hub)
-    return Problem(f"{absent}, and the hub {hub} cannot be reached: {why}", EXIT_LOAD_FAILED) if why else None
-
-
-def _hub_cache() -> Path:
-    """Return the directory in which the hub's library keeps models, by its rules."""
-    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"):
-        if value := os.environ.get(name):
-            return Path(value).expanduser()
-    home = os.environ.get("HF_HOME") or f"{os.environ.get('XDG_CACHE_HOME') or '~/.cache'}/huggingface"
-    return Path(os.path.expanduser(home)) / "hub"  # noqa: PTH111 (pathlib raises where there is no home)
-
-
-def _is_true(name: str) -> bool:
-    return os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE")
-
-
-def _unreachable(url: str) -> str:
-    """Return why nothing accepts connections for `url`, or for the proxy that leads to it. Empty: something does."""
-    target = urlsplit(url)
-    proxy = getproxies().get(target.scheme)
-    if proxy and not proxy_bypass(target.hostname or ""):
-        target = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    cache = cache_directory()
+    repository = "/".join(model.partition(":")[0].split("/")[:2])
+    snapshots = cache / f"models--{repository.replace('/', '--')}" / "snapshots"
     try:
-        port = target.port or (443 if target.scheme == "https" else 80)
-        socket.create_connection((target.hostname or "", port), CONNECT_SECONDS).close()
-    except (OSError, ValueError) as error:
-        return str(getattr(error, "strerror", None) or error)
-    return ""
+        found = list(snapshots.iterdir()) if snapshots.is_dir() else []
+        if any(_is_usable(snapshot, argv) for snapshot in found):
+            return None
+    except OSError as error:
+        return Problem(f"HEARTH_MODEL: the cache {cache} cannot be read: {error.strerror}")
+    part = "has only a part of it" if any(any(snapshot.iterdir()) for snapshot in found) else "has no such model"
+    absent = f"HEARTH_MODEL: there is no directory {model}, the cache {cache} {part}"
+    if offline := is_offline():
+        return Problem(f"{absent}, and {offline} forbids its download")
+    hub = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    why = unreachable(hub)
+    return Problem(f"{absent}, and the hub {hub} cannot be reached: {why}", EXIT_UNREACHABLE) if why else None
+
+
+def _is_usable(snapshot: Path, argv: Sequence[str]) -> bool:
+    """Return whether nothing is known to be missing in a cached model."""
+    if not any((snapshot / name).exists() for name in (HF_CONFIG, MISTRAL_CONFIG)):
+        return False
+    mistral = any(snapshot.rglob("consolidated*.safetensors"))
+    elsewhere = flag(argv, "--download-dir") is not None
+    needed = set() if elsewhere or mistral else _indexed(snapshot / WEIGHTS["hf"][1])
+    load_format = (flag(argv, "--load-format") or "auto").lower()
+    others = any(any(snapshot.rglob(other)) for other in OTHER_WEIGHTS)
+    return others or load_format not in ("auto", "hf") or all((snapshot / name).exists() for name in needed)

@@ -9,7 +9,7 @@ import sys
 import time
 from types import FrameType
 
-from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_UNREACHABLE, EXIT_USAGE
 from engine_proc.lock import lock_holder, take_lock
 from engine_proc.log_file import trim_own_log
 from engine_proc.process.watchdog import HEARTBEAT_FD, Watchdog
@@ -27,6 +27,8 @@ FIRST_BACKOFF, LAST_BACKOFF = 1.0, 30.0
 """Seconds before a restart: the first value, doubled up to the last by each process that has not loaded its model."""
 MAX_FAILED_LOADS = 3
 """Failed loads in a row after which the supervisor exits."""
+UNREACHABLE_SECONDS = 600.0
+"""How long the supervisor waits for a hub that cannot be reached: at a boot, the network comes up after the engine."""
 
 
 class Supervisor:
@@ -58,7 +60,7 @@ class Supervisor:
             return self._keep_alive()
 
     def _keep_alive(self) -> int:
-        backoff, failed_loads = FIRST_BACKOFF, 0
+        backoff, failed_loads, unreachable_since = FIRST_BACKOFF, 0, None
         while True:
             clear_problem(self.settings.run_dir)
             status = self._run_once()
@@ -69,6 +71,13 @@ class Supervisor:
                 record_problem(self.settings.run_dir, f"its process ended with {_ending(status)}")
             if status == EXIT_USAGE:
                 return status
+            if status != EXIT_UNREACHABLE:
+                unreachable_since = None
+            else:
+                unreachable_since = unreachable_since or time.monotonic()
+                if time.monotonic() - unreachable_since > UNREACHABLE_SECONDS:
+                    log.error("the hub could not be reached for %.0f s: giving up", UNREACHABLE_SECONDS)
+                    return status
             failed_loads = failed_loads + 1 if status == EXIT_LOAD_FAILED else 0
             if failed_loads == MAX_FAILED_LOADS:
                 log.error("the model could not be loaded %d times in a row: giving up", failed_loads)

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from engine_proc.commands.asking import ask
-from engine_proc.exit_status import EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.exit_status import EXIT_UNREACHABLE, EXIT_USAGE
 from engine_proc.lock import LOCK_FILE, lock_holder, take_lock
 from engine_proc.settings import DEMO_MODEL
 from schemas import wire
@@ -129,7 +129,7 @@ def test_a_hub_that_cannot_be_reached(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     load = [sys.executable, "-m", "engine_proc.process.model_process", "--model", "no/such-model"]
     status, sentence = fail(load, tmp_path, MODEL="no/such-model")
-    assert status == EXIT_LOAD_FAILED
+    assert status == EXIT_UNREACHABLE
     assert sentence.endswith("and the hub http://127.0.0.1:1 cannot be reached: Connection refused")
 
 

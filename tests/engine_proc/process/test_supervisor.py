@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_USAGE
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_UNREACHABLE, EXIT_USAGE
 from engine_proc.lock import lock_holder
 from engine_proc.process.supervisor import MAX_FAILED_LOADS, Supervisor
 from schemas.shared.endpoint import PROJECT_ROOT
@@ -68,6 +68,7 @@ from engine_proc.process import supervisor
 from tests.engine_proc.helpers import settings_in
 
 root, nap = Path(sys.argv[1]), float(sys.argv[2])
+supervisor.UNREACHABLE_SECONDS = float(sys.argv[3])
 supervisor.PROJECT_ROOT, supervisor.STOP_GRACE = root, 0.5
 log_file.MAX_LOG_BYTES, log_file.KEPT_LOG_BYTES = 100_000, 20_000
 sleep = supervisor.Supervisor._sleep
@@ -79,7 +80,7 @@ def _sleep(self, seconds):
         sleep(self, nap)
 
 supervisor.Supervisor._sleep = _sleep
-sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[3:]).run())
+sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[4:]).run())
 """
 
 
@@ -98,6 +99,7 @@ class Stage:
         self,
         *acts: str,
         nap: float = 0,
+        hub_seconds: float = 600,
         stderr: int = subprocess.PIPE,
         env: dict[str, str] | None = None,
     ) -> "subprocess.Popen[str]":
@@ -105,7 +107,7 @@ class Stage:
 
         Each back-off is noted, and takes `nap` seconds.
         """
-        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(nap), *acts]
+        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(nap), str(hub_seconds), *acts]
         process = subprocess.Popen(
             command, cwd=PROJECT_ROOT, stderr=stderr, env={**os.environ, **(env or {})}, text=True
         )
@@ -183,6 +185,20 @@ def test_the_back_off_is_waited_for(stage: Stage) -> None:
 def test_it_gives_up_after_loads_that_failed_in_a_row(stage: Stage) -> None:
     assert stage.run(f"{EXIT_LOAD_FAILED}") == EXIT_LOAD_FAILED
     assert len(stage.lives) == MAX_FAILED_LOADS
+
+
+def test_a_hub_that_cannot_be_reached_is_waited_for_with_pauses(stage: Stage) -> None:
+    """At a boot the network comes up after the engine: three attempts were over in three seconds."""
+    attempts = [f"{EXIT_UNREACHABLE}"] * (MAX_FAILED_LOADS + 4)
+    assert stage.run(*attempts, f"{EXIT_USAGE}") == EXIT_USAGE
+    assert len(stage.lives) == len(attempts) + 1
+    assert stage.backoffs == [1, 2, 4, 8, 16, 30, 30]
+
+
+def test_a_hub_is_not_waited_for_for_ever(stage: Stage) -> None:
+    process = stage.start(f"{EXIT_UNREACHABLE}", nap=0.2, hub_seconds=0.1)
+    assert process.wait(30) == EXIT_UNREACHABLE
+    assert len(stage.lives) == 2
 
 
 def test_failed_loads_that_are_not_in_a_row_do_not_add_up(stage: Stage) -> None:
