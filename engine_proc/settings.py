@@ -77,7 +77,7 @@ class Settings:
 def read_settings() -> Settings:
     """Read and check all settings. Raises `EndpointError` or `EnvError`, with a message for the operator."""
     env = Env(prefix="HEARTH_")
-    run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    run_dir = Path(env.str("RUN_DIR", "") or DEFAULT_RUN_DIR).absolute()
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
     model = _model(env.str("MODEL", "") or str(DEMO_MODEL))
     names = env.list("SERVED_MODEL_NAME", ["hearth-demo"] if model == str(DEMO_MODEL) else [])

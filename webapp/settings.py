@@ -56,7 +56,7 @@ class Settings:
 def read_settings() -> Settings:
     """Return the settings. Raises `EndpointError` or `EnvError`, both with a message for the operator."""
     env = Env(prefix="HEARTH_")
-    run_dir: Path = env.path("RUN_DIR", DEFAULT_RUN_DIR).absolute()
+    run_dir = Path(env.str("RUN_DIR", "") or DEFAULT_RUN_DIR).absolute()
     curve_keys: Path | None = env.path("CURVE_KEYS", None)
     keys_file: Path | None = env.path("API_KEYS_FILE", None)
     return Settings(

@@ -49,6 +49,16 @@ def test_a_relative_model_is_that_of_the_callers_directory(tmp_path: Path) -> No
     assert (tmp_path / "run/engine.problem").exists()
 
 
+@pytest.mark.parametrize("value", ["run", "./run", ""])
+def test_the_web_tier_and_the_engine_mean_the_same_run_directory(tmp_path: Path, value: str) -> None:
+    """gunicorn changes to the checkout, so a relative directory would be another one there."""
+    home = PROJECT_ROOT / "run" if value == "" else tmp_path / "run"
+    engine = run(HEARTH, "status", cwd=tmp_path, HEARTH_RUN_DIR=value)
+    web = run(HEARTH, "web", "--print-config", cwd=tmp_path, HEARTH_RUN_DIR=value)
+    assert f"ipc://{home}/engine.sock" in engine.stdout
+    assert f"{home}/gunicorn.pid" in web.stdout
+
+
 def test_before_anything_is_installed_it_says_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     shutil.copy(HEARTH, tmp_path / "bin")
