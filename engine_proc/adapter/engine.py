@@ -208,7 +208,7 @@ class Engine:
         sequence = self.sequences.begin(tag, prepared, stream, raw)
         key: str = prepared.request_id
         self._live[key] = sequence
-        request = self.sequences.resume(sequence, prepared, list(sent)) if sent else prepared
+        request = await asyncio.to_thread(self.sequences.resume, sequence, prepared, list(sent)) if sent else prepared
         try:
             await self._core.add_request_async(request)
         except EngineDeadError as error:

@@ -31,9 +31,10 @@ class Rewritten:
         """Return the deltas after `sent`. Raises `ApiError` (503) if the sequence does not begin with `sent`."""
         if len(self._received) >= len(self.sent):
             return self.choice.receive(output)
+        begin = len(self._received)
         self._received += output.token_ids
         ended_early = output.finish_reason is not None and len(self._received) <= len(self.sent)
-        if self._received != self.sent[: len(self._received)] or ended_early:
+        if output.token_ids != self.sent[begin : begin + len(output.token_ids)] or ended_early:
             raise unavailable(
                 "The engine was lost, and the next one generated a different answer. Send the request again.",
                 "engine_restarted",

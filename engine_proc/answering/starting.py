@@ -24,6 +24,8 @@ INLINE_BYTES, INLINE_SEQUENCES, INLINE_TEXTS = 4000, 16, 16
 """Messages up to this size, for so many sequences, and with so many texts that name tokens are planned on the loop: a
 few milliseconds at most, about what a thread would cost.
 """
+INLINE_SENT = 64
+"""Tokens that the client of a resumed request has already: they are detokenised and parsed again, one by one."""
 INLINE_AT_ONCE = 8
 """Requests that are planned in one turn of the loop: a wave of them must not hold it."""
 
@@ -203,7 +205,9 @@ def _is_light(generate: Generate) -> bool:
     sampling = generate.sampling
     texts = len(sampling.white_list_token) + len(sampling.bad_words) + len(sampling.logit_bias)
     sequences = max(generate.choices, generate.candidates)
-    return texts <= INLINE_TEXTS and sequences <= INLINE_SEQUENCES and not generate.structured
+    sent = sum(map(len, generate.sent.values()))
+    light = texts <= INLINE_TEXTS and sequences <= INLINE_SEQUENCES and sent <= INLINE_SENT
+    return light and not generate.structured
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:

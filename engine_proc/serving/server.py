@@ -12,6 +12,7 @@ import msgspec
 
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.live import LiveRequest, LiveTable
+from engine_proc.serving.aborts import Aborts
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
@@ -65,7 +66,7 @@ class Server:
             features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS, wire.QUARANTINE],
         )
         self._stepped_at = time.monotonic()
-        self._aborts: set[asyncio.Task[None]] = set()
+        self._aborts = Aborts()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
         """Serve requests with the loaded model, which `welcome` describes."""
@@ -314,7 +315,4 @@ class Server:
             return
         for search in request.searches:
             search.cancel()
-        if request.keys:
-            task = asyncio.create_task(self.engine.abort(request.keys))
-            self._aborts.add(task)
-            task.add_done_callback(self._aborts.discard)
+        self._aborts.add(self.engine, request.keys)

@@ -22,6 +22,7 @@ from engine_proc.answering.rewritten import Rewritten
 from engine_proc.answering.starting import (
     INLINE_AT_ONCE,
     INLINE_BYTES,
+    INLINE_SENT,
     INLINE_SEQUENCES,
     INLINE_TEXTS,
     PlannedSequence,
@@ -95,12 +96,14 @@ class WatchedRenderer:
         (INLINE_BYTES + 1, {}, True),
         (100, {"n": INLINE_SEQUENCES}, False),
         (100, {"n": INLINE_SEQUENCES + 1}, True),
+        (100, {"sent": {0: [5] * INLINE_SENT}}, False),
+        (100, {"n": 2, "sent": {0: [5] * INLINE_SENT, 1: [5]}}, True),
         (100, {"sampling": Sampling(white_list_token=["a"] * INLINE_TEXTS)}, False),
         (100, {"sampling": Sampling(white_list_token=["a"] * (INLINE_TEXTS + 1))}, True),
         (100, {"tools": [TOOL]}, True),
         (100, {"sampling": Sampling(structure=Structure(regex="a"))}, True),
     ],
-    ids=["small", "large", "few", "many", "few texts", "many texts", "tools", "structure"],
+    ids=["small", "large", "few", "many", "little sent", "much sent", "few texts", "many texts", "tools", "structure"],
 )
 @on_a_loop
 async def test_only_what_is_small_and_free_is_planned_on_the_loop(
