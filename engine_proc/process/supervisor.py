@@ -98,6 +98,7 @@ class Supervisor:
             **self.settings.environment(),
             "HEARTH_LOAD_COUNT": str(self.load_count),
             HEARTBEAT_FD: str(watchdog.child_fd),
+            "HEARTH_PARENT_PID": str(os.getpid()),
         }
         self.child = subprocess.Popen(
             [sys.executable, "-m", "engine_proc.process.model_process", *self.argv],

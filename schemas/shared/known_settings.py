@@ -8,7 +8,7 @@ from schemas.shared.endpoint import PROJECT_ROOT
 
 PREFIX = "HEARTH_"
 READS_SETTING = re.compile(r'env\.\w+\(\s*"([A-Z_]+)"')
-INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_SLOW_TURN_MS"}
+INTERNAL = {"HEARTH_LOAD_COUNT", "HEARTH_PARENT_PID", "HEARTH_PULSE_FD", "HEARTH_YIELD_SECONDS", "HEARTH_SLOW_TURN_MS"}
 INTERNAL |= {"HEARTH_API_KEY", "HEARTH_URL"}
 """Variables that are not settings: those of the engine for its own processes, of the tests, and of clients."""
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from engine_proc.adapter.loading import children
-from engine_proc.adapter.loading.children import FIRST_NAP, YIELD_VARIABLE, yield_by_sleeping
+from engine_proc.adapter.loading.children import FIRST_NAP, PARENT_VARIABLE, YIELD_VARIABLE, yield_by_sleeping
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.engine_proc.helpers import gone
 from tests.harness import until
@@ -50,6 +50,17 @@ def test_a_chain_of_processes_dies_with_its_head(number: signal.Signals) -> None
             for pid in pids:
                 if not gone(pid):
                     os.kill(pid, signal.SIGKILL)
+
+
+def test_a_process_whose_parent_died_before_it_could_ask_the_kernel_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While Python starts and imports, nothing binds it to its parent."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    for parent, status in ((dead.pid, 1), (os.getpid(), 0), (1, 0)):
+        monkeypatch.setenv(PARENT_VARIABLE, str(parent))
+        ask = "import os; from engine_proc.adapter.loading.children import *; die_with_parent()"
+        with python(f"{ask}; assert os.environ[PARENT_VARIABLE] == str(os.getpid())") as process:
+            assert process.wait(30) == status
 
 
 def test_a_grandchild_dies_when_its_own_parent_is_killed() -> None:
