@@ -7,6 +7,7 @@ import msgspec
 from jsonschema import Draft202012Validator, SchemaError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
+from engine_proc.adapter.grammars.finite import is_finite
 from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
 from schemas.shared import client_json
@@ -30,8 +31,6 @@ _UNSUPPORTED = (
     "pattern",
 )
 """Keywords that vLLM's grammar backend refuses, alone or beside others."""
-_MAX_ROUNDS = 64
-"""Schemas that refer to one another through more steps are not followed."""
 
 
 def checked(schema: Schema, field: str) -> Schema:
@@ -45,7 +44,7 @@ def checked(schema: Schema, field: str) -> Schema:
         error = _error(msgspec.json.encode(current))
     except RecursionError:
         error = "", "it is nested too deeply."
-    if error is None and not _is_finite(current):
+    if error is None and not is_finite(current):
         error = "", "no JSON text can match it: it requires itself inside itself."
     if error is not None:
         place, message = error
@@ -55,9 +54,10 @@ def checked(schema: Schema, field: str) -> Schema:
 
 def check_support(schema: Schema, field: str) -> None:
     """Raise `ApiError` (400) where `schema` has a keyword that vLLM's grammar backend does not support."""
-    if not has_xgrammar_unsupported_json_features(schema):
+    unsupported = _unsupported(schema)
+    if unsupported is None:
         return
-    place, found = _unsupported(schema, field)
+    place, found = f"{field}{unsupported[0]}", unsupported[1]
     names = " with ".join(f"`{name}`" for name in _UNSUPPORTED if name in found)
     raise invalid(f"Invalid value for `{place}`: the grammar backend does not support {names} here.", place)
 
@@ -120,60 +120,27 @@ def _error(encoded: bytes) -> tuple[str, str] | None:
     return None
 
 
-def _unsupported(schema: Schema, place: str) -> tuple[str, Schema]:
-    """Return the innermost schema with an unsupported keyword, and its place."""
+def _unsupported(schema: Schema) -> tuple[str, Schema] | None:
+    """Return the place of the first schema, the innermost, that has an unsupported keyword, and the schema.
+
+    None: there is none. The place begins with a point, or is empty: `schema` itself.
+    """
     for keyword, value in schema.items():
         inner = enumerate(value) if isinstance(value, list) else [(None, value)]
         for index, part in inner:
-            if isinstance(part, dict) and has_xgrammar_unsupported_json_features(part):
-                return _unsupported(part, f"{place}.{keyword}" + ("" if index is None else f"[{index}]"))
-    return place, schema
+            found = _unsupported(part) if isinstance(part, dict) else None
+            if found is not None:
+                return f".{keyword}" + ("" if index is None else f"[{index}]") + found[0], found[1]
+    return ("", schema) if has_xgrammar_unsupported_json_features(_outline(schema)) else None
 
 
-def _is_finite(root: Schema) -> bool:
-    """Return whether a JSON text of finite length can match `root`, which may refer to itself."""
-    schemas = [root]
-    for schema in schemas:
-        for value in schema.values():
-            inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-            schemas += [part for part in (value, *inner) if isinstance(part, dict)]
-    finite: set[int] = set()
-    for _ in range(_MAX_ROUNDS):
-        found = {id(schema) for schema in schemas if id(schema) not in finite and _ends(schema, root, finite)}
-        if id(root) in found or not found:
-            return bool(found)
-        finite |= found
-    return True
-
-
-def _ends(schema: Schema, root: Schema, finite: set[int]) -> bool:
-    """Return whether a finite text matches `schema`, if one matches each of the schemas `finite`, given by `id`."""
-
-    def ends(part: Any) -> bool:
-        return not isinstance(part, dict) or id(part) in finite
-
-    if isinstance(schema.get("$ref"), str) and not ends(_resolve(schema["$ref"], root)):
-        return False
-    for keyword in ("anyOf", "oneOf"):
-        options = schema.get(keyword)
-        if isinstance(options, list) and options and not any(map(ends, options)):
-            return False
-    if isinstance(schema.get("allOf"), list) and not all(map(ends, schema["allOf"])):
-        return False
-    kind, properties, required = schema.get("type"), schema.get("properties", {}), schema.get("required", ())
-    if kind in ("object", ["object"]) and isinstance(properties, dict) and isinstance(required, list):
-        return all(ends(properties.get(name)) for name in required if isinstance(name, str))
-    if kind in ("array", ["array"]) and isinstance(schema.get("minItems"), int) and schema["minItems"] > 0:
-        return ends(schema.get("items"))
-    return True
-
-
-def _resolve(reference: str, root: Schema) -> Any:
-    """Return what a local `$ref` refers to. None: nothing, or another document."""
-    if not reference.startswith("#"):
-        return None
-    found: Any = root
-    for part in reference.removeprefix("#").split("/")[1:]:
-        part = part.replace("~1", "/").replace("~0", "~")
-        found = found.get(part) if isinstance(found, dict) else None
-    return found
+def _outline(schema: Schema) -> Schema:
+    """Return `schema` with only the names in what is inside, so that a check finds only what `schema` itself has."""
+    outline = {}
+    for keyword, value in schema.items():
+        if isinstance(value, dict):
+            value = dict.fromkeys(value)
+        elif isinstance(value, list):
+            value = [None if isinstance(part, dict) else part for part in value]
+        outline[keyword] = value
+    return outline
