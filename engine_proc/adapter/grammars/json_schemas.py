@@ -31,6 +31,12 @@ _UNSUPPORTED = (
     "pattern",
 )
 """Keywords that vLLM's grammar backend refuses, alone or beside others."""
+_MAX_BYTES = 512 * 1024
+"""Most bytes of a schema that has been rewritten: the ranges of its patterns may be longer than what a client sent."""
+_MAX_CACHED = 64 * 1024
+"""Most bytes of a schema whose check is remembered: the cache keeps the schemas, 16 MB at most."""
+_MAX_PLACE = 500
+"""Most characters of a place in a schema, which a client's names make as long as they like."""
 
 
 def checked(schema: Schema, field: str) -> Schema:
@@ -41,13 +47,18 @@ def checked(schema: Schema, field: str) -> Schema:
     current = schema
     try:
         current = modern(schema)
-        error = _error(msgspec.json.encode(current))
+        encoded = msgspec.json.encode(current)
+        if len(encoded) > _MAX_BYTES:
+            raise ValueError(f"with its patterns written as ranges, it has more than {_MAX_BYTES} bytes.")
+        error = (_cached_error if len(encoded) <= _MAX_CACHED else _error)(encoded)
     except RecursionError:
         error = "", "it is nested too deeply."
+    except ValueError as too_large:
+        error = "", str(too_large)
     if error is None and not is_finite(current):
         error = "", "no JSON text can match it: it requires itself inside itself."
     if error is not None:
-        place, message = error
+        place, message = error[0][:_MAX_PLACE], error[1]
         raise invalid(f"Invalid value for `{field}{place}`: not a JSON Schema: {message}", f"{field}{place}")
     return current
 
@@ -106,7 +117,6 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-@lru_cache(maxsize=256)  # a client repeats its schema, and each check takes milliseconds of the engine's loop
 def _error(encoded: bytes) -> tuple[str, str] | None:
     """Return the place and the text of the error in an encoded schema. None: the schema is valid.
 
@@ -118,6 +128,10 @@ def _error(encoded: bytes) -> tuple[str, str] | None:
         place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error.absolute_path)
         return place, error.message[:500]
     return None
+
+
+_cached_error = lru_cache(maxsize=256)(_error)
+"""As `_error`: a client repeats its schema, and each check takes milliseconds."""
 
 
 def _unsupported(schema: Schema) -> tuple[str, Schema] | None:

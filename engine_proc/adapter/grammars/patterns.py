@@ -23,17 +23,22 @@ _LONG_NAMES = {
     "Lowercase": "Ll",
     "Uppercase": "Lu",
 }
+MAX_EXPANDED = 128 * 1024
+"""Most characters of a pattern with its properties written as ranges. All letters, `\\p{L}`, are 6,000 characters."""
 _CATEGORIES = re.compile(r"[LMNPSZC][a-z]?")
 
 
 def without_properties(pattern: str) -> str:
-    r"""Return `pattern` with ranges of characters in place of `\p{...}` and `\P{...}`. Unknown properties stay."""
+    r"""Return `pattern` with ranges of characters in place of `\p{...}` and `\P{...}`. Unknown properties stay.
+
+    Raises `ValueError` if the ranges have more than `MAX_EXPANDED` characters: `\pL` a thousand times would be 6 MB.
+    """
     if "\\p" not in pattern and "\\P" not in pattern:
         return pattern
-    in_class = False
+    in_class, expanded = False, 0
 
     def expand(found: re.Match[str]) -> str:
-        nonlocal in_class
+        nonlocal in_class, expanded
         text = found.group()
         if text[0] == "[":
             in_class = True
@@ -44,6 +49,9 @@ def without_properties(pattern: str) -> str:
             category = _LONG_NAMES.get(name, name)
             if _CATEGORIES.fullmatch(category):
                 ranges = _ranges(category, found.group(1) == "P")
+                expanded += len(ranges)
+                if expanded > MAX_EXPANDED:
+                    raise ValueError(f"the classes `\\p` of a pattern have more than {MAX_EXPANDED} characters.")
                 return ranges if in_class else f"[{ranges}]"
         return text
 

@@ -8,6 +8,7 @@ from vllm.sampling_params import StructuredOutputsParams
 
 from engine_proc.adapter.grammars.json_schemas import check_support, checked
 from engine_proc.adapter.grammars.patterns import without_properties
+from schemas.errors import invalid
 from schemas.wire import Structure
 
 LLAMA_CALL = '{"name": '
@@ -20,7 +21,7 @@ _SEPARATORS = (", ", ": ")
 def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | None:
     """Return vLLM's parameters for `wanted`. None: the answer may be any text.
 
-    Raises `ApiError` (400) if the JSON Schema is invalid, or has what the grammar backend does not support.
+    Raises `ApiError` (400) if the JSON Schema or a pattern is invalid, or the grammar backend does not support it.
     """
     if wanted is None:
         return None
@@ -30,7 +31,10 @@ def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | No
         return StructuredOutputsParams(json=schema)
     if wanted.json_object:
         return StructuredOutputsParams(json_object=True)
-    regex = None if wanted.regex is None else without_properties(wanted.regex)
+    try:
+        regex = None if wanted.regex is None else without_properties(wanted.regex)
+    except ValueError as error:
+        raise invalid(f"Invalid value for `{wanted.field}`: {error}", wanted.field) from None
     return StructuredOutputsParams(regex=regex, choice=wanted.choice, grammar=wanted.grammar)
 
 

@@ -1,0 +1,59 @@
+"""Unicode properties in patterns, as ranges."""
+
+import re
+import sys
+
+import pytest
+
+from engine_proc.adapter.grammars import json_schemas
+from engine_proc.adapter.grammars.json_schemas import checked
+from engine_proc.adapter.grammars.patterns import MAX_EXPANDED, without_properties
+from engine_proc.adapter.grammars.structured import structured_outputs
+from schemas.errors import ApiError
+from schemas.wire import Structure
+
+TOO_MANY = r"\PL" * 10_000
+
+
+def test_properties_become_ranges() -> None:
+    assert without_properties(r"^\p{Zs}[\p{Zs}a]\p{Unknown}\\p") == (
+        "^[{0}][{0}a]\\p{{Unknown}}\\\\p".format(without_properties(r"[\p{Zs}]")[1:-1])
+    )
+    characters = re.findall(r"[\\]u\{(\w+)\}", without_properties(r"\p{Zs}"))
+    assert {"20", "a0", "3000"} <= set(characters)
+
+
+def test_many_properties_do_not_become_megabytes() -> None:
+    with pytest.raises(ValueError, match=f"more than {MAX_EXPANDED} characters"):
+        without_properties(TOO_MANY)
+    assert len(without_properties(r"\p{L}[\p{Lu}\d]\P{N}")) < MAX_EXPANDED
+
+
+def test_a_refused_pattern_is_named() -> None:
+    with pytest.raises(ApiError) as refusal:
+        structured_outputs(Structure(regex=TOO_MANY, field="structured_outputs.regex"))
+    assert (refusal.value.status, refusal.value.param) == (400, "structured_outputs.regex")
+    with pytest.raises(ApiError) as refusal:
+        checked({"type": "object", "properties": {"a": {"pattern": TOO_MANY}}}, "response_format.schema")
+    assert (refusal.value.status, refusal.value.param) == (400, "response_format.schema")
+
+
+def test_the_checks_of_large_schemas_are_not_remembered() -> None:
+    json_schemas._cached_error.cache_clear()
+    for number in range(3):
+        checked({"title": str(number), "description": "a" * 100_000}, "field")
+    assert json_schemas._cached_error.cache_info().currsize == 0
+    checked({"title": "small"}, "field")
+    assert json_schemas._cached_error.cache_info().currsize == 1
+
+
+def test_a_schema_with_many_short_patterns_is_bounded_too() -> None:
+    patterns = {f"p{number}": {"pattern": r"\pL"} for number in range(200)}
+    with pytest.raises(ApiError, match="with its patterns written as ranges"):
+        checked({"properties": patterns}, "field")
+
+
+def test_a_long_place_is_cut() -> None:
+    with pytest.raises(ApiError) as refusal:
+        checked({"properties": {"a" * 100_000: {"type": 1}}}, "field")
+    assert sys.getsizeof(refusal.value.message) < 3000
