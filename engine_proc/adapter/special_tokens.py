@@ -24,5 +24,19 @@ class SpacedDetokenizer(FastIncrementalDetokenizer):  # type: ignore[misc]
 
 
 def special_ids(tokenizer: Any) -> frozenset[int]:
-    """Return the ids of all special tokens. `all_special_ids` has only those with a role (bos, eos, pad)."""
-    return frozenset(token_id for token_id, token in tokenizer.added_tokens_decoder.items() if token.special)
+    """Return the ids of all special tokens. Transformers' `all_special_ids` are only those with a role (bos, eos, pad).
+
+    Mistral's own tokenizer has no added tokens, and its `all_special_ids` are all.
+    """
+    if not hasattr(tokenizer, "added_tokens_decoder"):
+        return frozenset(tokenizer.all_special_ids)
+    return frozenset(token_id for token_id, token in added_tokens(tokenizer).items() if token.special)
+
+
+def added_tokens(tokenizer: Any) -> dict[int, Any]:
+    """Return the `AddedToken`s by their ids: tokens that are found in a text before the rest is tokenised.
+
+    Empty for Mistral's own tokenizer, which finds no token in a text.
+    """
+    added: dict[int, Any] = getattr(tokenizer, "added_tokens_decoder", {})
+    return added

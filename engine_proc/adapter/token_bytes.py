@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from engine_proc.adapter.special_tokens import added_tokens
 from schemas.wire import TokenLogprob
 
 REPLACEMENT = "\ufffd"
@@ -19,7 +20,7 @@ class TokenBytes:
         kinds = _decoders(tokenizer)
         self._characters = byte_characters() if "ByteLevel" in kinds else {}
         self._has_bytes = "ByteFallback" in kinds
-        self._added: set[int] = set(tokenizer.added_tokens_decoder)
+        self._added: set[int] = set(added_tokens(tokenizer))
         self._found: dict[int, bytes] = {}
 
     def partial(self, token_id: int) -> bytes:
@@ -48,6 +49,8 @@ class TokenBytes:
 
     def _bytes(self, token_id: int) -> bytes:
         """Return the bytes of a token; empty: they are its text's."""
+        if not self._characters and not self._has_bytes:
+            return b""
         name = self._tokenizer.convert_ids_to_tokens(token_id)
         if not isinstance(name, str) or token_id in self._added:
             return b""

@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from tokenizers import AddedToken, Tokenizer
 
+from engine_proc.adapter.special_tokens import added_tokens
+
 log = logging.getLogger("hearth.rendering")
 
 PROBES = ("{0}user\n\nHello, 世界 🔥  {1}", " {0} a{1}{0} b\n{1}", "{0}{1}", "a  b\n\n")
@@ -18,8 +20,9 @@ def control_tokens(tokenizer: Any, turn: str) -> dict[str, int]:
     They are the special tokens, and those of the vocabulary that the template has put around the text in `turn`: some
     models mark their turns with tokens that are not declared special.
     """
-    added = {token.content: token_id for token_id, token in tokenizer.added_tokens_decoder.items()}
-    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    tokens = added_tokens(tokenizer)
+    added = {token.content: token_id for token_id, token in tokens.items()}
+    special = {token.content for token in tokens.values() if token.special}
     return {
         text: token_id
         for text, token_id in added.items()
@@ -55,9 +58,12 @@ class Twin:
         backend = getattr(tokenizer, "backend_tokenizer", None)
         if not tokens or not isinstance(backend, Tokenizer):
             return None
-        twin = cls(backend, tokens, _begin(tokenizer))
-        if twin._agrees(tokenizer, tokens):
-            return twin
+        try:
+            twin = cls(backend, tokens, _begin(tokenizer))
+            if twin._agrees(tokenizer, tokens):
+                return twin
+        except Exception as error:
+            log.warning("a twin of this tokenizer fails: %s", error)
         log.warning("this tokenizer has no twin: a space is put into the texts of control tokens in messages")
         return None
 

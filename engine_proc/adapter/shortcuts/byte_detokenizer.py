@@ -23,6 +23,8 @@ REPLACEMENT = "\ufffd"
 PROMPT_TAIL = 16
 """How many of a prompt's last tokens are read for bytes of a character that the answer completes."""
 SEQUENCES, LENGTH = 300, 40
+MAX_HOLES = 100_000
+"""How far above the model's ids those of a tokenizer may be: the table has a row for each number."""
 
 
 def _byte_characters() -> dict[str, int]:
@@ -155,6 +157,9 @@ def proved_table(tokenizer: Any, size: int) -> ByteTable | None:
     """Return the table of a byte-level vocabulary, if all of it decodes as `tokenizers` decodes it; else None."""
     backend = getattr(tokenizer, "backend_tokenizer", None)
     if not isinstance(backend, Tokenizer) or not isinstance(backend.decoder, decoders.ByteLevel):
+        return None
+    if _highest_id(backend) >= size + MAX_HOLES:
+        log.info("the tokenizer has ids far above the model's, and no byte table is made")
         return None
     table = ByteTable(backend, size)
     if all(_agrees(table, backend, skip) for skip in (False, True)):

@@ -62,11 +62,11 @@ class ChatEncoder:
         self._given = template, content_format
         self.usable = False
         """Whether it agrees with vLLM's renderer on all samples. If not, all chats are left to vLLM."""
-        tokenizer = renderer.get_tokenizer()
-        if not _is_ordinary(renderer, tokenizer):
-            return
-        self._special_tokens = tokenizer.special_tokens_map
         try:
+            tokenizer = renderer.get_tokenizer()
+            if not _is_ordinary(renderer, tokenizer):
+                return
+            self._special_tokens = tokenizer.special_tokens_map
             self._plain, self._with_tools = self._resolve(None), self._resolve([samples.TOOL])
             self.usable = all(self._agrees(**chat) for chat in samples.chats())
         except Exception as error:

@@ -2,10 +2,11 @@
 
 import logging
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from vllm.renderers import BaseRenderer
 from vllm.renderers.hf import HfRenderer, resolve_chat_template
@@ -14,6 +15,8 @@ from engine_proc.adapter.shortcuts.byte_detokenizer import ByteTable, proved_tab
 from engine_proc.adapter.shortcuts.encoder import Encoder, quickest
 
 log = logging.getLogger("hearth.shortcuts")
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -39,13 +42,10 @@ def prove(renderer: BaseRenderer[Any], vocab_size: int) -> Shortcuts:
         return Shortcuts()
     tokenizer = renderer.get_tokenizer()
     # vLLM keeps what it finds here. It may load the tokenizer once more, which the first chat would wait for.
-    resolve_chat_template(tokenizer, None, None, model_config=renderer.model_config)
-    encoder = quickest(tokenizer)
-    try:
-        table = proved_table(tokenizer, vocab_size)
-    except Exception as error:
-        log.info("the byte table cannot be made: %s", error)
-        table = None
+    find_template = partial(resolve_chat_template, tokenizer, None, None, model_config=renderer.model_config)
+    _attempt("a search for the chat template", find_template)
+    encoder = _attempt("the check of a quicker encoder", quickest, tokenizer)
+    table = _attempt("the check of a byte table", proved_table, tokenizer, vocab_size)
     log.info(
         "texts are encoded by %s, and detokenised by %s (proved in %.1f s of CPU)",
         "vLLM" if encoder is None else encoder.way,
@@ -53,6 +53,17 @@ def prove(renderer: BaseRenderer[Any], vocab_size: int) -> Shortcuts:
         time.thread_time() - began,
     )
     return Shortcuts(encoder, table)
+
+
+def _attempt(what: str, work: Callable[..., Result | None], *arguments: Any) -> Result | None:
+    """Return what `work` returns. None, and a line in the log, where it raises: a shortcut must not end a load."""
+    try:
+        return work(*arguments)
+    except BaseException as error:  # a panic in Rust is not an `Exception`
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
+        log.info("%s has failed, and vLLM's way is used: %s", what, error)
+        return None
 
 
 class Proving:
