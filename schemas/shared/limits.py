@@ -1,4 +1,19 @@
-"""Defaults of limits that are settings. gunicorn's master reads the settings, and must import no schema for it."""
+"""Limits of both tiers. Some are defaults of settings, which gunicorn's master reads without any schema."""
 
 MAX_CHOICES = 128
 """Default for the most choices of one prompt."""
+
+MAX_SCHEMA_OBJECTS = 5000
+"""Most objects in a JSON Schema that answers must match, the schema itself and its `properties` included."""
+MAX_OPTIONAL = 500
+"""Most optional properties in an object of such a schema."""
+MAX_OPEN = 100
+"""Most properties in objects that allow others besides (`additionalProperties`)."""
+MAX_FORMATS = 50
+"""Most strings with a `format`."""
+MAX_LENGTHS = 1024
+"""Most characters in different pairs of `minLength` and `maxLength`: of each pair the larger, up to 256."""
+MAX_CLASSES, MAX_QUANTIFIERS = 1000, 200
+"""Most classes of characters and quantifiers in a regular expression, and in all patterns of a schema."""
+MAX_TYPES = 7
+"""Most types in a `type`: JSON Schema has no more."""

@@ -7,6 +7,7 @@ import msgspec
 from jsonschema import Draft202012Validator, SchemaError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
+from engine_proc.adapter.grammars.costs import check_schema_cost
 from engine_proc.adapter.grammars.finite import is_finite
 from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
@@ -42,8 +43,9 @@ _MAX_PLACE = 500
 def checked(schema: Schema, field: str) -> Schema:
     """Return `schema` as a valid JSON Schema of draft 2020-12. `field` is its path in the request.
 
-    Raises `ApiError` (400) that names the place of the error.
+    Raises `ApiError` (400) that names the place of the error, or `field` where the schema is too costly to compile.
     """
+    check_schema_cost(schema, field)
     current = schema
     try:
         current = modern(schema)

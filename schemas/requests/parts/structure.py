@@ -9,7 +9,7 @@ from schemas import wire
 from schemas.requests.parts.arguments import is_deep
 from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
 from schemas.requests.parts.tools import WithoutNulls
-from schemas.shared import client_json
+from schemas.shared import client_json, limits
 
 MAX_BYTES = 128 * 1024
 """Most bytes of a schema, a grammar and so on, which the engine compiles before the first token."""
@@ -21,6 +21,14 @@ KINDS = ("json", "json_object", "regex", "choice", "grammar")
 
 KEYWORDS = {"type", "properties", "$ref", "$defs", "anyOf", "oneOf", "allOf", "enum", "const"}
 """Members that a JSON Schema has, and OpenAI's `json_schema`, which holds one, has not."""
+
+SCHEMA_LIMITS = (
+    f"What takes long to compile is limited: {limits.MAX_SCHEMA_OBJECTS} objects in the schema, {limits.MAX_OPTIONAL} "
+    f"optional properties in an object, {limits.MAX_OPEN} beside `additionalProperties`, {limits.MAX_FORMATS} strings "
+    f"with a `format`, {limits.MAX_LENGTHS} characters in different bounds of lengths, of which each counts up to 256, "
+    f"{limits.MAX_CLASSES} classes of characters and {limits.MAX_QUANTIFIERS} quantifiers in patterns."
+)
+"""For the reference: `engine_proc/adapter/grammars/costs.py` checks it."""
 
 _LENGTH = validate.Length(1, MAX_BYTES, error=f"Expected 1 to {MAX_BYTES} characters.")
 
@@ -48,7 +56,7 @@ class NamedSchema(WithoutNulls):
     """OpenAI's `json_schema`."""
 
     name = Text(metadata={"description": "Accepted for OpenAI's clients; no effect."})
-    schema = JsonSchema(metadata={"description": "A JSON Schema."})
+    schema = JsonSchema(metadata={"description": f"A JSON Schema. {SCHEMA_LIMITS}"})
     strict = Bool(allow_none=True, metadata={"description": "No effect: the answer always matches the schema."})
 
 
@@ -85,9 +93,16 @@ class StructuredOutputsSchema(Schema):
     class Meta:
         unknown = EXCLUDE
 
-    json = optional(JsonSchema, None, "A JSON Schema.", otherwise="none")
+    json = optional(JsonSchema, None, f"A JSON Schema. {SCHEMA_LIMITS}", otherwise="none")
     json_object = optional(Bool, False, "Any JSON object.")
-    regex = optional(Text, None, "A regular expression for the whole text.", otherwise="none", validate=_LENGTH)
+    regex = optional(
+        Text,
+        None,
+        f"A regular expression for the whole text, of at most {limits.MAX_CLASSES} classes of characters and "
+        f"{limits.MAX_QUANTIFIERS} quantifiers.",
+        otherwise="none",
+        validate=_LENGTH,
+    )
     choice = optional(
         Items,
         None,

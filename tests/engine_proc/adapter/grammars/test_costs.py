@@ -1,0 +1,62 @@
+"""Structures that would take xgrammar too long are refused, and what clients usually send is not."""
+
+from typing import Any
+
+import pytest
+
+from engine_proc.adapter.grammars.costs import check_pattern_cost, check_schema_cost
+from schemas.errors import ApiError
+
+TEXT = {"type": "string"}
+
+
+def fields(count: int, kind: Any = TEXT, *, required: bool = True, **more: Any) -> dict[str, Any]:
+    names = [f"f{number}" for number in range(count)]
+    return {"type": "object", "properties": dict.fromkeys(names, kind), "required": names if required else [], **more}
+
+
+@pytest.mark.parametrize(
+    ("schema", "what"),
+    [
+        (fields(5000), "schemas and objects"),
+        (fields(501, required=False), "optional properties"),
+        ({"type": "array", "prefixItems": [fields(400, required=False)] * 2}, "optional properties"),
+        (fields(101, additionalProperties=True), "beside `additionalProperties`"),
+        (fields(51, {"type": "string", "format": "email"}), "with a `format`"),
+        ({"anyOf": [{"type": "string", "maxLength": 1000 + n} for n in range(5)] + [{"minLength": 9}]}, "LONG"),
+        ({"type": "string", "pattern": "[a-z0-9]" * 1001}, "classes of characters"),
+        (fields(201, {"type": "string", "pattern": "a?"}), "quantifiers"),
+        ({"type": ["string"] * 8}, "more than 7 types"),
+    ],
+)
+def test_a_costly_schema_is_refused(schema: dict[str, Any], what: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        check_schema_cost(schema, "response_format.schema")
+    assert (refusal.value.status, refusal.value.param) == (400, "response_format.schema")
+    assert (what if what != "LONG" else "different bounds of lengths") in refusal.value.message
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {},
+        fields(2000),
+        fields(500, required=False),
+        fields(100, additionalProperties=TEXT),
+        fields(1000, additionalProperties=False),
+        fields(300, {"type": "string", "maxLength": 200}),
+        {"enum": [str(number) for number in range(5000)]},
+        {"type": "array", "items": TEXT, "maxItems": 100_000},
+        {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+    ],
+)
+def test_a_usual_schema_is_not(schema: dict[str, Any]) -> None:
+    check_schema_cost(schema, "field")
+
+
+def test_patterns() -> None:
+    for usual in (r"[a-z]{1,5000}", "|".join(["word"] * 1000), r"\[\*\?" * 100):
+        check_pattern_cost(usual, "field")
+    for costly in ("[a-z0-9]" * 1001, "a?" * 201, ".*" * 300):
+        with pytest.raises(ApiError, match="too long to compile"):
+            check_pattern_cost(costly, "structured_outputs.regex")
