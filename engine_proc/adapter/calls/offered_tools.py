@@ -8,6 +8,7 @@ from vllm.parser.abstract_parser import Parser
 from vllm.tool_parsers.abstract_tool_parser import ToolParser
 from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
 
+from engine_proc.adapter.grammars.costs import count_objects
 from engine_proc.adapter.grammars.json_schemas import checked
 from engine_proc.adapter.grammars.structured import (
     json_arguments,
@@ -16,6 +17,7 @@ from engine_proc.adapter.grammars.structured import (
     without_free_whitespace,
 )
 from schemas.errors import ApiError, invalid
+from schemas.shared.limits import MAX_SCHEMA_OBJECTS
 from schemas.wire import Generate
 
 ANY_OBJECT = {"type": "object"}
@@ -35,6 +37,8 @@ class OfferedTools:
         self._tools = [] if choice == "none" or as_text else generate.tools
         self.named: str | None = choice["function"]["name"] if self.forced and isinstance(choice, dict) else None
         """The function of a call that is forced by name."""
+        self._objects = 0
+        """Objects in the schemas so far: each takes half a millisecond to check."""
 
     def __bool__(self) -> bool:
         return bool(self._tools)
@@ -65,7 +69,11 @@ class OfferedTools:
         forced = self.forced and self.named in (None, function["name"])
         field = f"tools[{index}].function.parameters"
         try:
-            parameters = _arguments_schema(function.get("parameters") or {}, field)
+            parameters = function.get("parameters") or {}
+            self._objects += count_objects(parameters)
+            if self._objects > MAX_SCHEMA_OBJECTS:
+                raise invalid(f"The tools' schemas have more than {MAX_SCHEMA_OBJECTS} objects in all.", field)
+            parameters = _arguments_schema(parameters, field)
         except ApiError:
             if forced or function.get("strict"):
                 raise

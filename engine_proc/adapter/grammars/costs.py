@@ -101,6 +101,11 @@ def check_pattern_cost(pattern: str, path: str) -> None:
         raise invalid(f"Invalid value for `{path}`: the pattern would take too long to compile: {excess}", path)
 
 
+def count_objects(schema: dict[str, Any]) -> int:
+    """Return how many objects a schema has, itself included."""
+    return sum(1 for _ in _objects(schema))
+
+
 def _of_pattern(pattern: str) -> tuple[int, int]:
     """Return how many classes of characters and quantifiers a pattern has."""
     kinds = Counter(found.lastindex for found in _PARTS.finditer(pattern))

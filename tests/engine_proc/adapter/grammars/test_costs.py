@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
+from engine_proc.adapter.calls.offered_tools import ANY_OBJECT, OfferedTools
 from engine_proc.adapter.grammars.costs import check_pattern_cost, check_schema_cost
 from schemas.errors import ApiError
+from schemas.wire import Generate
 
 TEXT = {"type": "string"}
 
@@ -60,3 +62,16 @@ def test_patterns() -> None:
     for costly in ("[a-z0-9]" * 1001, "a?" * 201, ".*" * 300):
         with pytest.raises(ApiError, match="too long to compile"):
             check_pattern_cost(costly, "structured_outputs.regex")
+
+
+def test_the_schemas_of_all_tools_count_together() -> None:
+    tools = [{"type": "function", "function": {"name": f"t{n}", "parameters": fields(2000)}} for n in range(3)]
+    ask: dict[str, Any] = {"id": 0, "name": "", "messages": [{"role": "user", "content": "a"}], "tools": tools}
+    chat = Generate(**ask, tool_choice="auto")
+    offered = OfferedTools(chat).request(chat).tools or []
+    assert [len(tool.function.parameters["properties"]) for tool in offered[:2]] == [2000, 2000]
+    assert offered[2].function.parameters == ANY_OBJECT
+    chat = Generate(**ask, tool_choice="required")
+    with pytest.raises(ApiError) as refusal:
+        OfferedTools(chat).request(chat)
+    assert (refusal.value.status, refusal.value.param) == (400, "tools[2].function.parameters")
