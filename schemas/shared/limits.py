@@ -11,7 +11,7 @@ MAX_OPEN = 100
 """Most properties in objects that allow others besides (`additionalProperties`)."""
 MAX_FORMATS = 50
 """Most strings with a `format`."""
-MAX_LENGTHS = 1024
+MAX_LENGTHS = 2048
 """Most characters in different pairs of `minLength` and `maxLength`: of each pair the larger, up to 256."""
 MAX_CLASSES, MAX_QUANTIFIERS = 1000, 200
 """Most classes of characters and quantifiers in a regular expression, and in all patterns of a schema."""

@@ -66,6 +66,17 @@ def test_too_many_are_refused(raw: bytes) -> None:
         check_count(raw)
 
 
+@pytest.mark.parametrize("number", ["7" * 401, "-" + "7" * 4000, "0." + "3" * 401])
+def test_numbers_that_take_long_to_read_are_refused(number: str) -> None:
+    raw = f'["{"x" * MEGABYTE}", {number}]'.encode()
+    with pytest.raises(ApiError, match="a number of more than 400 digits"):
+        check_count(raw)
+
+
+def test_digits_in_strings_are_no_number() -> None:
+    check_count(f'["{"7" * MEGABYTE}", {"7" * 400}]'.encode())
+
+
 HOSTILE = {
     "one string": b'["' + b"x" * 8 * MEGABYTE + b'"]',
     "escapes": b'["' + b"\\n" * 4 * MEGABYTE + b'"]',
@@ -73,6 +84,7 @@ HOSTILE = {
     "never ends": b'["' + b"x" * 8 * MEGABYTE,
     "ends in a backslash": b'["' + b"x" * 2 * MEGABYTE + b"\\",
     "blanks": b"[" + b" " * 8 * MEGABYTE + b"]",
+    "numbers": b"[" + (b"7" * 400 + b",") * 20_000 + b"7]",
     "commas in strings": b'["' + b"," * 8 * MEGABYTE + b'"]',
 }
 
