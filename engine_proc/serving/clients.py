@@ -17,6 +17,8 @@ class Clients:
         """Sends a payload to an identity."""
         self._last_message_at: dict[bytes, float] = {}
         """By web worker, in `time.monotonic()` seconds."""
+        self._minors: dict[bytes, int] = {}
+        """By web worker, the MINOR version of its wire."""
         self._checked_at = time.monotonic()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -26,9 +28,18 @@ class Clients:
         """Record that `client` has sent a message now."""
         self._last_message_at[client] = time.monotonic()
 
+    def record_hello(self, client: bytes, minor: int) -> None:
+        """Record that `client` speaks this MINOR version of the wire."""
+        self._minors[client] = minor
+
+    def joins_parts(self, client: bytes) -> bool:
+        """Return whether `client` knows `Delta.more`. False, too, where it has not said which wire it speaks."""
+        return self._minors.get(client, 0) >= wire.PARTS_MINOR
+
     def forget(self, client: bytes) -> None:
-        """Send `client` no announcement until it sends a message again."""
+        """Send `client` no announcement until it sends a message again, and no parts of deltas until its `Hello`."""
         self._last_message_at.pop(client, None)
+        self._minors.pop(client, None)
 
     def silent(self) -> list[bytes]:
         """Return the web workers that have sent no message for `CLIENT_SILENCE_LIMIT` seconds.

@@ -37,15 +37,15 @@ class Outbox:
         Many log probabilities are sent in several messages, each in a turn of the loop of its own: the answers of 128
         choices may end in one step. A request is live until its last delta is sent, so that no ping finds it missing.
         """
-        for number, part in enumerate(_parts(deltas)):
+        for number, batch in enumerate(_messages(deltas, split=self._clients.joins_parts(client))):
             if number:
                 await asyncio.sleep(0)
             try:
-                self._clients.reply(client, wire.Deltas(batch=part))
+                self._clients.reply(client, wire.Deltas(batch=batch))
             except (UnicodeEncodeError, OverflowError):  # one of them cannot be encoded
-                for delta in part:
+                for delta in batch:
                     self._send_alone(client, delta)
-            self._count(client, part)
+            self._count(client, batch)
 
     def _send_alone(self, client: bytes, delta: wire.Delta) -> None:
         """Send one delta, or fail its request if it cannot be encoded."""
@@ -67,17 +67,16 @@ class Outbox:
                 self._on_finish(request)
 
 
-def _parts(deltas: list[wire.Delta]) -> Iterator[list[wire.Delta]]:
-    """Yield the deltas in parts of about `MOST_LOGPROBS`. A delta is never split."""
-    part: list[wire.Delta] = []
+def _messages(deltas: list[wire.Delta], *, split: bool) -> Iterator[list[wire.Delta]]:
+    """Yield the deltas in batches of about `MOST_LOGPROBS`. `split`: a delta with more than that is divided."""
+    batch: list[wire.Delta] = []
     logprobs = 0
     for delta in deltas:
-        part.append(delta)
-        for entries in (delta.logprobs, delta.prompt_logprobs):
-            if entries:
-                logprobs += len(entries) * (1 + len(entries[-1].top))
-        if logprobs > MOST_LOGPROBS:
-            yield part
-            part, logprobs = [], 0
-    if part:
-        yield part
+        for part in wire.split(delta, MOST_LOGPROBS) if split else (delta,):
+            batch.append(part)
+            logprobs += wire.weight(part)
+            if logprobs >= MOST_LOGPROBS:
+                yield batch
+                batch, logprobs = [], 0
+    if batch:
+        yield batch

@@ -117,6 +117,7 @@ class Server:
                 self.clients.reply(client, self._pong())
             case wire.Hello():
                 conflict = wire.version_conflict(message)
+                self.clients.record_hello(client, message.minor)
                 self.welcome.load = self._load()
                 self.clients.reply(client, wire.Refused(message=conflict) if conflict else self.welcome)
 

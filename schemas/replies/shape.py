@@ -43,7 +43,9 @@ class Choice:
         self.tokens += len(delta.token_ids) + delta.discarded_tokens
         self.reasoning_tokens += delta.reasoning_tokens
         self.token_ids += delta.token_ids
-        self.prompt_logprobs = self.prompt_logprobs or delta.prompt_logprobs
+        if delta.prompt_logprobs is not None:
+            self.prompt_logprobs = self.prompt_logprobs or []
+            self.prompt_logprobs += delta.prompt_logprobs
         if delta.logprobs:
             self.logprobs += delta.logprobs
         if delta.finish_reason is not None:

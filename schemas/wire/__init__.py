@@ -29,11 +29,13 @@ from schemas.wire.protocol import (
     MAJOR,
     METRICS,
     MINOR,
+    PARTS_MINOR,
     PING_INTERVAL,
     QUARANTINE,
     RESUMES,
     Message,
 )
+from schemas.wire.splitting import split, weight
 from schemas.wire.to_engine import (
     Abort,
     AskMetrics,
@@ -70,6 +72,7 @@ __all__ = [
     "MAJOR",
     "METRICS",
     "MINOR",
+    "PARTS_MINOR",
     "PING_INTERVAL",
     "QUARANTINE",
     "RESUMES",
@@ -104,5 +107,7 @@ __all__ = [
     "decode_to_engine",
     "decode_to_web",
     "encode",
+    "split",
     "version_conflict",
+    "weight",
 ]

@@ -4,8 +4,10 @@ import msgspec
 
 MAJOR = 1
 """Increased when an older peer could misread a message. Engine and web tier of different MAJOR refuse each other."""
-MINOR = 6
+MINOR = 7
 """Increased when a field or message is added that an older peer may ignore."""
+PARTS_MINOR = 7
+"""The `Hello.minor` from which a web tier knows `Delta.more`. An older one gets every delta whole."""
 
 RESUMES = "resume"
 """A value of `Welcome.features`: the engine resumes choices that another engine has begun (`Generate.sent`)."""

@@ -199,9 +199,14 @@ class Delta(msgspec.Struct, array_like=True, omit_defaults=True, gc=False):
     """An embedding as little-endian 32-bit floats."""
     reasoning_tokens: int = 0
     """How many of the choice's tokens are reasoning: sent in the choice's last delta."""
+    more: bool = False
+    """True where the choice's next delta is a part of the same one, divided for its many log probabilities.
+
+    Only sent to a web tier of `PARTS_MINOR` or newer.
+    """
 
 
 class Deltas(Message, tag="deltas"):
-    """All deltas of one engine step for one web worker."""
+    """Deltas of one engine step for one web worker: all of them, where they have few log probabilities."""
 
     batch: list[Delta]

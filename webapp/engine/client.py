@@ -19,7 +19,7 @@ from schemas.shared.problem import read_problem
 from webapp.connection.yielding import let_others_run
 from webapp.engine.dealer import Dealer
 from webapp.engine.recovery import Recovery
-from webapp.engine.reply import Reply
+from webapp.engine.reply import Reply, deliver_all
 from webapp.engine.unready import unready, worker_failed
 from webapp.server.vital import spawn_vital
 
@@ -35,7 +35,6 @@ ASK_SECONDS = 2.0
 """How many seconds the engine has to answer `ask`."""
 CACHE_SECONDS = 0.5
 """How many seconds `ask` caches an answer, so that many open status pages cost the engine little."""
-
 Answer = TypeVar("Answer", bound=wire.Message)
 
 
@@ -185,8 +184,7 @@ class EngineClient:
             payloads = self._dealer.receive()
             for payload in payloads:
                 self._on_payload(payload, updated)
-            for reply in updated:
-                reply.deliver()
+            deliver_all(updated)
             if self._dealer.more:
                 let_others_run()
 

@@ -4,7 +4,7 @@ import logging
 import time
 from array import array
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import msgspec
 from gevent.event import Event
@@ -20,8 +20,12 @@ log = logging.getLogger("hearth.reply")
 
 MAX_QUEUED = 8192
 """The most deltas queued for one slow client. The next one fails the request, so that memory is bounded."""
-MOST_DELTAS = 256
-"""The most deltas that become events in one turn of the worker's hub. Each may have 20 log probabilities per token."""
+MOST_DELTAS, MOST_LOGPROBS = 256, 4000
+"""The most deltas that become events in one turn of the worker's hub, and how many log probabilities they may have
+together, those of alternatives included: some milliseconds' work.
+"""
+MOST_WRITTEN = 4000
+"""Deltas and log probabilities of all streams that are written before other greenlets have their turn."""
 
 Item = wire.Delta | ApiError
 
@@ -59,9 +63,11 @@ class Reply:
         self._release = release
         self._queue: list[Item] = []
         self._only_text = True
+        """Whether no queued delta ends a choice, and nothing has failed."""
         self._behind = False
         """Whether deltas were left in the queue when the request's greenlet last took some."""
-        """Whether no queued delta ends a choice, and nothing has failed."""
+        self._parts: dict[int, list[wire.Delta]] = {}
+        """By choice: the parts received of a delta whose last part has not arrived (`Delta.more`)."""
         self._pace = Pace(stream_interval) if stream_interval > 1 and generate.stream else None
         """None: each delta is sent at once."""
         self._event = Event()
@@ -94,10 +100,12 @@ class Reply:
 
     def resumption(self, request_id: int) -> wire.Generate:
         """Return the message that resumes the request on another engine: the request, and what the client already has.
+        A delta of which only parts have arrived is forgotten.
 
         Its id becomes `request_id`, a new one, so that late messages about the old id are ignored.
         """
         self.id = request_id
+        self._parts.clear()
         ended = set(self._ended)
         sent = {index: ids.tolist() for index, ids in self._sent.items() if index not in ended}
         self.suspicion.testing = None
@@ -127,7 +135,8 @@ class Reply:
             raise self._queue.pop(0)  # type: ignore[misc]
 
     def deltas(self, timeout: float | None = None) -> list[wire.Delta]:
-        """Return the queued deltas, at most `MOST_DELTAS`: the worker's other requests get their turn before the rest.
+        """Return the queued deltas, within `MOST_DELTAS` and `MOST_LOGPROBS`: the worker's other requests get their
+        turn before the rest.
 
         If there are none, wait for one; after `timeout` seconds return an empty list.
 
@@ -137,7 +146,8 @@ class Reply:
             self._sleep(timeout)
         elif self._behind:
             let_others_run()
-        items, self._queue = self._queue[:MOST_DELTAS], self._queue[MOST_DELTAS:]
+        most = _turn(self._queue)
+        items, self._queue = self._queue[:most], self._queue[most:]
         self._behind = bool(self._queue)
         self._only_text = not self._behind
         if self._pace is not None:
@@ -188,11 +198,20 @@ class Reply:
         self.waiting_since = None
 
     def put(self, delta: wire.Delta) -> None:
-        """Queue `delta`. Call `deliver` when all deltas received for this request are queued."""
+        """Queue `delta`; a part of a delta with its last one. Call `deliver` when all deltas received for this request
+        are queued.
+        """
+        if delta.more:
+            self._parts.setdefault(delta.index, []).append(delta)
+            return
         if len(self._queue) >= MAX_QUEUED:
             self.close()
             self.fail(ApiError(503, "The client reads the stream too slowly.", type="server_error", code="slow_reader"))
             return
+        for part in (*self._parts.pop(delta.index, ()), *wire.split(delta, MOST_LOGPROBS)):
+            self._add(part)
+
+    def _add(self, delta: wire.Delta) -> None:
         if delta.finish_reason is not None:
             self._ended.append(delta.index)
             self._only_text = False
@@ -202,24 +221,30 @@ class Reply:
         if self._pace is not None:
             self._pace.add(delta)
 
-    def deliver(self) -> None:
-        """Write the queued deltas with `writer`, or wake the request's greenlet to do it."""
-        if not self._asleep or self._held_back():
-            return
-        writer = self.writer
-        if self._only_text and writer is not None and writer.ready:
+    def deliver(self) -> int:
+        """Write the queued deltas with `writer`, or wake the request's greenlet to do it. Returns how many deltas and
+        log probabilities were written.
+
+        What is too much for one turn of the hub is left to the greenlet: the receiving one has other requests' deltas.
+        """
+        if not self._queue or not self._asleep or self._held_back():
+            return 0
+        writer, written = self.writer, 0
+        if self._only_text and writer is not None and writer.ready and _turn(self._queue) == len(self._queue):
             try:
                 writer.write(self._queue)  # type: ignore[arg-type]
             except Exception:  # the greenlet, woken below, raises it again, and only this request fails
                 log.exception("%s cannot be written", self.generate.log_name)
                 self.writer = None
             else:
+                written = _work(self._queue)
                 self._queue = []
                 if self._pace is not None:
                     self._pace.sent()
                 if writer.ready:
-                    return
+                    return written
         self._event.set()
+        return written
 
     def fail(self, error: ApiError) -> None:
         """Queue `error` as the end of the request, unless the request has finished."""
@@ -246,3 +271,31 @@ class Reply:
                 self._asleep = False
         if self._hung_up:
             raise HungUp
+
+
+def deliver_all(replies: Iterable[Reply]) -> None:
+    """Deliver what is queued for `replies`, over several turns of the hub where that is much."""
+    written = 0
+    for reply in replies:
+        written += reply.deliver()
+        if written > MOST_WRITTEN:
+            let_others_run()
+            written = 0
+
+
+def _turn(items: list[Item]) -> int:
+    """Return how many of `items` become events in one turn of the hub: at least one, where there is one."""
+    logprobs = 0
+    for number, item in enumerate(items[:MOST_DELTAS]):
+        logprobs += _logprobs(item)
+        if number and logprobs > MOST_LOGPROBS:
+            return number
+    return min(len(items), MOST_DELTAS)
+
+
+def _work(items: list[Item]) -> int:
+    return len(items) + sum([_logprobs(item) for item in items])
+
+
+def _logprobs(item: Item) -> int:
+    return wire.weight(item) if isinstance(item, wire.Delta) and (item.logprobs or item.prompt_logprobs) else 0

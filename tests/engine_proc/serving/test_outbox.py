@@ -66,3 +66,40 @@ async def test_what_is_light_goes_in_one_message(tmp_path: Path) -> None:
     few = {"text": "x", "token_ids": [1], "logprobs": SCORED[:1]}
     ((_, batch),) = await room.step(*((key, few) for key in keys))
     assert len(batch) == 3
+
+
+@on_a_loop
+async def test_a_long_answer_is_sent_in_parts_to_who_can_join_them(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    room.receive(wire.Hello(major=wire.MAJOR, minor=wire.PARTS_MINOR))
+    room.take()
+    (key,) = await room.start(1)
+    answer = {
+        "text": "x",
+        "token_ids": [1] * 10,
+        "finish_reason": "stop",
+        "logprobs": SCORED,
+        "prompt_logprobs": SCORED,
+    }
+    room.engine.tags[key].scored_apart = True
+    batches = await room.step((key, answer))
+    assert [[len(delta.logprobs or delta.prompt_logprobs or ()) for delta in batch] for _, batch in batches] == [
+        [8],
+        [2, 8],
+        [2],
+    ]
+    assert [delta.more for _, batch in batches for delta in batch] == [True, True, True, False]
+    assert len(room.server.live) == 0
+
+
+@pytest.mark.parametrize("minor", [None, wire.PARTS_MINOR - 1])
+@on_a_loop
+async def test_an_older_web_tier_gets_a_long_answer_whole(tmp_path: Path, minor: int | None) -> None:
+    room = Room(tmp_path)
+    if minor is not None:
+        room.receive(wire.Hello(major=wire.MAJOR, minor=minor))
+        room.take()
+    (key,) = await room.start(1)
+    answer = {"text": "x", "token_ids": [1] * 10, "finish_reason": "stop", "logprobs": SCORED}
+    ((_, batch),) = await room.step((key, answer))
+    assert [(delta.more, delta.logprobs) for delta in batch] == [(False, SCORED)]

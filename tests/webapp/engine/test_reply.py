@@ -201,3 +201,102 @@ def test_a_stream_resumes_after_what_it_holds_back(released: list[Reply]) -> Non
     for text in "ab":
         reply.put(delta(text))
     assert reply.resumption(2).sent == {0: [1, 1]}
+
+
+def scored(count: int, finish: str | None = None, *, more: bool = False) -> wire.Delta:
+    entries = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)] * 4) for _ in range(count)]
+    return wire.Delta(1, 0, "a" * count, [1] * count, finish, logprobs=entries, more=more)
+
+
+def test_parts_are_queued_with_the_last_of_them(reply: Reply) -> None:
+    for part in (scored(3, more=True), scored(2, more=True)):
+        reply.put(part)
+        assert reply.deltas(timeout=0) == []
+    reply.put(scored(1, "stop"))
+    assert [item.text for item in reply.deltas()] == ["aaa", "aa", "a"]
+    assert reply.consumed
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_a_delta_whose_last_part_is_lost_comes_anew(streamed: bool) -> None:
+    reply = Reply(wire.Generate(id=1, name="", messages=[], stream=streamed), lambda _: None)
+    reply.put(scored(3, more=True))
+    assert reply.resumption(2).sent == {}
+    for part in (scored(4, more=True), scored(2, "stop")):
+        reply.put(part)
+    assert [item.text for item in reply.deltas()] == ["aaaa", "aa"]
+
+
+def test_many_log_probabilities_are_taken_in_several_turns(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_module, "MOST_LOGPROBS", 20)
+    reply.put(scored(3))
+    reply.put(scored(1))
+    reply.put(scored(1))
+    reply.put(scored(10, "stop"))  # an older engine sends it whole
+    taken = []
+    while not reply.consumed:
+        taken.append([len(item.token_ids) for item in reply.deltas()])
+    assert taken == [[3, 1], [1], [4], [4], [2]]
+
+
+class Writer:
+    """Counts the deltas of each write."""
+
+    ready = True
+
+    def __init__(self) -> None:
+        self.written: list[int] = []
+
+    def write(self, deltas: list[wire.Delta]) -> None:
+        self.written.append(len(deltas))
+
+
+def streams(count: int) -> list[tuple[Reply, Writer, gevent.Greenlet]]:
+    """Return streams whose greenlets wait for the next delta."""
+    made = []
+    for _ in range(count):
+        reply, writer = Reply(wire.Generate(id=1, name="", messages=[], stream=True), lambda _: None), Writer()
+        reply.writer = writer  # type: ignore[assignment]
+        made.append((reply, writer, gevent.spawn(reply.deltas)))
+    gevent.sleep(0)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("items", "taken"), [([delta("a")] * 7, 4), ([scored(2)] * 3, 2)], ids=["many deltas", "many log probabilities"]
+)
+def test_what_is_too_much_for_a_turn_is_left_to_the_requests_greenlet(
+    items: list[wire.Delta], taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reply_module, "MOST_DELTAS", 4)
+    monkeypatch.setattr(reply_module, "MOST_LOGPROBS", 20)
+    ((reply, writer, waiting),) = streams(1)
+    for item in items:
+        reply.put(item)
+    reply.deliver()
+    assert writer.written == []
+    assert len(waiting.get(timeout=5)) == taken
+    assert len(reply.deltas()) == len(items) - taken
+
+
+def test_many_streams_are_written_in_several_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reply_module, "MOST_WRITTEN", 5)
+    made = streams(6)
+    for reply, _, _ in made:
+        reply.put(delta("a"))
+        reply.put(delta("b"))
+    seen: list[int] = []
+
+    def other_work() -> None:
+        while True:
+            seen.append(sum(len(writer.written) for _, writer, _ in made))
+            gevent.sleep(0)
+
+    others = gevent.spawn(other_work)
+    gevent.sleep(0)
+    reply_module.deliver_all([reply for reply, _, _ in made])
+    others.kill()
+    assert [writer.written for _, writer, _ in made] == [[2]] * 6
+    assert 3 in seen, "other greenlets run before all is written"
+    for _, _, waiting in made:
+        waiting.kill()
