@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from schemas.replies.choice import Choice
 from schemas.replies.message import assistant_message
-from schemas.replies.shape import Choice, Shape, encode_json
-from schemas.replies.token_scores import own_bytes, prompt_scores
+from schemas.replies.shape import Shape, encode_json
+from schemas.replies.token_scores import own_bytes
 from schemas.wire import Delta, TokenLogprob, ToolCall
 
 
@@ -51,8 +52,8 @@ class ChatShape(Shape):
         return {"message": message | {"refusal": None}}
 
     def _add_extras(self, body: dict[str, Any]) -> None:
-        if self.choices[0].prompt_logprobs is not None:
-            body["prompt_logprobs"] = prompt_scores(self.choices[0].prompt_logprobs)
+        if self.choices[0].prompt_scores is not None:
+            body["prompt_logprobs"] = self.choices[0].prompt_scores
         if self.with_token_ids:
             body["prompt_token_ids"] = self.prompt_token_ids[0] if self.prompt_token_ids else None
 

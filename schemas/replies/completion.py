@@ -3,8 +3,9 @@
 import itertools
 from typing import Any
 
-from schemas.replies.shape import Choice, Shape
-from schemas.replies.token_scores import length, own_bytes, prompt_scores
+from schemas.replies.choice import Choice
+from schemas.replies.shape import Shape
+from schemas.replies.token_scores import length, own_bytes
 from schemas.wire import Delta, TokenLogprob
 
 
@@ -32,8 +33,8 @@ class CompletionShape(Shape):
 
     def _add_extras(self, body: dict[str, Any]) -> None:
         for index, choice in enumerate(self.choices):
-            if choice.prompt_logprobs is not None:
-                body["choices"][index]["prompt_logprobs"] = prompt_scores(choice.prompt_logprobs)
+            if choice.prompt_scores is not None:
+                body["choices"][index]["prompt_logprobs"] = choice.prompt_scores
             if self.with_token_ids and self.prompt_token_ids:
                 body["choices"][index]["prompt_token_ids"] = self.prompt_token_ids[index // self._n]
 

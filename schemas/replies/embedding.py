@@ -4,6 +4,7 @@ import base64
 from array import array
 from typing import Any
 
+from schemas.replies.blocks import Blocks
 from schemas.replies.shape import Shape
 from schemas.wire import Delta
 
@@ -17,17 +18,19 @@ class EmbeddingShape(Shape):
     def __init__(self, in_base64: bool, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_base64 = in_base64
-        self._vectors: dict[int, bytes] = {}
+        self._vectors: dict[int, Blocks] = {}
+        """By text, an object as OpenAI has it: to encode thousands of vectors at once would take long."""
 
     def add(self, delta: Delta) -> None:
         super().add(delta)
-        self._vectors[delta.index] = delta.vector
+        vector = {"object": "embedding", "index": delta.index, "embedding": self._encoded(delta.vector)}
+        self._vectors[delta.index] = block = Blocks()
+        block.add([vector])
 
-    def whole(self) -> bytes:
-        data = [
-            {"object": "embedding", "index": index, "embedding": self._encoded(vector)}
-            for index, vector in sorted(self._vectors.items())
-        ]
+    def whole_pieces(self) -> list[bytes]:
+        data = Blocks()
+        for _, block in sorted(self._vectors.items()):
+            data.extend(block)
         usage = {"prompt_tokens": self.prompt_tokens, "total_tokens": self.prompt_tokens}
         body = {"id": self.id, "object": "list", "created": self.created, "model": self.model}
         return self.encoded({**body, "data": data, "usage": usage})

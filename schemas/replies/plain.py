@@ -17,7 +17,7 @@ class PlainShape(Shape):
         super().__init__(*args, **kwargs)
         self._texts = texts
 
-    def whole(self) -> bytes:
+    def whole_pieces(self) -> list[bytes]:
         answer = "".join(self.choices[0].text)
         texts = [*self._texts, answer]
         return self.encoded(

@@ -5,8 +5,10 @@ from itertools import count
 from typing import Any
 
 from schemas.errors import ApiError
+from schemas.replies.blocks import encode_pieces
+from schemas.replies.choice import Choice
 from schemas.replies.response_output import Output
-from schemas.replies.shape import Shape, encode_json
+from schemas.replies.shape import Shape
 from schemas.wire import Delta
 
 CUT_OFF = {"reason": "max_output_tokens"}
@@ -38,8 +40,11 @@ class ResponseShape(Shape):
         super().add(delta)
         self._output.add(delta)
 
-    def whole(self) -> bytes:
-        return encode_json(self.body())
+    def _encode_scores(self, choice: Choice) -> None:
+        choice.logprobs = []  # the output items have them
+
+    def whole_pieces(self) -> list[bytes]:
+        return encode_pieces(self.body())
 
     @property
     def output(self) -> list[dict[str, Any]]:
@@ -73,9 +78,13 @@ class ResponseShape(Shape):
 
     def opening_chunks(self) -> bytes:
         body = self.body()
-        return self._event("response.created", response=body) + self._event("response.in_progress", response=body)
+        events = (*self._event("response.created", response=body), *self._event("response.in_progress", response=body))
+        return b"".join(events)
 
     def chunk(self, delta: Delta) -> bytes:
+        return b"".join(self.chunk_pieces(delta))
+
+    def chunk_pieces(self, delta: Delta) -> list[bytes]:
         choice = self.choices[delta.index]
         choice.tokens += len(delta.token_ids)
         choice.reasoning_tokens += delta.reasoning_tokens
@@ -84,6 +93,9 @@ class ResponseShape(Shape):
         return self._output.add(delta)
 
     def closing_chunks(self, *, include_usage: bool) -> bytes:
+        return b"".join(self.closing_pieces(include_usage=include_usage))
+
+    def closing_pieces(self, *, include_usage: bool) -> list[bytes]:
         body = self.body()
         return self._event(f"response.{body['status']}", response=body)
 
@@ -95,7 +107,7 @@ class ResponseShape(Shape):
             "type": error.code or error.type,
             "param": error.param,
         }
-        return self._event("response.failed", response={**self.body(), "status": "failed", "error": failure})
+        return b"".join(self._event("response.failed", response={**self.body(), "status": "failed", "error": failure}))
 
     def _usage(self) -> dict[str, Any]:
         usage = self.usage()
@@ -107,7 +119,9 @@ class ResponseShape(Shape):
             "total_tokens": usage["total_tokens"],
         }
 
-    def _event(self, kind: str, **fields: Any) -> bytes:
+    def _event(self, kind: str, **fields: Any) -> list[bytes]:
+        """Return a server-sent event in pieces: the long ones are the log probabilities, the same in every event."""
         event = {"type": kind, "sequence_number": self._sequence, **fields}
         self._sequence += 1
-        return b"event: %b\ndata: %b\n\n" % (kind.encode(), encode_json(event))
+        first, *others = encode_pieces(event)
+        return [b"event: %b\ndata: %b" % (kind.encode(), first), *others, b"\n\n"]

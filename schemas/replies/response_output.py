@@ -3,29 +3,32 @@
 from collections.abc import Callable
 from typing import Any
 
+from schemas.replies.blocks import Blocks
 from schemas.replies.chat import token_logprobs
 from schemas.wire import Delta, ToolCall
 
 Item = dict[str, Any]
-MakeEvent = Callable[..., bytes]
+MakeEvent = Callable[..., list[bytes]]
 
 
 class Output:
     """The items of one response. They grow delta by delta, and only the last one is open."""
 
     def __init__(self, event: MakeEvent, new_id: Callable[[str], str]) -> None:
-        """`event` returns the server-sent event of a type with the given fields, `new_id` an id with a prefix."""
+        """`event` returns the pieces of the server-sent event of a type with the given fields, `new_id` an id with a
+        prefix.
+        """
         self.items: list[Item] = []
         self._event = event
         self._new_id = new_id
-        self._unsent_logprobs: list[dict[str, Any]] = []
+        self._unsent_logprobs = Blocks()
         """Log probabilities of tokens whose text has not arrived yet, because it may be a part of a stop string."""
 
-    def add(self, delta: Delta) -> bytes:
+    def add(self, delta: Delta) -> list[bytes]:
         """Add `delta` to the items. Returns the events for it."""
-        events = b""
+        events: list[bytes] = []
         if delta.logprobs and not (delta.reasoning and not delta.text):
-            self._unsent_logprobs += token_logprobs(delta.logprobs)
+            self._unsent_logprobs.add(token_logprobs(delta.logprobs))
         if delta.reasoning:
             events += self._add_text("reasoning", "reasoning_text", delta.reasoning)
         if delta.text:
@@ -43,19 +46,19 @@ class Output:
         if self.items and self._last["status"] == "in_progress":
             self._last["status"] = "incomplete"
 
-    def _add_text(self, kind: str, part: str, text: str) -> bytes:
+    def _add_text(self, kind: str, part: str, text: str) -> list[bytes]:
         """Append `text` to the open item of type `kind`, or to a new one. Returns the events."""
-        events = b""
+        events: list[bytes] = []
         if not self.items or self._last["type"] != kind or self._last["status"] != "in_progress":
             events += self._close(cut_off=False) + self._open_text(kind, part)
         self._last["content"][0]["text"] += text
         return events + self._event(f"response.{part}.delta", delta=text, **self._logprobs(part), **self._part_at())
 
-    def _open_text(self, kind: str, part: str) -> bytes:
+    def _open_text(self, kind: str, part: str) -> list[bytes]:
         item: Item = {"type": kind, "id": self._new_id("msg" if kind == "message" else "rs"), "status": "in_progress"}
         more: Item = {"role": "assistant"} if kind == "message" else {"summary": []}
         events = self._open({**item, **more, "content": []})
-        extra: dict[str, Any] = {"annotations": [], "logprobs": []} if part == "output_text" else {}
+        extra: dict[str, Any] = {"annotations": [], "logprobs": Blocks()} if part == "output_text" else {}
         self._last["content"].append({"type": part, "text": "", **extra})
         return events + self._event("response.content_part.added", part=self._last["content"][0], **self._part_at())
 
@@ -63,12 +66,12 @@ class Output:
         """Return the field of a delta's event with the log probabilities since the last, and add them to the part."""
         if part != "output_text":
             return {}
-        unsent, self._unsent_logprobs = self._unsent_logprobs, []
-        self._last["content"][0]["logprobs"] += unsent
+        unsent, self._unsent_logprobs = self._unsent_logprobs, Blocks()
+        self._last["content"][0]["logprobs"].extend(unsent)
         return {"logprobs": unsent}
 
-    def _add_call(self, call: ToolCall) -> bytes:
-        events = b""
+    def _add_call(self, call: ToolCall) -> list[bytes]:
+        events: list[bytes] = []
         if call.id:
             events += self._close(cut_off=False)
             item = {"type": "function_call", "id": self._new_id("fc"), "call_id": call.id, "name": call.name}
@@ -82,15 +85,16 @@ class Output:
     def _last(self) -> Item:
         return self.items[-1]
 
-    def _open(self, item: Item) -> bytes:
+    def _open(self, item: Item) -> list[bytes]:
         self.items.append(item)
         return self._event("response.output_item.added", item=item, output_index=len(self.items) - 1)
 
-    def _close(self, *, cut_off: bool) -> bytes:
+    def _close(self, *, cut_off: bool) -> list[bytes]:
         """End the open item, if there is one. `cut_off`: it is incomplete. Returns the events."""
         if not self.items or self._last["status"] != "in_progress":
-            return b""
-        item, events = self._last, b""
+            return []
+        item = self._last
+        events: list[bytes] = []
         item["status"] = "incomplete" if cut_off else "completed"
         if item["type"] == "function_call":
             call = {"arguments": item["arguments"], "name": item["name"]}

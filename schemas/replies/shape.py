@@ -2,73 +2,21 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from schemas.errors import ApiError
-from schemas.replies.token_scores import length
+from schemas.replies.blocks import Blocks, encode_pieces
+from schemas.replies.choice import Choice
+from schemas.replies.token_scores import length, prompt_scores
 from schemas.shared.ids import new_id
-from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
+from schemas.wire import Accepted, Delta, TokenLogprob
 
 encode_json = msgspec.json.encode
 DONE = b"data: [DONE]\n\n"
 EMPTY_TEXT = b',"text":"","logprobs":null,"finish_reason":null}]'
 """The JSON of a choice of a text completion that has no text yet, after its index."""
-
-
-@dataclass(slots=True)
-class Choice:
-    """One choice of a reply, with everything received of it so far."""
-
-    text: list[str] = field(default_factory=list)
-    """The text in pieces, one for each delta."""
-    tokens: int = 0
-    """Generated tokens, those of discarded candidates included."""
-    reasoning_tokens: int = 0
-    """How many of `tokens` are reasoning: known when the choice has ended."""
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    finish_reason: str | None = None
-    stop_reason: str | int | None = None
-    text_length: int = 0
-    """Characters streamed so far, for `text_offset`."""
-    reasoning: list[str] = field(default_factory=list)
-    calls: list[ToolCall] = field(default_factory=list)
-    token_ids: list[int] = field(default_factory=list)
-    prompt_logprobs: list[TokenLogprob] | None = None
-
-    def add(self, delta: Delta) -> None:
-        """Add everything that `delta` holds."""
-        self.tokens += len(delta.token_ids) + delta.discarded_tokens
-        self.reasoning_tokens += delta.reasoning_tokens
-        self.token_ids += delta.token_ids
-        if delta.prompt_logprobs is not None:
-            self.prompt_logprobs = self.prompt_logprobs or []
-            self.prompt_logprobs += delta.prompt_logprobs
-        if delta.logprobs:
-            self.logprobs += delta.logprobs
-        if delta.finish_reason is not None:
-            self.finish_reason, self.stop_reason = delta.finish_reason, delta.stop_reason
-        self.add_content(delta)
-
-    def add_content(self, delta: Delta) -> None:
-        """Add only the text, reasoning and tool calls of `delta`."""
-        self.text.append(delta.text)
-        if delta.reasoning:
-            self.reasoning.append(delta.reasoning)
-        for call in delta.tool_calls:
-            if call.index < len(self.calls):
-                self.calls[call.index].arguments += call.arguments
-            else:
-                self.calls.append(ToolCall(call.index, call.id, call.name, call.arguments))
-
-    def tool_calls(self) -> list[dict[str, Any]]:
-        """Return the choice's tool calls as OpenAI's messages have them."""
-        return [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in self.calls
-        ]
 
 
 class Shape:
@@ -155,11 +103,6 @@ class Shape:
         """Generated tokens of all choices, those of discarded candidates included."""
         return sum(choice.tokens for choice in self.choices)
 
-    @property
-    def logprobs_received(self) -> int:
-        """How many tokens, of all choices and of the prompts, have log probabilities."""
-        return sum(len(choice.logprobs) + len(choice.prompt_logprobs or ()) for choice in self.choices)
-
     def usage(self) -> dict[str, Any]:
         """Return OpenAI's `usage` so far."""
         completion = self.completion_tokens
@@ -172,9 +115,27 @@ class Shape:
         }
 
     def add(self, delta: Delta) -> None:
-        """Add `delta` to a reply that is not streamed."""
-        self.choices[delta.index].add(delta)
+        """Add `delta` to a reply that is not streamed, and encode its log probabilities."""
+        choice = self.choices[delta.index]
+        choice.add(delta)
+        self._encode_scores(choice)
         self._count_cached(delta)
+
+    def _encode_scores(self, choice: Choice) -> None:
+        """Encode the log probabilities of `choice` that are not encoded yet: of all at the end, it would take long."""
+        if choice.prompt_logprobs:
+            choice.prompt_scores = choice.prompt_scores or Blocks()
+            choice.prompt_scores.add(prompt_scores(choice.prompt_logprobs))
+            choice.prompt_logprobs = []
+        entries, choice.logprobs = choice.logprobs, []
+        if not self.with_logprobs or (choice.scores and not entries):
+            return
+        for name, value in self._logprobs(entries, choice.text_length).items():
+            if isinstance(value, list):
+                choice.scores.setdefault(name, Blocks()).add(value)
+            else:
+                choice.scores[name] = value
+        choice.text_length += sum(length(entry) for entry in entries)
 
     def _count_cached(self, delta: Delta) -> None:
         if delta.index % self._n == 0:  # a prompt's other choices share its cached tokens: count them once
@@ -182,6 +143,10 @@ class Shape:
 
     def whole(self) -> bytes:
         """Return the body of a reply that is not streamed."""
+        return b"".join(self.whole_pieces())
+
+    def whole_pieces(self) -> list[bytes]:
+        """Return the body of a reply that is not streamed, in pieces."""
         body = {
             "id": self.id,
             "object": self.object,
@@ -195,9 +160,9 @@ class Shape:
         self._add_extras(body)
         return self.encoded(body)
 
-    def encoded(self, body: dict[str, Any]) -> bytes:
-        """Return the JSON of a whole reply, with the warnings."""
-        return encode_json(body if self.warning is None else {**body, "warning": self.warning})
+    def encoded(self, body: dict[str, Any]) -> list[bytes]:
+        """Return the JSON of a whole reply in pieces, with the warnings."""
+        return encode_pieces(body if self.warning is None else {**body, "warning": self.warning})
 
     def opening_chunks(self) -> bytes:
         """Return the server-sent events that precede the first text, one for every choice.
@@ -252,6 +217,14 @@ class Shape:
             events += self._finish_chunk(delta)
         return events
 
+    def chunk_pieces(self, delta: Delta) -> list[bytes]:
+        """Return `chunk` in pieces."""
+        return [self.chunk(delta)]
+
+    def closing_pieces(self, *, include_usage: bool) -> list[bytes]:
+        """Return `closing_chunks` in pieces."""
+        return [self.closing_chunks(include_usage=include_usage)]
+
     def closing_chunks(self, *, include_usage: bool) -> bytes:
         """Return the server-sent events that follow the last delta."""
         return self._warning_chunk() + (self._usage_chunk() if include_usage else b"") + DONE
@@ -276,8 +249,9 @@ class Shape:
         )
 
     def _whole_choice(self, index: int, choice: Choice) -> dict[str, Any]:
+        self._encode_scores(choice)
         body = {"index": index, **self._content(choice)}
-        body["logprobs"] = self._logprobs(choice.logprobs, 0) if self.with_logprobs else None
+        body["logprobs"] = choice.scores if self.with_logprobs else None
         body["finish_reason"] = choice.finish_reason
         if choice.stop_reason is not None:
             body["stop_reason"] = choice.stop_reason

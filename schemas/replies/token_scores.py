@@ -15,14 +15,12 @@ def own_bytes(entry: TokenLogprob, place: int) -> bytes:
     return entry.own_bytes[place] if entry.own_bytes else b""
 
 
-def prompt_scores(entries: list[TokenLogprob] | None) -> list[dict[str, Any] | None] | None:
-    """Return vLLM's `prompt_logprobs`, or None where `entries` is None.
+def prompt_scores(entries: list[TokenLogprob]) -> list[dict[str, Any] | None]:
+    """Return vLLM's `prompt_logprobs`.
 
     Item i holds token i of the prompt and its alternatives, keyed by token id; item 0 is None, because the first token
     has no log probability.
     """
-    if entries is None:
-        return None
     return [None if entry.logprob is None else _by_id(entry) for entry in entries]
 
 

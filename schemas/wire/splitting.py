@@ -6,10 +6,13 @@ import msgspec
 
 from schemas.wire.to_web import Delta, TokenLogprob
 
+VECTOR_BYTES = 64
+"""So many bytes of a vector, 16 numbers, take as long to encode as a log probability."""
+
 
 def weight(delta: Delta) -> int:
-    """Return how many log probabilities the delta holds, those of alternatives included."""
-    return _weight(delta.logprobs) + _weight(delta.prompt_logprobs)
+    """Return how many log probabilities the delta holds, those of alternatives included. A vector counts as some."""
+    return _weight(delta.logprobs) + _weight(delta.prompt_logprobs) + len(delta.vector) // VECTOR_BYTES
 
 
 def split(delta: Delta, most: int) -> Iterator[Delta]:

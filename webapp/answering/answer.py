@@ -16,6 +16,7 @@ from webapp.answering import sse
 from webapp.answering.message import make_message
 from webapp.answering.sse import OnComplete
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
+from webapp.connection.yielding import in_turns
 from webapp.engine.reply import HungUp, Reply
 from webapp.middleware import call as calls
 from webapp.middleware import request_id
@@ -36,10 +37,6 @@ class Answered:
     headers: list[tuple[str, str]]
     body: Iterable[bytes]
     close: Callable[[], None]
-
-
-LARGE_LOGPROBS = 200
-"""Tokens with log probabilities from which a whole response is built in a thread: each has up to 20 alternatives."""
 
 
 def answer(request: Request, make_shape: Callable[..., Shape], on_complete: OnComplete | None = None) -> Response:
@@ -134,8 +131,9 @@ class Answer:
             whole = self._whole(reply)
         except HungUp:
             return Answered(DISCONNECTED, [("Content-Length", "0"), *headers], (), self.close)
-        described = [("Content-Type", "application/json"), ("Content-Length", str(len(whole)))]
-        return Answered(200, described + headers, [whole], self.close)
+        described = [("Content-Type", "application/json"), ("Content-Length", str(sum(map(len, whole))))]
+        body = whole if len(whole) == 1 else in_turns(whole)
+        return Answered(200, described + headers, body, self.close)
 
     def _send(self, adapter: str, seconds: float) -> Reply:
         message = make_message(
@@ -174,7 +172,8 @@ class Answer:
             on_complete=self._on_complete,
         )
 
-    def _whole(self, reply: Reply) -> bytes:
+    def _whole(self, reply: Reply) -> list[bytes]:
+        """Return the body in pieces. Its long parts are encoded as they come, and never copied into one."""
         while not reply.consumed:
             deltas = reply.deltas()
             self._shape.accept(reply.accepted)
@@ -184,10 +183,7 @@ class Answer:
         if self._on_complete is not None:
             self._shape.warn(self._on_complete(self._shape))
         self._record.status = 200
-        if self._shape.logprobs_received <= LARGE_LOGPROBS:
-            return self._shape.whole()
-        built: bytes = self._shared.loader.apply(self._shape.whole)
-        return built
+        return self._shape.whole_pieces()
 
 
 def _allowed_seconds(environ: dict[str, Any], allowed: float) -> float:

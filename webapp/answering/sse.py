@@ -6,6 +6,7 @@ from schemas.errors import ApiError
 from schemas.replies.shape import Shape
 from webapp.connection.chunk_writer import ChunkWriter
 from webapp.connection.line_ends import line_safe
+from webapp.connection.yielding import in_turns
 from webapp.engine.reply import HungUp, Reply
 
 OnComplete = Callable[[Shape], str | None]
@@ -35,7 +36,8 @@ def events(
     writer: ChunkWriter,
     on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
-    """Yield the stream's bytes, one item per write: all queued deltas are written together. Call `on_text` before each.
+    """Yield the stream's bytes, one item per write: all queued deltas are written together, but for `MOST_BYTES`. Call
+    `on_text` before each.
 
     Before the last write, `on_complete` gets `shape` with the content of its first choice, and may return a warning for
     the client. An error becomes an event that ends the stream, without `[DONE]`. After the first item, `writer` may
@@ -66,8 +68,9 @@ def events(
             if reply.consumed:
                 if on_complete is not None:
                     shape.warn(on_complete(shape))
-                chunks += shape.closing_chunks(include_usage=include_usage)
-            yield line_safe(opening + chunks)
+                chunks += shape.closing_pieces(include_usage=include_usage)
+            for events in in_turns([opening, *chunks]):
+                yield line_safe(events)
             opening = b""
             reply.writer = writer
         on_end(SENT)

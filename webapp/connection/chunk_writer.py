@@ -12,10 +12,12 @@ from typing import Any
 
 from gevent.socket import socket as GeventSocket
 
+from schemas.replies.blocks import grouped
 from schemas.replies.merging import merged
 from schemas.replies.shape import Shape
 from schemas.wire import Delta
 from webapp.connection.line_ends import line_safe
+from webapp.connection.yielding import MOST_BYTES, let_others_run
 
 NO_WAIT = 0.0
 """gevent's timeout for a send that does not block."""
@@ -38,7 +40,8 @@ class ChunkWriter:
         self._connection = connection
         self._shape = shape
         self._keeps_content = keeps_content
-        self._unsent = b""
+        self._unsent: list[bytes] = []
+        """What the socket has not accepted yet, in pieces."""
         self._wrote_at = -math.inf
 
     @property
@@ -46,34 +49,42 @@ class ChunkWriter:
         """True where the socket has accepted everything written so far."""
         return self._connection is not None and not self._unsent
 
-    def events(self, deltas: list[Delta]) -> bytes:
-        """Return the events of `deltas`: one for all text of a choice."""
+    def events(self, deltas: list[Delta]) -> list[bytes]:
+        """Return the events of `deltas` in pieces: one event for all text of a choice."""
         deltas = merged(deltas)
         if self._keeps_content:
             for delta in deltas:
                 if delta.index == 0:
                     self._shape.choices[0].add_content(delta)
-        return b"".join([self._shape.chunk(delta) for delta in deltas])
+        return [piece for delta in deltas for piece in self._shape.chunk_pieces(delta)]
 
     def write(self, deltas: list[Delta]) -> None:
         """Write the events of `deltas` as one chunk, without blocking. If not `ready` afterwards, call `flush`."""
         assert self._connection is not None
-        events = line_safe(self.events(deltas))
-        if not events:
+        first, *others = [_chunk(events) for events in grouped(self.events(deltas), MOST_BYTES)] or [b""]
+        if not first:
             return
         self._wrote_at = time.monotonic()
-        chunk = b"%x\r\n%b\r\n" % (len(events), events)
         try:
-            self._unsent = chunk[self._connection.send(chunk, 0, NO_WAIT) :]
+            rest = first[self._connection.send(first, 0, NO_WAIT) :]
         except OSError:  # its buffer is full, or the client has disconnected: `flush` finds out which
-            self._unsent = chunk
+            rest = first
+        self._unsent = [rest, *others] if rest else others
 
     def flush(self) -> None:
         """Write the bytes that the socket has not accepted yet. Blocks; raises `OSError` where the client is gone."""
         if self._connection is not None and self._unsent:
-            unsent, self._unsent = self._unsent, b""
-            self._connection.sendall(unsent)
+            unsent, self._unsent = self._unsent, []
+            for number, chunk in enumerate(unsent):
+                if number:
+                    let_others_run()
+                self._connection.sendall(chunk)
 
     def silence(self) -> float:
         """Return the seconds since the last write; infinite before the first."""
         return time.monotonic() - self._wrote_at
+
+
+def _chunk(events: bytes) -> bytes:
+    events = line_safe(events)
+    return b"%x\r\n%b\r\n" % (len(events), events) if events else b""

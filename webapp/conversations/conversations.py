@@ -14,7 +14,8 @@ import gevent
 from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, unavailable
-from schemas.replies.shape import Choice, encode_json
+from schemas.replies.choice import Choice
+from schemas.replies.shape import encode_json
 from schemas.requests.chat import MAX_CONVERSATION_ID
 from webapp.conversations.turns import Message, OpenTurn, StoredTurn, history, open_turn
 from webapp.settings import MIB, Settings

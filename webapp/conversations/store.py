@@ -32,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 
+from schemas.replies.blocks import encode
 from webapp.conversations.turns import Message, StoredTurn
 
 WAIT_SECONDS = 5
@@ -172,7 +173,7 @@ def _row(scope: str, conversation: str, turn: StoredTurn) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+    return encode(value).decode()
 
 
 def _engine(url: str) -> Engine:

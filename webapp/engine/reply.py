@@ -287,15 +287,15 @@ def _turn(items: list[Item]) -> int:
     """Return how many of `items` become events in one turn of the hub: at least one, where there is one."""
     logprobs = 0
     for number, item in enumerate(items[:MOST_DELTAS]):
-        logprobs += _logprobs(item)
+        logprobs += _weight(item)
         if number and logprobs > MOST_LOGPROBS:
             return number
     return min(len(items), MOST_DELTAS)
 
 
 def _work(items: list[Item]) -> int:
-    return len(items) + sum([_logprobs(item) for item in items])
+    return len(items) + sum([_weight(item) for item in items])
 
 
-def _logprobs(item: Item) -> int:
-    return wire.weight(item) if isinstance(item, wire.Delta) and (item.logprobs or item.prompt_logprobs) else 0
+def _weight(item: Item) -> int:
+    return wire.weight(item) if isinstance(item, wire.Delta) else 0

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from schemas.errors import ApiError
-from schemas.replies.shape import Choice
+from schemas.replies.choice import Choice
 from tests.fake_engine import FakeEngine, complete
 from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
