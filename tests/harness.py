@@ -18,6 +18,8 @@ __all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port"
 JSON = {"Content-Type": "application/json"}
 FORKED, SPAWNED = {"PYTHONPATH": str(Path(__file__).with_name("warm"))}, {"PYTHONPATH": ""}
 """Environments in which vLLM's processes are forked, which is quicker (see tests/warm), and spawned as ever."""
+FOUND = {"SPT_NOENV": "1"}
+"""An environment in which `processes_of` finds gunicorn's processes: else their names are written over it."""
 
 
 class Hearth(Stack):
@@ -25,7 +27,7 @@ class Hearth(Stack):
 
     def __init__(self, run_dir: Path, *, key: str = "none", **env: str) -> None:
         """`key` is the API key that every request sends. `SPAWNED` in `env`: load as the product does."""
-        super().__init__(run_dir, **{**FORKED, **turns.ENVIRONMENT, **env})
+        super().__init__(run_dir, **{**FORKED, **FOUND, **turns.ENVIRONMENT, **env})
         turns.records.add(run_dir)
         self.key = key
         self.headers = {"Authorization": f"Bearer {key}"}
@@ -115,7 +117,9 @@ def endless(**fields: Any) -> dict[str, Any]:
 
 
 def processes_of(marker: str) -> list[psutil.Process]:
-    """Return all processes that have `marker` in their environment. vLLM's children change their names, not this."""
+    """Return all processes that have `marker` in their environment, which must have `FOUND`, too. Children that change
+    their names, as vLLM's do, keep it.
+    """
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):

@@ -19,6 +19,13 @@ ABUSE_SECONDS = 120.0
 """An answer that takes longer is no answer."""
 MB = 1_000_000
 MOST_GROWN_MB = 200.0
+MOST_GAP = 30.0
+"""Seconds that an innocent may wait for its next piece. This finds a hang, and measures nothing.
+
+An engine on a CPU computes one step at a time, so an abusive prompt's prefill, or the log probabilities of a long one,
+holds the innocents up for as long as the cores take: some seconds on two cores, and longer beside other work. What the
+product itself may take is counted in CPU time, as the turns of the two loops.
+"""
 COLUMNS = (
     "request",
     "status",
@@ -70,6 +77,8 @@ class Row:
             yield f"{self.name}: status {self.status} after {self.seconds:.0f} s"
         if self.errors:
             yield f"{self.name}: {self.errors} innocent streams were hurt"
+        if self.gap > MOST_GAP:
+            yield f"{self.name}: an innocent stream waited for {self.gap:.0f} s"
         if self.peak > MOST_GROWN_MB:
             yield f"{self.name}: a process grew by {self.peak:.0f} MB"
         yield from (f"{self.name}: {turn}" for turn in self.slow if turn.ms > turns.LIMIT_MS)
@@ -80,7 +89,9 @@ class Innocents:
 
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
-        self.gap = 0.0
+        self._gap = 0.0
+        self._waiting_since: dict[int, float] = {}
+        """By stream: when it got its last piece, or was begun."""
         self.errors: list[str] = []
         self.pieces = 0
         self._tasks = [asyncio.create_task(self._stream_on(number)) for number in range(INNOCENTS)]
@@ -93,28 +104,37 @@ class Innocents:
             "ignore_eos": True,
         }
         while True:
+            self._waiting_since[number] = time.monotonic()
             try:
                 async with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
-                    await self._read(response)
+                    await self._read(number, response)
             except httpx.HTTPError as error:
                 self.errors.append(repr(error))
                 await asyncio.sleep(1)
 
-    async def _read(self, response: httpx.Response) -> None:
+    async def _read(self, number: int, response: httpx.Response) -> None:
         if response.status_code != 200:
             self.errors.append(f"{response.status_code} {(await response.aread())[:200]!r}")
             await asyncio.sleep(1)
             return
-        last, done = time.monotonic(), False
+        done = False
         async for line in response.aiter_lines():
             now = time.monotonic()
-            self.gap, last = max(self.gap, now - last), now
+            self._gap = max(self._gap, now - self._waiting_since[number])
+            self._waiting_since[number] = now
             self.pieces += 1
             done = done or line == "data: [DONE]"
             if line.startswith('data: {"error"'):
                 self.errors.append(line[:200])
         if not done:
             self.errors.append("cut")
+
+    def take_gap(self) -> float:
+        """Return the longest wait for a piece since the last call, in seconds: one that goes on counts, too."""
+        now = time.monotonic()
+        gap = max([self._gap, *(now - since for since in self._waiting_since.values())])
+        self._gap = 0.0
+        return gap
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -151,7 +171,8 @@ async def _one(
     body = await asyncio.to_thread(abuse.body)
     records.take()
     before = {process.pid: _resident(process) for process in _processes(hearth) if _forget_peak(process)}
-    innocents.gap, errors, began = 0.0, len(innocents.errors), time.monotonic()
+    innocents.take_gap()
+    errors, began = len(innocents.errors), time.monotonic()
     try:
         response = await http.post(abuse.path, content=body, headers=JSON)
         status = response.status_code
@@ -168,7 +189,7 @@ async def _one(
         name=abuse.name,
         status=status,
         seconds=seconds,
-        gap=innocents.gap,
+        gap=innocents.take_gap(),
         errors=len(innocents.errors) - errors,
         peak=max((_resident(process, "VmHWM") - before[process.pid] for process in after), default=0.0),
         kept=max((_resident(process) - before[process.pid] for process in after), default=0.0),
