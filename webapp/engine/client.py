@@ -18,7 +18,7 @@ from schemas.shared.curve import ClientKeys
 from schemas.shared.problem import read_problem
 from webapp.connection.yielding import let_others_run
 from webapp.engine.dealer import Dealer
-from webapp.engine.recovery import Recovery
+from webapp.engine.recovery import RESUMED_AT_ONCE, Recovery
 from webapp.engine.reply import Reply, deliver_all
 from webapp.engine.unready import unready, worker_failed
 from webapp.server.vital import spawn_vital
@@ -35,6 +35,7 @@ ASK_SECONDS = 2.0
 """How many seconds the engine has to answer `ask`."""
 CACHE_SECONDS = 0.5
 """How many seconds `ask` caches an answer, so that many open status pages cost the engine little."""
+
 Answer = TypeVar("Answer", bound=wire.Message)
 
 
@@ -139,10 +140,7 @@ class EngineClient:
         welcome = self.require_ready()
         try:
             payload = wire.encode(generate)
-        except (
-            OverflowError,
-            RecursionError,
-        ) as error:  # from the parts of a message that are not validated: its tool calls
+        except (OverflowError, RecursionError) as error:  # from tool calls, which are not validated
             raise invalid(f"The request cannot be sent to the engine: {error}.") from None
         reply = Reply(generate, self._release, stream_interval)
         reply.fingerprint, reply.instance = welcome.fingerprint, welcome.instance
@@ -225,14 +223,8 @@ class EngineClient:
                 if len(self.recovery) == 1:
                     self._send_hello()  # another engine may have answered; its Welcome says whether it is ready
             case wire.Failed() if message.id in self.live:
-                error = ApiError(
-                    message.status,
-                    message.message,
-                    type=message.type,
-                    code=message.code,
-                    param=message.param,
-                    retry_after=message.retry_after,
-                )
+                told = {name: getattr(message, name) for name in ("type", "code", "param", "retry_after")}
+                error = ApiError(message.status, message.message, **told)
                 self.live.pop(message.id).fail(error)
             case wire.Welcome():
                 self._on_welcome(message)
@@ -307,12 +299,19 @@ class EngineClient:
         self.live.clear()
 
     def _resume_stranded(self) -> None:
-        """Resume the stranded requests if the engine is ready."""
-        if self.welcome is None or not self.load.ready:
+        """Resume the stranded requests if the engine is ready, over several turns of the hub if they are long."""
+        welcome, size = self.welcome, 0
+        if welcome is None or not self.load.ready:
             return
-        for reply in self.recovery.pop_resumable(self.welcome):
+        for reply in self.recovery.pop_resumable(welcome):
             payload = wire.encode(reply.resumption(self.next_id()))
             self.live[reply.id] = reply
             if not self._send(payload):
                 reply.hand_back()
                 self.recovery.add(self.live.pop(reply.id))
+            size += len(payload)
+            if size > RESUMED_AT_ONCE:
+                let_others_run()
+                size = 0
+                if self.welcome is not welcome or self._failed:
+                    return

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Iterator
 
 from schemas.errors import ApiError, unavailable
 from schemas.wire import QUARANTINE, RESUMES, Welcome
@@ -12,6 +13,8 @@ log = logging.getLogger("hearth.recovery")
 
 MAX_LOSSES = 5
 """A request that has lost more engines than this fails, if they cannot test it (`wire.QUARANTINE`)."""
+RESUMED_AT_ONCE = 256 * 1024
+"""After so many bytes of resumed requests, with the tokens that their clients have, other greenlets run."""
 
 
 class Recovery:
@@ -64,22 +67,26 @@ class Recovery:
                 log.error("%s has killed an engine that worked on nothing else", reply.generate.log_name)
                 reply.fail(_engine_lost(reply))
 
-    def pop_resumable(self, welcome: Welcome) -> list[Reply]:
-        """Return the stranded requests that this ready engine can resume, and fail the others. None stays stranded.
+    def pop_resumable(self, welcome: Welcome) -> Iterator[Reply]:
+        """Yield the stranded requests that this ready engine can resume, and fail the others. A request is stranded
+        until it is yielded: it may end meanwhile.
 
         Call `record_deaths` first.
         """
-        resumable = []
-        for reply in self.pop_all():
+        resumed = 0
+        for reply in list(self._stranded):
+            if reply not in self._stranded:
+                continue
+            del self._stranded[reply]
             error = self._error(reply, welcome)
             if error is None:
                 reply.instance = welcome.instance
-                resumable.append(reply)
+                resumed += 1
+                yield reply
             else:
                 reply.fail(error)
-        if resumable:
-            log.info("resuming %d requests on engine %s (pid %s)", len(resumable), welcome.instance, welcome.pid)
-        return resumable
+        if resumed:
+            log.info("resumed %d requests on engine %s (pid %s)", resumed, welcome.instance, welcome.pid)
 
     def _error(self, reply: Reply, welcome: Welcome) -> ApiError | None:
         """Return why this engine cannot resume `reply`. None: it can."""

@@ -8,6 +8,7 @@ from schemas.errors import ApiError
 from tests.fake_engine import FakeEngine
 from tests.webapp.asking import accepted, answer, ask, ask_and_hold, hold, never_accept, rest
 from tests.webapp.conftest import wait_until
+from webapp.engine import client as client_module
 from webapp.engine.client import EngineClient
 from webapp.engine.reply import HungUp
 
@@ -144,3 +145,29 @@ def test_what_cannot_travel_is_refused_and_forgotten(engine: FakeEngine, wire_cl
     assert caught.value.status == 400
     assert wire_client.live == {}
     assert answer(wire_client) == "one two"
+
+
+def test_long_requests_are_resumed_in_several_turns(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_module, "RESUMED_AT_ONCE", 0)
+    replies = [ask_and_hold(engine, wire_client) for _ in range(5)]
+    before = set(wire_client.live)
+    seen: list[int] = []
+
+    def other_work() -> None:
+        while len(seen) < 5 or seen[-1] < 4:
+            seen.append(len(set(wire_client.live) - before))
+            if seen[-1] == 2 and not closed:
+                replies[-1].close()  # its client hangs up while the others are resumed
+                closed.append(True)
+            gevent.sleep(0)
+
+    closed: list[bool] = []
+    work = gevent.spawn(other_work)
+    engine.restart("second")
+    work.get(timeout=10)
+    assert {1, 2, 3, 4} <= set(seen), "other greenlets run between"
+    wait_until(lambda: len(engine.messages(wire.Generate)) == 9)
+    assert [message.resumed for message in engine.messages(wire.Generate)] == [False] * 5 + [True] * 4
+    assert set(wire_client.live.values()) == set(replies[:4])
