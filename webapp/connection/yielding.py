@@ -1,8 +1,10 @@
 """Divide long work among turns of a worker's hub."""
 
+from collections import deque
 from collections.abc import Iterator
 
 import gevent
+from gevent.event import Event
 
 from schemas.replies.blocks import grouped
 
@@ -11,13 +13,33 @@ SHORTEST = 1e-6
 MOST_BYTES = 256 * 1024
 """About as many bytes of a body are joined and written in one turn of the hub."""
 
+_paused: deque[Event] = deque()
+"""One for each greenlet that has paused, in the order in which they go on."""
+_resuming: gevent.Greenlet | None = None
+"""The greenlet that resumes them."""
 
-def let_others_run() -> None:
+
+def let_others_run(*, in_line: bool = True) -> None:
     """Pause the greenlet until the hub has looked at all sockets once more.
 
-    `gevent.sleep(0)` is not enough: the hub resumes a greenlet up to fifty times before it looks.
+    `gevent.sleep(0)` is not enough: the hub resumes a greenlet up to fifty times before it looks. Of the greenlets that
+    have paused `in_line`, one goes on in each turn of the hub: all together would make the turn long again. The one
+    that receives for all requests does not stand in line.
     """
-    gevent.sleep(SHORTEST)
+    global _resuming
+    if not in_line:
+        gevent.sleep(SHORTEST)
+        return
+    _paused.append(resumed := Event())
+    if _resuming is None or _resuming.dead:
+        _resuming = gevent.spawn(_resume)
+    resumed.wait()
+
+
+def _resume() -> None:
+    while _paused:
+        gevent.sleep(SHORTEST)
+        _paused.popleft().set()
 
 
 def in_turns(pieces: list[bytes]) -> Iterator[bytes]:

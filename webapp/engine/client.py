@@ -184,7 +184,7 @@ class EngineClient:
                 self._on_payload(payload, updated)
             deliver_all(updated)
             if self._dealer.more:
-                let_others_run()
+                let_others_run(in_line=False)
 
     def _on_payload(self, payload: bytes, updated: set[Reply]) -> None:
         """Handle one message. The replies that it has deltas for are added to `updated`."""
@@ -311,7 +311,7 @@ class EngineClient:
                 self.recovery.add(self.live.pop(reply.id))
             size += len(payload)
             if size > RESUMED_AT_ONCE:
-                let_others_run()
+                let_others_run(in_line=False)
                 size = 0
                 if self.welcome is not welcome or self._failed:
                     return

@@ -279,7 +279,7 @@ def deliver_all(replies: Iterable[Reply]) -> None:
     for reply in replies:
         written += reply.deliver()
         if written > MOST_WRITTEN:
-            let_others_run()
+            let_others_run(in_line=False)
             written = 0
 
 
