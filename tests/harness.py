@@ -16,8 +16,14 @@ from tests import turns
 __all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port", "processes_of", "serving", "until"]
 
 JSON = {"Content-Type": "application/json"}
-FORKED, SPAWNED = {"PYTHONPATH": str(Path(__file__).with_name("warm"))}, {"PYTHONPATH": ""}
-"""Environments in which vLLM's processes are forked, which is quicker (see tests/warm), and spawned as ever."""
+FORKED = {"PYTHONPATH": str(Path(__file__).with_name("warm")), "OMP_NUM_THREADS": "1"}
+SPAWNED = {"PYTHONPATH": ""}
+"""Environments in which vLLM's processes are forked, which is quicker (see tests/warm), and spawned as ever.
+
+vLLM tells a spawned worker how many OpenMP threads to use, one on two cores. A forked one has loaded OpenMP before, and
+would use as many as there are cores: they spin while they wait for each other, and two engines on two cores then need
+three to five times the CPU for the same answers.
+"""
 FOUND = {"SPT_NOENV": "1"}
 """An environment in which `processes_of` finds gunicorn's processes: else their names are written over it."""
 
