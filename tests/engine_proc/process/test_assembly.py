@@ -1,5 +1,7 @@
-"""What of an engine's configuration makes its answers others, and so its fingerprint."""
+"""How vLLM is imported, and what of an engine's configuration makes its answers others, and so its fingerprint."""
 
+import gc
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine_proc.adapter.loading import flags, model
-from engine_proc.process.assembly import _fingerprint
+from engine_proc.process.assembly import _fingerprint, load_and_attach
 from tests.engine_proc.helpers import MODEL, settings_in
 
 ADAPTER = f"demo={MODEL / 'adapter'}"
@@ -75,3 +77,21 @@ def test_a_template_counts_by_its_text(tmp_path: Path) -> None:
     other = tmp_path / "other.jinja"
     other.write_text("{{ messages[0] }}")
     assert of("--chat-template", str(other)) != first
+
+
+def test_nothing_is_collected_while_vllm_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    imported, seen = "engine_proc.adapter.calls.parsing", []
+
+    class Finder:
+        def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+            if name == imported:
+                seen.append(gc.isenabled())
+                raise ImportError(name)
+
+    server: Any = SimpleNamespace(clock=SimpleNamespace(stage=lambda stage: None))
+    monkeypatch.delitem(sys.modules, imported, raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    with pytest.raises(ImportError):
+        load_and_attach(settings_in(MODEL), [], server)
+    assert seen == [False]
+    assert gc.isenabled(), "also after an import that failed"
