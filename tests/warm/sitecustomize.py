@@ -1,4 +1,4 @@
-"""Let vLLM's processes be forked from the model process, so that a test does not wait until each has imported vLLM.
+"""Fork vLLM's processes, and later model processes, so that a test does not wait until each has imported vLLM.
 
 `tests.harness` puts this folder into `PYTHONPATH`, and Python imports a module of this name as it starts. The product
 always spawns vLLM's processes: that a load takes two imports more makes no difference to it, and fork is less safe in a
@@ -8,6 +8,7 @@ process that has threads. The tests of the shared engine run it as the product d
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 from typing import Any
 
@@ -37,5 +38,14 @@ def _become_a_process_of_vllm() -> None:
     yield_by_sleeping()
 
 
-if any(name in sys.orig_argv for name in _STARTS_VLLM):
-    fork_instead_of_spawn()
+_supervises = {"engine_proc", "serve"} <= set(sys.orig_argv)
+_starts_vllm = any(name in sys.orig_argv for name in _STARTS_VLLM)
+if _supervises or _starts_vllm:
+    import restarts  # type: ignore[import-not-found]
+
+    if _supervises:
+        subprocess.Popen = restarts.Popen  # type: ignore[misc]
+    elif restarts.STOCK_FD in os.environ:
+        restarts.be_the_stock()
+    if _starts_vllm:
+        fork_instead_of_spawn()
