@@ -7,13 +7,24 @@ from typing import Any
 
 import httpx
 import psutil
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
-from bench.stack import LOAD_SECONDS, Stack, free_port, until
+from bench.stack import LOAD_SECONDS, TLS, Stack, free_port, until
 from schemas import wire
 from tests import turns
 
-__all__ = ["JSON", "LOAD_SECONDS", "Hearth", "chat_body", "endless", "free_port", "processes_of", "serving", "until"]
+__all__ = [
+    "JSON",
+    "LOAD_SECONDS",
+    "TLS",
+    "Hearth",
+    "chat_body",
+    "endless",
+    "free_port",
+    "processes_of",
+    "serving",
+    "until",
+]
 
 JSON = {"Content-Type": "application/json"}
 FORKED = {"PYTHONPATH": str(Path(__file__).with_name("warm")), "OMP_NUM_THREADS": "1"}
@@ -72,17 +83,19 @@ class Hearth(Stack):
         return welcome.pid, welcome.load_count
 
     def openai(self) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60)
+        client = DefaultHttpxClient(verify=TLS)
+        return OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60, http_client=client)
 
     def async_openai(self) -> AsyncOpenAI:
-        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60)
+        client = DefaultAsyncHttpxClient(verify=TLS)
+        return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60, http_client=client)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         """POST `body`, bytes as they are and anything else as JSON, and return the response."""
         given = {**self.headers, **(headers or {})}
         if isinstance(body, bytes):
-            return httpx.post(self.url + path, content=body, headers={**given, **JSON}, timeout=60)
-        return httpx.post(self.url + path, json=body, headers=given, timeout=60)
+            return httpx.post(self.url + path, content=body, headers={**given, **JSON}, timeout=60, verify=TLS)
+        return httpx.post(self.url + path, json=body, headers=given, timeout=60, verify=TLS)
 
     def chat(self, text: str, **fields: Any) -> str:
         """Return the greedy answer to `text`."""
@@ -96,7 +109,8 @@ class Hearth(Stack):
     def stream(self, path: str, body: dict[str, Any]) -> Iterator[httpx.Response]:
         """Yield the response of a streamed POST. The connection is closed at the end of the block."""
         whole = {**body, "stream": True}
-        with httpx.stream("POST", self.url + path, json=whole, headers=self.headers, timeout=60) as response:
+        url = self.url + path
+        with httpx.stream("POST", url, json=whole, headers=self.headers, timeout=60, verify=TLS) as response:
             yield response
 
 

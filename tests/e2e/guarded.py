@@ -14,7 +14,7 @@ from schemas import wire
 from schemas.shared.curve import ClientKeys, read_client_keys
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.collector import Collector
-from tests.harness import Hearth, chat_body, free_port
+from tests.harness import TLS, Hearth, chat_body, free_port
 
 CHAT = "/v1/chat/completions"
 ANN, BOB, NAMELESS, NEW = "sk-ann-4f1b", "sk-bob-77c2", "sk-nameless-90aa", "sk-new-3e5d"
@@ -65,7 +65,7 @@ class Guarded(Hearth):
     def answer_with(self, key: str | None, path: str = CHAT, **fields: Any) -> httpx.Response:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         body = chat_body("Who are you?", **{"model": "hearth-demo", **fields})
-        return httpx.post(self.url + path, json=body, headers=headers, timeout=60)
+        return httpx.post(self.url + path, json=body, headers=headers, timeout=60, verify=TLS)
 
     def welcome_with(self, curve: ClientKeys | None, seconds: float = 10.0) -> list[Any] | None:
         return ask(self.endpoint, wire.Hello(major=wire.MAJOR, minor=wire.MINOR), keys=curve, seconds=seconds)

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import httpx
 
-from tests.harness import chat_body, until
+from tests.harness import TLS, chat_body, until
 
 CHAT = "/v1/chat/completions"
 QUESTION, TOKENS = "Who are you?", 12
@@ -26,7 +26,7 @@ class Load:
         self.pause = pause
         self.answered = 0
         self.failures: list[str] = []
-        self._expected = _ask(httpx.Client(base_url=url, timeout=120), stream=False)
+        self._expected = _ask(httpx.Client(base_url=url, timeout=120, verify=TLS), stream=False)
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._client, args=(number,)) for number in range(clients)]
@@ -55,7 +55,7 @@ class Load:
 
     def _client(self, number: int) -> None:
         choose = random.Random(number)  # the same in every run
-        with httpx.Client(base_url=self.url, timeout=120) as client:
+        with httpx.Client(base_url=self.url, timeout=120, verify=TLS) as client:
             while not self._stop.is_set():
                 began = time.monotonic()
                 try:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from schemas import wire
-from tests.harness import LOAD_SECONDS, Hearth, until
+from tests.harness import LOAD_SECONDS, TLS, Hearth, until
 
 CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
 STORY = "Once upon a time, in a land far away,"
@@ -68,7 +68,7 @@ def answer_to(hearth: Hearth, path: str, body: dict[str, Any], on_text: Callable
 
     `on_text` is called once, when the first text of a stream has come.
     """
-    with httpx.stream("POST", hearth.url + path, json=body, timeout=300) as response:
+    with httpx.stream("POST", hearth.url + path, json=body, timeout=300, verify=TLS) as response:
         if response.status_code == 200 and body.get("stream"):
             return gather(list(events(response.iter_lines(), on_text)), path)
         answer = response.read()

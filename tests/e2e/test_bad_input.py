@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.mixture import counted
-from tests.harness import Hearth, chat_body
+from tests.harness import TLS, Hearth, chat_body
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
 USER = {"role": "user", "content": "Hi"}
@@ -174,7 +174,7 @@ def test_field_of_10_mb_within_the_limit(hearth: Hearth) -> None:
 def test_media_type(hearth: Hearth) -> None:
     import httpx
 
-    response = httpx.post(hearth.url + CHAT, content="<xml/>", headers={"Content-Type": "text/xml"})
+    response = httpx.post(hearth.url + CHAT, content="<xml/>", headers={"Content-Type": "text/xml"}, verify=TLS)
     assert response.status_code == 415
     assert response.json()["error"]["code"] == "unsupported_media_type"
 
@@ -186,7 +186,7 @@ def test_media_type(hearth: Hearth) -> None:
 def test_routes(hearth: Hearth, method: str, path: str, status: int) -> None:
     import httpx
 
-    response = httpx.request(method, hearth.url + path)
+    response = httpx.request(method, hearth.url + path, verify=TLS)
     assert response.status_code == status
     assert response.json()["error"]["type"] == "invalid_request_error"
     assert ("Allow" in response.headers) == (status == 405)

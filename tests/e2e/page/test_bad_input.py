@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import answered, ask, page_of
-from tests.harness import Hearth, until
+from tests.harness import TLS, Hearth, until
 
 EVIL = """<img src=x onerror="document.title='evil'"> <script>document.title='evil'</script>
 ```html
@@ -79,7 +79,7 @@ def test_files_beside_the_pages_are_not_served(hearth: Hearth) -> None:
         "/page",
     ):
         request = httpx.Request("GET", hearth.url + path)
-        response = httpx.Client(timeout=30).send(request)
+        response = httpx.Client(timeout=30, verify=TLS).send(request)
         assert response.status_code == 404, path
         assert response.json()["error"]["code"] == "unknown_url"
 
