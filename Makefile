@@ -16,8 +16,9 @@ AUDIT := $(VENV)/audit
 LM_EVAL := $(VENV)/lm-eval
 CLIENTS := .venv-clients
 REQUESTS ?= 100000
-# Two tests at a time, each engine's tests one after the other: see tests/conftest.py.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+# Two tests at a time, each engine's tests one after the other: see tests/conftest.py. The tests start Python hundreds of
+# times, so that they keep what it compiles, also where the environment forbids it, as that of many containers does.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
 .PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam clean

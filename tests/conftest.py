@@ -5,6 +5,7 @@ after the other. Tests that need no engine run first. `make test` runs two tests
 xdist's is an engine, so no engine is loaded twice, and no two tests use the same engine at the same time.
 """
 
+import gc
 import os
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ FLOAT32 = {
 """The two limits are short because tests wait for them."""
 LIMIT_MINUTES = 15
 BEGAN, LOAD_BEFORE = time.monotonic(), os.getloadavg()[0]
+gc.disable()  # until all tests are collected: what is imported for them, vLLM among it, stays
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
@@ -51,6 +53,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    gc.enable()
+    gc.freeze()
     if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
         raise pytest.UsageError("pytest-xdist has not grouped the tests: it may not know this pytest")
 
