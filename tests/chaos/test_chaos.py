@@ -1,4 +1,4 @@
-"""Half a minute of what `make chaos` does for ten, with a seed of its own each time, printed where it fails."""
+"""Less than a minute of what `make chaos` does for ten, with a seed of its own each time, printed where it fails."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ from tests.harness import Hearth, processes_of, until
 def test_chaos_loses_nothing(mortal: Hearth) -> None:
     mortal.bring_up()
     seed = random.SystemRandom().randrange(10**6)
-    account = asyncio.run(Run(mortal, seed, print).go(30, web_every=6, engine_after=5))
+    account = asyncio.run(Run(mortal, seed, print).go(45, web_every=8, engine_after=5))
     print("\n".join(account.lines()))
     assert account.good, account.lines()
     assert account.answered.total() > 0
