@@ -21,7 +21,7 @@ READ_BYTES = 256 * 1024
 LARGE = 64 * 1024
 """Bytes of a body that is loaded in a thread, so that other requests have their turn meanwhile."""
 MANY = 512
-"""Objects of a body that is loaded in a thread: each may be a message or a call, which take 20 us."""
+"""Objects and arrays of a body that is loaded in a thread: each may be a message or a call, which take 20 us."""
 SMALL = 4 * 1024
 """Bytes of a body that is loaded on the hub whatever is wrong with it.
 
@@ -31,7 +31,7 @@ A larger one is refused in the thread: marshmallow takes 100 us for each message
 
 def fits_a_turn(raw: bytes) -> bool:
     """Return whether the body, if it is valid, may be loaded on the hub."""
-    return len(raw) <= LARGE and raw.count(b"{") <= MANY
+    return len(raw) <= LARGE and raw.count(b"{") + raw.count(b"[") <= MANY
 
 
 def load(schema: Body, check: Callable[[Any], None] = lambda loaded: None) -> Any:
