@@ -42,13 +42,13 @@ def load(schema: Body, check: Callable[[Any], None] = lambda loaded: None) -> An
     codings = codings_of(request.headers.get("Content-Encoding", ""))
     raw = _read()
     if codings:
-        raw = _in_thread(unpacked, raw, codings, services().settings.max_body_bytes)
+        raw = in_thread(unpacked, raw, codings, services().settings.max_body_bytes)
     if len(raw) <= SMALL:
         return _checked(body.load(schema, body.parse(as_utf8(raw))), check)
     if fits_a_turn(raw) and (accepted := body.accept(schema, as_utf8(raw))) is not None:
         return _checked(accepted, check)
     try:
-        return _in_thread(_load_large, schema, raw, check)
+        return in_thread(_load_large, schema, raw, check)
     finally:
         del raw  # an error's traceback refers to this frame
 
@@ -64,8 +64,8 @@ def _load_large(schema: Body, raw: bytes, check: Callable[[Any], None]) -> Any:
     return _checked(body.load(schema, body.parse(text)), check)
 
 
-def _in_thread(work: Callable[..., Any], *args: Any) -> Any:
-    """Return what `work` returns in the loader's thread, or raise its `ApiError`."""
+def in_thread(work: Callable[..., Any], *args: Any) -> Any:
+    """Return what `work` returns in the loader's thread, or raise its `ApiError`. `work` raises no other exception."""
     result = services().loader.apply(_try, (work, *args))
     if isinstance(result, ApiError):
         gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break

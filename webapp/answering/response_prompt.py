@@ -9,7 +9,9 @@ from schemas.requests.parts.item_messages import grouped, place_of
 from schemas.requests.parts.response_items import Item
 from schemas.requests.parts.tools import check_results
 from schemas.requests.responses import ResponseRequest
+from webapp.answering import request_body
 from webapp.answering.fitting import fit
+from webapp.conversations.stored_responses import StoredResponse
 from webapp.conversations.turns import Message, OpenTurn, plain
 from webapp.middleware.auth import caller
 from webapp.services import services
@@ -34,16 +36,16 @@ def prepare(body: ResponseRequest) -> Asked:
     Raises `ApiError`: 400, 404 for an unknown item, 503 where the engine or the database fails.
     """
     items = services().responses.resolve(caller(), body.items)
-    given = [{**message, "items": its} for message, its in grouped(items)]
-    if body.conversation is None:
-        turn, whole = None, [*_previous(body.previous), *given]
+    turn, messages = None, []
+    if body.conversation is not None:
+        turn = _open(body.conversation, items)
+        messages = turn.messages
+    elif body.previous is not None:
+        messages = services().responses.read(caller(), body.previous, partial(_continued, body.previous, items))
+    elif is_long(items):
+        messages = request_body.in_thread(_whole, [], items)
     else:
-        turn = services().conversations.open(caller(), body.conversation, given, continuing=False)
-        whole = turn.messages
-    messages = [plain(message) for message in whole]
-    if not messages:
-        raise invalid("There is nothing to answer.", "input")
-    check_results(messages, len(given), partial(place_of, items))
+        messages = _whole([], items)
     instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
     request = body.request.with_messages([*instructions, *messages])
     if body.truncate:
@@ -51,12 +53,46 @@ def prepare(body: ResponseRequest) -> Asked:
     return Asked(request, items, messages, turn)
 
 
-def _previous(response_id: str | None) -> list[Message]:
-    """Return the conversation that ends with the response. Raises `ApiError` (400) if it is not stored."""
-    if response_id is None:
-        return []
-    found = services().responses.find(caller(), response_id)
+def is_long(items: list[Item]) -> bool:
+    """Return whether it takes a thread to go through all items and their parts: each takes some microseconds."""
+    contents = (item.get("content") or item.get("output") for item in items)
+    parts = (len(content) for content in contents if isinstance(content, list))
+    return len(items) > request_body.MANY or sum(parts) > request_body.MANY
+
+
+def _open(name: str, items: list[Item]) -> OpenTurn:
+    """Return a new turn of the conversation, whose messages are ready to be sent. Raises `ApiError`, as `prepare`."""
+    given = request_body.in_thread(_given, items) if is_long(items) else _given(items)
+
+    def make_ready(turn: OpenTurn) -> None:
+        turn.messages = _checked(turn.messages, items, len(given))
+
+    return services().conversations.open(caller(), name, given, continuing=False, check=make_ready)
+
+
+def _continued(response_id: str, items: list[Item], found: StoredResponse | None) -> list[Message]:
+    """Return the conversation that ends with the response, and then `items`. Raises `ApiError` (400)."""
     if found is None:
         message = f"Previous response with id {quoted(response_id)} not found."
         raise invalid(message, "previous_response_id", "previous_response_not_found")
-    return found.messages
+    return _whole(found.messages, items)
+
+
+def _whole(before: list[Message], items: list[Item]) -> list[Message]:
+    """Return the messages `before` and those of `items`. Raises `ApiError` (400)."""
+    given = _given(items)
+    return _checked([*before, *given], items, len(given))
+
+
+def _given(items: list[Item]) -> list[Message]:
+    """Return the messages of `items`, each with those that it is made of."""
+    return [{**message, "items": its} for message, its in grouped(items)]
+
+
+def _checked(whole: list[Message], items: list[Item], given: int) -> list[Message]:
+    """Return the messages without their items. The last `given` are made of `items`. Raises `ApiError` (400)."""
+    messages = [plain(message) for message in whole]
+    if not messages:
+        raise invalid("There is nothing to answer.", "input")
+    check_results(messages, given, partial(place_of, items))
+    return messages

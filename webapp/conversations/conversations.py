@@ -114,12 +114,12 @@ class Conversations:
         """Return the stored turns, the oldest first. Raises `ApiError`, as `open` does."""
         return self._try("read", self._read, scope, name)
 
-    def continuing(self, scope: str, names: list[str]) -> list[Message]:
-        """Return the messages of all turns of the conversations `names` that have `continues`.
+    def continuing(self, scope: str, names: list[str], work: Callable[[list[Message]], Result]) -> Result:
+        """Return what `work` makes of the messages of all turns of the conversations `names` that have `continues`.
 
-        Raises `ApiError`, as `open` does.
+        `work` is called in the thread. Raises `ApiError`, as `read` does.
         """
-        return self._try("read", self._read_continuing, scope, names)
+        return self._try("read", lambda: work(self._read_continuing(scope, names)))
 
     def delete(self, scope: str, name: str) -> bool:
         """Delete the conversation. Returns whether one was stored. Raises `ApiError` (503)."""

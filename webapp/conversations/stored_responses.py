@@ -5,15 +5,17 @@ has the response and its whole history, so that it can be continued after an ear
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from schemas.errors import ApiError, quoted
 from schemas.requests.chat import MAX_CONVERSATION_ID
 from schemas.requests.parts.response_items import Item
 from webapp.conversations.conversations import Conversations, is_name
 from webapp.conversations.turns import Message, StoredTurn
+
+Result = TypeVar("Result")
 
 MARK = "\x1f"
 """Prefix of a response's id in the store. No `conversation_id` begins with it: it is not a printable character."""
@@ -40,20 +42,29 @@ class Responses:
     def __init__(self, conversations: Conversations) -> None:
         self._conversations = conversations
 
-    def get(self, scope: str, response_id: str) -> StoredResponse:
-        """Return the response. Raises `ApiError`: 404, or 503 where the database fails."""
-        found = self.find(scope, response_id)
-        if found is None:
-            raise _not_found(response_id)
-        return found
+    def get(self, scope: str, response_id: str, work: Callable[[StoredResponse], Result]) -> Result:
+        """Return what `work` makes of the response, in the store's thread: a response may have megabytes.
 
-    def find(self, scope: str, response_id: str) -> StoredResponse | None:
-        """Return the response, or None where it is not stored. Raises `ApiError` (503) where the database fails."""
-        turns = self._conversations.turns(scope, MARK + response_id) if _is_id(response_id) else []
-        if not turns:
-            return None
-        record, *messages = turns[-1].messages
-        return StoredResponse(record["body"], record["items"], messages)
+        Raises `ApiError`: 404, 503 where the database fails, and what `work` raises.
+        """
+
+        def of_some(found: StoredResponse | None) -> Result:
+            if found is None:
+                raise _not_found(response_id)
+            return work(found)
+
+        return self.read(scope, response_id, of_some)
+
+    def read(self, scope: str, response_id: str, work: Callable[[StoredResponse | None], Result]) -> Result:
+        """Return what `work` makes of the response, as `get` does. It gets None where the response is not stored."""
+
+        def of_turns(turns: list[StoredTurn]) -> Result:
+            if not turns:
+                return work(None)
+            record, *messages = turns[-1].messages
+            return work(StoredResponse(record["body"], record["items"], messages))
+
+        return self._conversations.read(scope, MARK + response_id, of_turns) if _is_id(response_id) else work(None)
 
     def delete(self, scope: str, response_id: str) -> None:
         """Delete the response. Raises `ApiError`, as `get` does."""
@@ -72,15 +83,18 @@ class Responses:
         Raises `ApiError`, as `get` does. `field` is the request's field that holds `items`.
         """
         wanted = {item["id"] for item in items if item["type"] == "item_reference"}
-        owners = _owners(wanted)
+        if not wanted:
+            return items
         stored: dict[str, Item] = {}
-        if owners:
-            output = self._conversations.continuing(scope, [f"{MARK}resp_{digits}" for digits in owners])
-            stored = {item["id"]: item for item in output}
+
+        def take(found: Iterable[Item]) -> None:
+            stored.update((item["id"], item) for item in found if item["id"] in wanted)
+
+        if owners := _owners(wanted):
+            self._conversations.continuing(scope, [f"{MARK}resp_{digits}" for digits in owners], take)
         for digits in sorted(_owners(wanted - stored.keys()))[:MAX_INPUTS]:
-            found = self.find(scope, f"resp_{digits}")
-            stored |= {item["id"]: item for item in (found.items if found else ())}
-        return [_resolved(f"{field}[{index}].id", item, stored) for index, item in enumerate(items)]
+            self.read(scope, f"resp_{digits}", lambda found: take(found.items if found else ()))
+        return [_resolved(field, index, item, stored) for index, item in enumerate(items)]
 
 
 def _owners(item_ids: Iterable[str]) -> set[str]:
@@ -88,14 +102,14 @@ def _owners(item_ids: Iterable[str]) -> set[str]:
     return {match[1] for item_id in item_ids if (match := ITEM_ID.fullmatch(item_id))}
 
 
-def _resolved(field: str, item: Item, stored: dict[str, Item]) -> Item:
+def _resolved(field: str, index: int, item: Item, stored: dict[str, Item]) -> Item:
     if item["type"] != "item_reference":
         return item
     if item["id"] not in stored:
         raise ApiError(
             404,
             f"There is no stored item {quoted(item['id'])}: it may belong to a response with `store` false.",
-            param=field,
+            param=f"{field}[{index}].id",
             code="item_not_found",
         )
     return stored[item["id"]]

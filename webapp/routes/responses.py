@@ -1,5 +1,6 @@
 """`/v1/responses`: OpenAI's newer API, with the engine and the store that chat completions use."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from webapp.answering import request_body
 from webapp.answering.answer import answer
 from webapp.answering.counting import prompt_tokens
 from webapp.answering.message import renamed
-from webapp.answering.response_prompt import Asked, prepare
+from webapp.answering.response_prompt import Asked, is_long, prepare
 from webapp.conversations.paging import page
 from webapp.conversations.stored_responses import StoredResponse
 from webapp.middleware.auth import caller
@@ -63,7 +64,10 @@ def _keep(body: ResponseRequest, asked: Asked, scope: str, stores: Services, rep
     A stream calls this when its request's context has gone: `scope` and `stores` were taken from it.
     """
     assert isinstance(reply, ResponseShape)
-    name_items(asked.items, reply.new_item_id)
+    if is_long(asked.items):
+        stores.loader.apply(name_items, (asked.items, reply.new_item_id))
+    else:
+        name_items(asked.items, reply.new_item_id)
     text, calls, warning = "".join(reply.choices[0].text), reply.choices[0].tool_calls(), None
     if asked.turn is not None and body.conversation is not None:
         turn = asked.turn.complete(text, calls, items=reply.output)
@@ -77,14 +81,19 @@ def _keep(body: ResponseRequest, asked: Asked, scope: str, stores: Services, rep
 
 @blueprint.get("/v1/responses/<response_id>")
 def retrieve(response_id: str) -> Response:
-    body = services().responses.get(caller(), response_id).body
-    return Response(encode_json(body), content_type="application/json")  # Flask's own JSON takes ten times as long
+    return _read(response_id, lambda stored: stored.body)
 
 
 @blueprint.get("/v1/responses/<response_id>/input_items")
-def input_items(response_id: str) -> dict[str, Any]:
+def input_items(response_id: str) -> Response:
     part_of = page()
-    return part_of(services().responses.get(caller(), response_id).items)
+    return _read(response_id, lambda stored: part_of(stored.items))
+
+
+def _read(response_id: str, work: Callable[[StoredResponse], dict[str, Any]]) -> Response:
+    """Answer with what `work` makes of the response, in the store's thread. Raises `ApiError`, as `Responses.get`."""
+    body = services().responses.get(caller(), response_id, lambda stored: encode_json(work(stored)))
+    return Response(body, content_type="application/json")
 
 
 @blueprint.delete("/v1/responses/<response_id>")
@@ -96,5 +105,5 @@ def delete(response_id: str) -> dict[str, Any]:
 @blueprint.post("/v1/responses/<response_id>/cancel")
 def cancel(response_id: str) -> dict[str, Any]:
     """Raise `ApiError` (400): no response runs in the background. A client cancels one by closing its connection."""
-    services().responses.get(caller(), response_id)
+    services().responses.get(caller(), response_id, lambda stored: None)
     raise invalid("The response is complete: only one that runs in the background can be cancelled.", "response_id")
