@@ -13,10 +13,6 @@ class Choice:
 
     text: list[str] = field(default_factory=list)
     """The text in pieces, one for each delta."""
-    tokens: int = 0
-    """Generated tokens, those of discarded candidates included."""
-    reasoning_tokens: int = 0
-    """How many of `tokens` are reasoning: known when the choice has ended."""
     logprobs: list[TokenLogprob] = field(default_factory=list)
     """Log probabilities that `Shape.add` has not encoded yet."""
     scores: dict[str, Any] = field(default_factory=dict)
@@ -35,8 +31,6 @@ class Choice:
 
     def add(self, delta: Delta) -> None:
         """Add everything that `delta` holds."""
-        self.tokens += len(delta.token_ids) + delta.discarded_tokens
-        self.reasoning_tokens += delta.reasoning_tokens
         self.token_ids += delta.token_ids
         if delta.prompt_logprobs:
             self.prompt_logprobs += delta.prompt_logprobs

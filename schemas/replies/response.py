@@ -86,10 +86,8 @@ class ResponseShape(Shape):
 
     def chunk_pieces(self, delta: Delta) -> list[bytes]:
         choice = self.choices[delta.index]
-        choice.tokens += len(delta.token_ids)
-        choice.reasoning_tokens += delta.reasoning_tokens
         choice.finish_reason = delta.finish_reason
-        self._count_cached(delta)
+        self._count(delta)
         return self._output.add(delta)
 
     def closing_chunks(self, *, include_usage: bool) -> bytes:

@@ -59,6 +59,10 @@ class Shape:
         self._accepted: Accepted | None = None
         self.cached_tokens = 0
         """How many of the prompts' tokens vLLM had in its prefix cache."""
+        self.completion_tokens = 0
+        """Generated tokens of all choices, those of discarded candidates included."""
+        self.reasoning_tokens = 0
+        """How many of `completion_tokens` are reasoning: those of the choices that have ended."""
         self._n = n or choices
         self._continuous_usage = continuous_usage
         self._warnings = list(warnings)
@@ -98,20 +102,14 @@ class Shape:
         """`prompt_token_ids[p]` are the ids of prompt p; empty where the request does not ask for them."""
         return [] if self._accepted is None else self._accepted.prompt_token_ids
 
-    @property
-    def completion_tokens(self) -> int:
-        """Generated tokens of all choices, those of discarded candidates included."""
-        return sum(choice.tokens for choice in self.choices)
-
     def usage(self) -> dict[str, Any]:
         """Return OpenAI's `usage` so far."""
-        completion = self.completion_tokens
         return {
             "prompt_tokens": self.prompt_tokens,
-            "total_tokens": self.prompt_tokens + completion,
-            "completion_tokens": completion,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "completion_tokens": self.completion_tokens,
             "prompt_tokens_details": {"cached_tokens": min(self.cached_tokens, self.prompt_tokens)},
-            "completion_tokens_details": {"reasoning_tokens": sum(choice.reasoning_tokens for choice in self.choices)},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
         }
 
     def add(self, delta: Delta) -> None:
@@ -119,7 +117,7 @@ class Shape:
         choice = self.choices[delta.index]
         choice.add(delta)
         self._encode_scores(choice)
-        self._count_cached(delta)
+        self._count(delta)
 
     def _encode_scores(self, choice: Choice) -> None:
         """Encode the log probabilities of `choice` that are not encoded yet: of all at the end, it would take long."""
@@ -137,8 +135,13 @@ class Shape:
                 choice.scores[name] = value
         choice.text_length += sum(length(entry) for entry in entries)
 
-    def _count_cached(self, delta: Delta) -> None:
-        if delta.index % self._n == 0:  # a prompt's other choices share its cached tokens: count them once
+    def _count(self, delta: Delta) -> None:
+        """Add the tokens of `delta` to those of all choices: no chunk's usage is to take longer for more choices."""
+        self.completion_tokens += len(delta.token_ids) + delta.discarded_tokens
+        self.reasoning_tokens += delta.reasoning_tokens
+        if (
+            delta.cached_tokens and delta.index % self._n == 0
+        ):  # a prompt's other choices share its cached tokens: count them once
             self.cached_tokens += delta.cached_tokens
 
     def whole(self) -> bytes:
@@ -196,9 +199,7 @@ class Shape:
     def chunk(self, delta: Delta) -> bytes:
         """Return the server-sent events of one delta: its content, and its finish reason where it has one."""
         choice = self.choices[delta.index]
-        choice.tokens += len(delta.token_ids) + delta.discarded_tokens
-        if delta.cached_tokens:
-            self._count_cached(delta)
+        self._count(delta)
         self._count_usage()
         events = b""
         if delta.reasoning or delta.tool_calls:
@@ -213,7 +214,6 @@ class Shape:
             events += self._text_chunk(delta.index, encode_json(delta.text), logprobs)
         if delta.finish_reason is not None:
             choice.finish_reason = delta.finish_reason
-            choice.reasoning_tokens += delta.reasoning_tokens
             events += self._finish_chunk(delta)
         return events
 

@@ -25,7 +25,7 @@ def make(kind: type[Shape], choices: int = 1, *, logprobs: bool = False, told: b
 
 def whole(shape: Shape, *deltas: Delta) -> Any:
     for delta in deltas:
-        shape.choices[delta.index].add(delta)
+        shape.add(delta)
     return json.loads(shape.whole())
 
 

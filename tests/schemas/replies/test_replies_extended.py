@@ -156,6 +156,25 @@ def test_usage_may_come_with_every_chunk(kind: type[Shape]) -> None:
     assert [chunk["usage"] for chunk in chunks] == [usage(7, 1), usage(7, 2)]
 
 
+class Unread(list[Any]):
+    """Choices that are only looked up, each by its index."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("all choices are gone through for one delta")
+
+
+@both_shapes
+def test_the_usage_of_a_chunk_takes_no_longer_for_many_choices(kind: type[Shape]) -> None:
+    shape = make(kind, 3, include_usage=True, continuous_usage=True)
+    shape.choices = Unread(shape.choices)
+    end = Delta(1, 2, "c", [3, 4], "stop", discarded_tokens=5, reasoning_tokens=2)
+    chunks = parse(shape.chunk(Delta(1, 0, "a", [1])) + shape.chunk(Delta(1, 1, "b", [2])) + shape.chunk(end))
+
+    assert [chunk["usage"]["completion_tokens"] for chunk in chunks] == [1, 2, 9, 9]
+    assert chunks[1]["usage"]["completion_tokens_details"] == {"reasoning_tokens": 0}
+    assert chunks[-1]["usage"]["completion_tokens_details"] == {"reasoning_tokens": 2}
+
+
 def test_usage_may_come_with_the_opening_too() -> None:
     shape = make(ChatShape, 2, include_usage=True, continuous_usage=True)
 

@@ -34,7 +34,7 @@ def shape_of(*finish_reasons: str | None) -> CompletionShape:
     shape = CompletionShape("fake", len(finish_reasons), with_logprobs=False, include_usage=False)
     shape.accept(Accepted(id=1, prompt_tokens=7))
     for index, reason in enumerate(finish_reasons):
-        shape.choices[index].add(Delta(1, index, "a", [1, 2], reason))
+        shape.add(Delta(1, index, "a", [1, 2], reason))
     return shape
 
 
