@@ -294,8 +294,7 @@ class EngineClient:
     def _strand_all(self) -> None:
         """Strand all live requests: their engine has died, has restarted, or is silent."""
         self._abort_later += self.live
-        for reply in self.live.values():
-            self.recovery.add(reply)
+        self.recovery.add_all(self.live.values())
         self.live.clear()
 
     def _resume_stranded(self) -> None:

@@ -2,10 +2,13 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import gevent
 
 from schemas.errors import ApiError, unavailable
 from schemas.wire import QUARANTINE, RESUMES, Welcome
+from webapp.connection.yielding import let_others_run
 from webapp.engine.reply import Reply
 from webapp.observing import metrics
 
@@ -15,6 +18,8 @@ MAX_LOSSES = 5
 """A request that has lost more engines than this fails, if they cannot test it (`wire.QUARANTINE`)."""
 RESUMED_AT_ONCE = 256 * 1024
 """After so many bytes of resumed requests, with the tokens that their clients have, other greenlets run."""
+LINES_AT_ONCE = 64
+"""After so many lines of the log other greenlets run: a line takes some 50 us."""
 
 
 class Recovery:
@@ -32,10 +37,20 @@ class Recovery:
     def add(self, reply: Reply) -> None:
         """Strand `reply`: its engine was lost, or no longer has the request. Do nothing if it has finished."""
         if not reply.finished:
-            log.warning("%s is stranded: its engine was lost", reply.generate.log_name)
-            metrics.STRANDED.inc()
-            reply.waiting_since = reply.waiting_since or time.monotonic()
-            self._stranded[reply] = None
+            _log_stranded([reply])
+            self._hold(reply)
+
+    def add_all(self, replies: Iterable[Reply]) -> None:
+        """Strand `replies`, as `add` does, in one turn of the hub. The lines of the log are written in several."""
+        lost = [reply for reply in replies if not reply.finished]
+        for reply in lost:
+            self._hold(reply)
+        gevent.spawn(_log_stranded, lost)
+
+    def _hold(self, reply: Reply) -> None:
+        metrics.STRANDED.inc()
+        reply.waiting_since = reply.waiting_since or time.monotonic()
+        self._stranded[reply] = None
 
     def discard(self, reply: Reply) -> None:
         """Forget `reply`, which is aborted or was never stranded."""
@@ -101,6 +116,13 @@ class Recovery:
             message = "The engine was replaced by one that cannot resume an answer. Send the request again."
             return unavailable(message, "engine_restarted", 1)
         return None
+
+
+def _log_stranded(replies: list[Reply]) -> None:
+    for number, reply in enumerate(replies, start=1):
+        log.warning("%s is stranded: its engine was lost", reply.generate.log_name)
+        if number % LINES_AT_ONCE == 0:
+            let_others_run(in_line=False)
 
 
 def _engine_lost(reply: Reply) -> ApiError:

@@ -1,5 +1,7 @@
 """What a lost engine means for the requests it had: a pause, or one clear error."""
 
+import logging
+
 import gevent
 import pytest
 
@@ -8,8 +10,9 @@ from schemas.errors import ApiError
 from tests.fake_engine import FakeEngine, complete, welcome
 from tests.webapp.asking import accepted, ask, ask_and_hold, hold, rest
 from tests.webapp.conftest import wait_until
+from webapp.engine import recovery
 from webapp.engine.client import EngineClient
-from webapp.engine.recovery import MAX_LOSSES
+from webapp.engine.recovery import LINES_AT_ONCE, MAX_LOSSES
 from webapp.engine.reply import HungUp, Reply
 
 
@@ -185,6 +188,23 @@ def test_every_ping_says_what_is_waited_for(engine: FakeEngine, wire_client: Eng
 
     reply.close()
     wait_until(lambda: engine.messages(wire.Ping)[-1] == wire.Ping())
+
+
+def test_the_log_of_many_stranded_requests_is_written_in_several_turns(
+    wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    turns = [0]
+    monkeypatch.setattr(recovery, "let_others_run", lambda *, in_line: turns.append(len(caplog.messages)))
+    caplog.set_level(logging.WARNING)
+    names = [f"cmpl-{number}" for number in range(2 * LINES_AT_ONCE + 1)]
+    for number, name in enumerate(names):
+        wire_client.live[number] = Reply(wire.Generate(id=number, name=name, prompts=["a"]), lambda reply: None)
+    wire_client._strand_all()
+
+    assert (len(wire_client.recovery), caplog.messages) == (len(names), [])
+    wait_until(lambda: len(caplog.messages) == len(names))
+    assert turns == [0, LINES_AT_ONCE, 2 * LINES_AT_ONCE]
+    assert all(name in line for name, line in zip(names, caplog.messages, strict=True))
 
 
 def test_an_engine_that_takes_nothing_leaves_the_request_waiting(
