@@ -15,5 +15,10 @@ MAX_LENGTHS = 2048
 """Most characters in different pairs of `minLength` and `maxLength`: of each pair the larger, up to 256."""
 MAX_CLASSES, MAX_QUANTIFIERS = 1000, 200
 """Most classes of characters and quantifiers in a regular expression, and in all patterns of a schema."""
+REPEATS, WIDE = 128, 3
+"""How often, at most, a class counts that is repeated: xgrammar repeats longer in a cheaper way. And for how many a
+class counts that most tokens match, as `.` and `[^a]`: it costs as much.
+"""
+COUNTED_CLASSES = f"as often as `{{n,m}}` repeats it, up to {REPEATS} times, and `.` and `[^a]` as {WIDE}"
 MAX_TYPES = 7
 """Most types in a `type`: JSON Schema has no more."""

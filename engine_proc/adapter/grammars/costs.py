@@ -8,10 +8,14 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
+
+from vllm.v1.structured_output.utils import grammar_is_likely_lark
 
 from schemas.errors import invalid
 from schemas.shared.limits import (
+    COUNTED_CLASSES,
     MAX_CLASSES,
     MAX_FORMATS,
     MAX_LENGTHS,
@@ -20,12 +24,26 @@ from schemas.shared.limits import (
     MAX_QUANTIFIERS,
     MAX_SCHEMA_OBJECTS,
     MAX_TYPES,
+    REPEATS,
+    WIDE,
 )
 
 LONG = 256
 """Above so many characters, longer bounds of a string's length cost no more."""
-_PARTS = re.compile(r"(\\[dDwWsSpP]|\[(?:\\.|[^\]\\])*\]?|\.)|\\.|([?*+{])", re.DOTALL)
+_COUNTS = r"(?:\{|~)(?P<counts>[\d,\s.]*)"
+_PATTERN = re.compile(
+    r"(?P<wide>\\[DWSP]|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dwsp]|\[(?:\\.|[^\]\\])*\]?)|\\.|(?P<sign>[?*+])|"
+    + _COUNTS,
+    re.DOTALL,
+)
 """A class of characters, an escaped character, or a quantifier."""
+_EBNF = re.compile(
+    r'#[^\n]*|"(?:\\.|[^"\\\n])*"?|(?P<wide>\[\^(?:\\.|[^\]\\])*\]?)|(?P<narrow>\[(?:\\.|[^\]\\])*\]?)|(?P<sign>[?*])|'
+    + _COUNTS
+)
+"""A comment, a literal text, a class of characters or a repetition in EBNF."""
+_LARK = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"?|/(?P<pattern>(?:\\.|[^/\\\n])+)/?|(?P<sign>[?*])|' + _COUNTS)
+"""A comment, a literal text, a regular expression or a repetition in Lark's notation."""
 
 
 @dataclass(slots=True)
@@ -67,7 +85,7 @@ class _Costs:
             (self.open, MAX_OPEN, "properties beside `additionalProperties`"),
             (self.formats, MAX_FORMATS, "strings with a `format`"),
             (lengths, MAX_LENGTHS, f"characters in different bounds of lengths, of which each counts up to {LONG}"),
-            (self.classes, MAX_CLASSES, "classes of characters in patterns"),
+            (self.classes, MAX_CLASSES, f"classes of characters, each {COUNTED_CLASSES}"),
             (self.quantifiers, MAX_QUANTIFIERS, "quantifiers in patterns"),
         )
         excesses = (f"it has {count} {what}; the limit is {most}." for count, most, what in found if count > most)
@@ -101,15 +119,61 @@ def check_pattern_cost(pattern: str, path: str) -> None:
         raise invalid(f"Invalid value for `{path}`: the pattern would take too long to compile: {excess}", path)
 
 
+def check_grammar_cost(grammar: str, path: str) -> None:
+    """Raise `ApiError` (400) where a grammar, in EBNF or Lark's notation, takes too long to compile.
+
+    `path` is its field's. Literal texts, alternatives and `+` cost little.
+    """
+    costs = _Costs()
+    if grammar_is_likely_lark(grammar):
+        patterns = "".join(found["pattern"] + "|" for found in _LARK.finditer(grammar) if found["pattern"])
+        classes, quantifiers = _of_pattern(patterns)
+        costs.classes = classes + _repeated(grammar, _LARK)
+        costs.quantifiers = quantifiers + sum(bool(found["sign"]) for found in _LARK.finditer(grammar))
+    else:
+        kinds = Counter(found.lastgroup for found in _EBNF.finditer(grammar))
+        costs.classes = kinds["narrow"] + WIDE * kinds["wide"] + _repeated(grammar, _EBNF)
+        costs.quantifiers = kinds["sign"]
+    excess = costs.excess()
+    if excess is not None:
+        raise invalid(f"Invalid value for `{path}`: the grammar would take too long to compile: {excess}", path)
+
+
 def count_objects(schema: dict[str, Any]) -> int:
     """Return how many objects a schema has, itself included."""
     return sum(1 for _ in _objects(schema))
 
 
 def _of_pattern(pattern: str) -> tuple[int, int]:
-    """Return how many classes of characters and quantifiers a pattern has."""
-    kinds = Counter(found.lastindex for found in _PARTS.finditer(pattern))
-    return kinds[1], kinds[2]
+    """Return how many classes of characters, repeated ones as often as they are, and quantifiers a pattern has."""
+    classes = quantifiers = last = end = 0
+    for found in _PATTERN.finditer(pattern):
+        if found.lastgroup in ("wide", "narrow"):
+            last, end = (WIDE if found["wide"] else 1), found.end()
+            classes += last
+        elif found.lastgroup is not None:
+            quantifiers += 1
+            if found["counts"] and not pattern[end : found.start()].strip(")"):
+                classes += last * _extra(found["counts"])
+    return classes, quantifiers
+
+
+def _repeated(grammar: str, pieces: re.Pattern[str]) -> int:
+    """Return for how many classes of characters the repetitions in a grammar count, but for those of literal texts."""
+    found = list(pieces.finditer(grammar))
+    return sum(
+        WIDE * _extra(piece["counts"])
+        for before, piece in pairwise([None, *found])
+        if piece is not None
+        and piece["counts"]
+        and not (before and before[0].startswith('"') and not grammar[before.end() : piece.start()].strip())
+    )
+
+
+def _extra(counts: str) -> int:
+    """Return how often, after the first time, what is before the quantifier `counts` counts."""
+    most = max((int(number[:9]) for number in re.findall(r"\d+", counts)), default=1)
+    return max(min(most, REPEATS) - 1, 0)
 
 
 def _number(value: Any) -> int:

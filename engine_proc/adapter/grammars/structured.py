@@ -6,7 +6,7 @@ from typing import Any
 import xgrammar
 from vllm.sampling_params import StructuredOutputsParams
 
-from engine_proc.adapter.grammars.costs import check_pattern_cost
+from engine_proc.adapter.grammars.costs import check_grammar_cost, check_pattern_cost
 from engine_proc.adapter.grammars.json_schemas import check_support, checked
 from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
@@ -34,6 +34,8 @@ def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | No
         return StructuredOutputsParams(json_object=True)
     if wanted.regex is not None:
         check_pattern_cost(wanted.regex, wanted.field)
+    if wanted.grammar is not None:
+        check_grammar_cost(wanted.grammar, wanted.field)
     try:
         regex = None if wanted.regex is None else without_properties(wanted.regex)
     except ValueError as error:

@@ -26,7 +26,8 @@ SCHEMA_LIMITS = (
     f"What takes long to compile is limited: {limits.MAX_SCHEMA_OBJECTS} objects in the schema, {limits.MAX_OPTIONAL} "
     f"optional properties in an object, {limits.MAX_OPEN} beside `additionalProperties`, {limits.MAX_FORMATS} strings "
     f"with a `format`, {limits.MAX_LENGTHS} characters in different bounds of lengths, of which each counts up to 256, "
-    f"{limits.MAX_CLASSES} classes of characters and {limits.MAX_QUANTIFIERS} quantifiers in patterns."
+    f"{limits.MAX_CLASSES} classes of characters (each counts {limits.COUNTED_CLASSES}) and {limits.MAX_QUANTIFIERS} "
+    "quantifiers in patterns."
 )
 """For the reference: `engine_proc/adapter/grammars/costs.py` checks it."""
 
@@ -98,8 +99,8 @@ class StructuredOutputsSchema(Schema):
     regex = optional(
         Text,
         None,
-        f"A regular expression for the whole text, of at most {limits.MAX_CLASSES} classes of characters and "
-        f"{limits.MAX_QUANTIFIERS} quantifiers.",
+        f"A regular expression for the whole text, of at most {limits.MAX_CLASSES} classes of characters "
+        f"(each counts {limits.COUNTED_CLASSES}) and {limits.MAX_QUANTIFIERS} quantifiers.",
         otherwise="none",
         validate=_LENGTH,
     )
@@ -111,7 +112,15 @@ class StructuredOutputsSchema(Schema):
         otherwise="none",
         validate=[validate.Length(1, MAX_CHOICES), TotalLength(MAX_BYTES)],
     )
-    grammar = optional(Text, None, "A grammar, in EBNF or in Lark's notation.", otherwise="none", validate=_LENGTH)
+    grammar = optional(
+        Text,
+        None,
+        f"A grammar, in EBNF or in Lark's notation, of at most {limits.MAX_CLASSES} classes of characters (each counts "
+        f"{limits.COUNTED_CLASSES}; a group or a rule that `{{n,m}}` repeats counts as `.`) "
+        f"and {limits.MAX_QUANTIFIERS} quantifiers.",
+        otherwise="none",
+        validate=_LENGTH,
+    )
 
     @validates_schema
     def _need_one(self, data: dict[str, Any], **kwargs: Any) -> None:

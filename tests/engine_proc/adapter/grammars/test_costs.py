@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from engine_proc.adapter.calls.offered_tools import ANY_OBJECT, OfferedTools
-from engine_proc.adapter.grammars.costs import check_pattern_cost, check_schema_cost
+from engine_proc.adapter.grammars.costs import check_grammar_cost, check_pattern_cost, check_schema_cost
+from engine_proc.adapter.grammars.structured import structured_outputs
 from schemas.errors import ApiError
-from schemas.wire import Generate
+from schemas.wire import Generate, Structure
 
 TEXT = {"type": "string"}
 
@@ -59,9 +60,49 @@ def test_a_usual_schema_is_not(schema: dict[str, Any]) -> None:
 def test_patterns() -> None:
     for usual in (r"[a-z]{1,5000}", "|".join(["word"] * 1000), r"\[\*\?" * 100):
         check_pattern_cost(usual, "field")
-    for costly in ("[a-z0-9]" * 1001, "a?" * 201, ".*" * 300):
+    for costly in (
+        "[a-z0-9]" * 1001,
+        "a?" * 201,
+        ".*" * 300,
+        "[^a]" * 400,
+        "([^a]{1,99}b)" * 9,
+        r"\w{9,}[a-z]{1,500}" * 9,
+    ):
         with pytest.raises(ApiError, match="too long to compile"):
             check_pattern_cost(costly, "structured_outputs.regex")
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'root ::= [a-z]+ | "[^a]" {1,5000} # [a][b]{1,900}' + " | [0-9]" * 900,
+        "root ::= [^a]{1,5000}\n" + "\n".join(f'r{n} ::= "{n}"? r{n + 1}+' for n in range(199)),
+        'start: (/[^a]{1,5000}/ | "//" | "a".."z")+ // /[a]{1,900}/ /[^b]{1,900}/ /[^c]{1,900}/',
+    ],
+)
+def test_a_usual_grammar_is_not_refused(grammar: str) -> None:
+    check_grammar_cost(grammar, "field")
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        "root ::= " + "[a-z] " * 1001,
+        "root ::= " + "[^a] " * 334,
+        "root ::= " + " ".join(f'"{n}" [^a]{{1,{1000 + n}}}' for n in range(20)),
+        "root ::= " + "a{9,900} " * 4 + "\na ::= [^a]",
+        'root ::= "# " ' + "([^a]){1,900} " * 4,
+        'start: /"/ ' + "/[^a]{1,900}/ " * 4,
+        "start: a " + "(a)~1..900 " * 4 + "\na: /./",
+        "start: /" + "." * 334 + "/",
+        "root ::= " + '"a"? ' * 201,
+        "start: " + '"a"? ' * 201,
+    ],
+)
+def test_a_costly_grammar_is_refused(grammar: str) -> None:
+    with pytest.raises(ApiError, match="grammar would take too long to compile") as refusal:
+        structured_outputs(Structure(grammar=grammar, field="structured_outputs.grammar"))
+    assert (refusal.value.status, refusal.value.param) == (400, "structured_outputs.grammar")
 
 
 def test_the_schemas_of_all_tools_count_together() -> None:
