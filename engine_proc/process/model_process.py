@@ -160,7 +160,7 @@ async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
     await asyncio.wait({pump, stopping, housekeeping}, return_when=asyncio.FIRST_COMPLETED)
     if stopping.done():
         pump.cancel()
-        server.strand_all(STOPPING)
+        await server.strand_all(STOPPING)
         return 0
     stopping.cancel()
     if housekeeping.done():
@@ -169,7 +169,7 @@ async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
     else:
         error = pump.exception()
         log.error("vLLM has died" if isinstance(error, EngineGone) else "the pump failed", exc_info=error)
-    server.strand_all(CRASHED)
+    await server.strand_all(CRASHED)
     return EXIT_ENGINE_GONE
 
 

@@ -35,8 +35,8 @@ log = logging.getLogger("hearth.server")
 
 TURN_SECONDS = 0.01
 """Then the loop does other work before a step's next output: a model's parser may take a millisecond for each."""
-SUBMITTED_AT_ONCE = 16
-"""Sequences of one request that are submitted in one turn of the loop: each takes some tenths of a millisecond."""
+SUBMITTED_AT_ONCE, STRANDED_AT_ONCE = 16, 512
+"""Sequences submitted (some tenths of a millisecond each) and requests stranded (10 us each) in a turn of the loop."""
 
 
 class Server:
@@ -273,21 +273,22 @@ class Server:
     def abort_client(self, client: bytes, why: str) -> None:
         """Abort all requests of a web worker. `why` is logged."""
         self.clients.forget(client)
-        requests = self.live.of_client(client)
-        if requests:
+        if requests := self.live.of_client(client):
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
             # The worker may still exist (its host was suspended, say), and its client must not wait forever.
             self._hand_back(request, CONTACT_LOST)
 
-    def strand_all(self, error: ApiError) -> None:
-        """Strand all live requests, because this engine ends. `error` is for web workers that cannot resume them."""
+    async def strand_all(self, error: ApiError) -> None:
+        """Strand all live requests: this engine ends. `error` is for web workers that cannot resume them."""
         self.quarantine.stop()
         self.drain.begin(0)
         self.announce()
-        for request in self.live:
-            self.live.remove(request.client, request.id)
-            self.clients.fail(request.client, request.id, error, resumable=True)
+        for number, request in enumerate(self.live, 1):
+            if self.live.remove(request.client, request.id) is not None:  # it may have ended in another turn
+                self.clients.fail(request.client, request.id, error, resumable=True)
+            if number % STRANDED_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def begin_drain(self, seconds: float) -> None:
         """Accept no new requests, and give the live ones `seconds` seconds to finish."""

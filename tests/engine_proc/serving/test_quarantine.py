@@ -293,7 +293,7 @@ async def test_an_engine_that_ends_tests_nothing_more(tmp_path: Path, death: boo
         await room.engine.steps.put(EngineGone())
         await room.settle()
         assert room.pump.exception()
-    room.server.strand_all(CRASHED if death else unavailable("The engine is being stopped.", "engine_stopping"))
+    await room.server.strand_all(CRASHED if death else unavailable("The engine is being stopped.", "engine_stopping"))
     await asyncio.sleep(0.01)
     messages = [message for _, message in room.take()]
     assert [message.id for message in messages if isinstance(message, wire.Failed)] == [1, 2, 3, 9]

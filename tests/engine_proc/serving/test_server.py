@@ -10,6 +10,7 @@ import pytest
 
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.choices import Contest
+from engine_proc.answering.live import LiveRequest
 from engine_proc.serving import clients as clients_module
 from engine_proc.serving import server as server_module
 from schemas import wire
@@ -581,7 +582,7 @@ async def test_an_engine_that_dies_ends_the_pump_and_hands_every_request_over(tm
     await room.engine.steps.put(EngineGone())
     with pytest.raises(EngineGone):
         await room.server.pump()
-    room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
+    await room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
     told = room.take()
     welcomes = [(client, message.load.ready) for client, message in told[:2]]
     assert welcomes == [(ANN, False), (BOB, False)], "first of all that it takes nothing any more"
@@ -599,8 +600,23 @@ async def test_an_engine_that_dies_under_a_start_or_a_search_hands_that_over_too
     room.starter.searches[0].found.set_exception(EngineGone())
     await room.settle()
     assert [type(message) for _, message in room.take()] == [wire.Accepted, wire.Accepted]
-    room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
+    await room.server.strand_all(unavailable("The engine has crashed.", "engine_restarting"))
     assert [message.id for _, message in room.take() if isinstance(message, wire.Failed)] == [1, 2]
+
+
+@on_a_loop
+async def test_thousands_of_requests_are_handed_over_in_several_turns(tmp_path: Path) -> None:
+    room = Room(tmp_path)
+    for number in range(2000):
+        room.server.live.add(LiveRequest(ANN, number, "", "", 1))
+    stranding = asyncio.create_task(room.server.strand_all(unavailable("It has crashed.", "engine_restarting")))
+    await asyncio.sleep(0)
+    assert 1000 < len(room.server.live) < 2000
+    room.receive(wire.Abort(ids=[1999]))
+    await stranding
+    assert len(room.server.live) == 0
+    failed = [message.id for _, message in room.take() if isinstance(message, wire.Failed)]
+    assert failed == [*range(1999)]
 
 
 @on_a_loop
@@ -639,7 +655,7 @@ async def test_a_request_that_is_still_being_rendered_fails_once_when_the_engine
     room.starter.gate.clear()
     room.receive(generate())
     await room.settle()
-    room.server.strand_all(unavailable("The engine is being stopped.", "engine_stopping"))
+    await room.server.strand_all(unavailable("The engine is being stopped.", "engine_stopping"))
     room.starter.gate.set()
     await room.settle()
     (_, (_, failed)) = room.take()
