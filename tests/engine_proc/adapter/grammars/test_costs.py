@@ -98,6 +98,7 @@ def test_a_usual_grammar_is_not_refused(grammar: str) -> None:
         "root ::= " + '"a"? ' * 201,
         "start: " + '"a"? ' * 201,
     ],
+    ids=lambda grammar: grammar[:24],
 )
 def test_a_costly_grammar_is_refused(grammar: str) -> None:
     with pytest.raises(ApiError, match="grammar would take too long to compile") as refusal:
