@@ -139,9 +139,8 @@ class Shape:
         """Add the tokens of `delta` to those of all choices: no chunk's usage is to take longer for more choices."""
         self.completion_tokens += len(delta.token_ids) + delta.discarded_tokens
         self.reasoning_tokens += delta.reasoning_tokens
-        if (
-            delta.cached_tokens and delta.index % self._n == 0
-        ):  # a prompt's other choices share its cached tokens: count them once
+        # A prompt's other choices share its cached tokens: they are counted once.
+        if delta.cached_tokens and delta.index % self._n == 0:
             self.cached_tokens += delta.cached_tokens
 
     def whole(self) -> bytes:

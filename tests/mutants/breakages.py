@@ -145,7 +145,7 @@ BREAKAGES = [
     ),
     Breakage(
         "engine_proc/answering/rewritten.py",
-        "self._received != self.sent[: len(self._received)] or ended_early",
+        "output.token_ids != self.sent[begin : begin + len(output.token_ids)] or ended_early",
         "ended_early",
         ANSWERING + " " + SERVING + "test_server.py",
     ),
@@ -286,7 +286,7 @@ BREAKAGES = [
     ),
     Breakage(
         "webapp/connection/chunk_writer.py",
-        'unsent, self._unsent = self._unsent, b""',
+        "unsent, self._unsent = self._unsent, []",
         "unsent = self._unsent",
         WEB + "connection",
     ),
@@ -313,7 +313,9 @@ BREAKAGES = [
         WEB + "conversations",
     ),
     # ---- the schemas ----------------------------------------------------------------------------------------------
-    Breakage("schemas/replies/shape.py", "if delta.index % self._n == 0:", "if True:", REPLIES),
+    Breakage(
+        "schemas/replies/shape.py", "delta.cached_tokens and delta.index % self._n == 0", "delta.cached_tokens", REPLIES
+    ),
     Breakage("schemas/replies/shape.py", "min(self.cached_tokens, self.prompt_tokens)", "self.cached_tokens", REPLIES),
     Breakage(
         "schemas/replies/token_scores.py",
@@ -321,7 +323,7 @@ BREAKAGES = [
         "return len(entry.text)",
         REPLIES,
     ),
-    Breakage("schemas/replies/shape.py", "if call.index < len(self.calls):", "if False:", REPLIES),
+    Breakage("schemas/replies/choice.py", "if call.index < len(self.calls):", "if False:", REPLIES),
     Breakage(
         "schemas/wire/generate.py",
         "max(self.n, self.best_of)",

@@ -126,8 +126,10 @@ def _serve(supervisor: socket.socket) -> bool:
         time.sleep(0.001)
     os.setpgrp()
     environment, numbers = json.loads(message)
-    os.environ.clear()
-    os.environ.update(environment)
+    # Only what differs: the title of a process is written where its first variables have been from the start.
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
     for fd, number in zip(received, numbers, strict=True):
         os.dup2(fd, number)
     supervisor.send(str(os.getpid()).encode())

@@ -51,12 +51,12 @@ def endless(page: Page) -> None:
 
 def test_an_answer_streams_and_says_how_fast_it_came(page: Page) -> None:
     expect(page.locator("#model")).to_have_text("hearth-demo")
-    ask(page, "Who are you?")
-    assert "Hearth" in answered(page)
+    ask(page, "Write quicksort in Python.")  # a short answer may come in one piece, and has no speed then
+    assert "quicksort" in answered(page)
     expect(page.locator("article.assistant .actions")).to_contain_text(
         re.compile(r"\d+ tokens in · \d+ out · [\d.]+ tokens/s · first token after [\d.]+ s")
     )
-    expect(page.locator("#conversations a")).to_have_text("Who are you?")
+    expect(page.locator("#conversations a")).to_have_text("Write quicksort in Python.")
 
 
 def test_code_is_shown_as_code(page: Page) -> None:
