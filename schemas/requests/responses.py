@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, pre_load, validate, validates_schema
 
 from schemas import wire
-from schemas.requests.chat import thinking
+from schemas.requests.chat import ChatCompletionSchema, thinking
 from schemas.requests.generation import MAX_USER_CHARS, Request, SamplingSchema, nucleus
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import (
@@ -21,6 +21,7 @@ from schemas.requests.parts.json_types import (
     TokenLimit,
     optional,
 )
+from schemas.requests.parts.older_names import GUIDED
 from schemas.requests.parts.response_items import Input, Item
 from schemas.requests.parts.structure import structure_of
 from schemas.requests.parts.tools import FunctionSchema, ToolChoice, ToolKind, Tools, check_choice, offered
@@ -161,6 +162,15 @@ class ResponseSchema(SamplingSchema):
             raise ValidationError("Not supported: this server stores no prompt templates.", "prompt")
         return data
 
+    @pre_load
+    def _warn_of_others(self, data: Any, **kwargs: Any) -> Any:
+        """Warn of fields that chat completions have: a client that sends `stop` here expects an effect."""
+        others = [name for name in _OTHERS if data.get(name) is not None] if isinstance(data, dict) else []
+        if others:
+            named = ", ".join(f"`{name}`" for name in others)
+            warnings.warn(f"The Responses API has no such fields, and they have no effect: {named}.")
+        return data
+
     @validates_schema
     def _check(self, data: dict[str, Any], **kwargs: Any) -> None:
         continued = data["previous_response_id"] or data["conversation"]  # some clients send an empty id for none
@@ -191,6 +201,13 @@ class ResponseSchema(SamplingSchema):
             truncate=data["truncation"] == "auto",
             echoed=_echoed(data),
         )
+
+
+_OTHERS = sorted(
+    {*ChatCompletionSchema._declared_fields, *GUIDED, "functions", "function_call"}
+    - {*ResponseSchema._declared_fields, "stream_options"}
+)
+"""Fields of chat completions that responses do not have. OpenAI's `stream_options` of responses is for its own events."""
 
 
 def _params(data: dict[str, Any], logprobs: bool) -> wire.GenerateParams:

@@ -21,7 +21,13 @@ LEFT_OUT = (
     "compaction",
 )
 """Types of items that say nothing to another model: calls whose results the server of these tools kept."""
-_CALLS = {"custom_tool_call": "input", "local_shell_call": "action", "shell_call": "action", "mcp_call": "arguments"}
+_CALLS = {
+    "custom_tool_call": "input",
+    "local_shell_call": "action",
+    "shell_call": "action",
+    "apply_patch_call": "operation",
+    "mcp_call": "arguments",
+}
 """Types of calls, and the member that holds what the tool is called with."""
 _OUTPUTS = ("custom_tool_call_output", "local_shell_call_output", "shell_call_output", "apply_patch_call_output")
 

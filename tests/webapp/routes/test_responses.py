@@ -67,6 +67,8 @@ def test_calls_of_other_servers_tools_are_text_or_left_out(served: FlaskClient, 
         {"type": "custom_tool_call_output", "call_id": "c1", "output": {"ok": True}},
         {"type": "local_shell_call", "call_id": "c2", "action": {"type": "exec", "command": ["ls"]}},
         {"type": "local_shell_call_output", "id": "c2", "output": "a.txt"},
+        {"type": "apply_patch_call", "call_id": "c4", "operation": {"type": "delete_file", "path": "a"}},
+        {"type": "apply_patch_call_output", "call_id": "c4", "status": "completed", "output": "done"},
         {"type": "function_call", "call_id": "c3", "name": "f", "arguments": '{"a": "P'},
         {"type": "function_call_output", "call_id": "c3", "output": None},
     ]
@@ -83,6 +85,11 @@ def test_calls_of_other_servers_tools_are_text_or_left_out(served: FlaskClient, 
         ("tool", '{"ok": true}'),
         ("assistant", [{"name": "local_shell", "arguments": '{"action":{"command":["ls"],"type":"exec"}}'}]),
         ("tool", "a.txt"),
+        (
+            "assistant",
+            [{"name": "apply_patch", "arguments": '{"operation":{"path":"a","type":"delete_file"}}'}],
+        ),
+        ("tool", "done"),
         ("assistant", [{"name": "f", "arguments": '{"INVALID_JSON":"{\\"a\\": \\"P"}'}]),
         ("tool", ""),
     ]
@@ -92,6 +99,15 @@ def test_a_tool_that_is_left_out_is_a_warning(served: FlaskClient) -> None:
     made = served.post(URL, json={"input": "a", "tools": [{"type": "web_search"}]}).get_json()
 
     assert made["warning"] == "This server does not run tools of type 'web_search': they were left out."
+
+
+def test_a_field_of_chat_completions_is_a_warning(served: FlaskClient) -> None:
+    others = {"stop": ["x"], "seed": 7, "guided_regex": "a", "response_format": None, "stream_options": {}}
+    made = served.post(URL, json={"input": "a", **others}).get_json()
+
+    assert made["warning"] == (
+        "The Responses API has no such fields, and they have no effect: `guided_regex`, `seed`, `stop`."
+    )
 
 
 def test_a_tools_schema_is_called_as_this_api_does(served: FlaskClient, engine: FakeEngine) -> None:
