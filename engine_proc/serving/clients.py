@@ -8,6 +8,9 @@ from schemas.errors import ApiError
 
 Send = Callable[[bytes, bytes], None]
 
+MOST_KNOWN = 1000
+"""Web workers whose version of the wire is known: every reload brings new ones."""
+
 
 class Clients:
     """The web workers, each an identity of the ROUTER."""
@@ -18,7 +21,7 @@ class Clients:
         self._last_message_at: dict[bytes, float] = {}
         """By web worker, in `time.monotonic()` seconds."""
         self._minors: dict[bytes, int] = {}
-        """By web worker, the MINOR version of its wire."""
+        """By web worker, the MINOR version of its wire. Kept of workers that are forgotten: they send `Hello` once."""
         self._checked_at = time.monotonic()
 
     def __iter__(self) -> Iterator[bytes]:
@@ -30,16 +33,21 @@ class Clients:
 
     def record_hello(self, client: bytes, minor: int) -> None:
         """Record that `client` speaks this MINOR version of the wire."""
+        self._minors.pop(client, None)
+        if len(self._minors) >= MOST_KNOWN:
+            del self._minors[next(iter(self._minors))]
         self._minors[client] = minor
 
     def joins_parts(self, client: bytes) -> bool:
-        """Return whether `client` knows `Delta.more`. False, too, where it has not said which wire it speaks."""
+        """Return whether `client` joins the parts of a delta that was divided for its length (`Delta.more`).
+
+        False, too, where it has not said which wire it speaks: it then gets whole deltas.
+        """
         return self._minors.get(client, 0) >= wire.PARTS_MINOR
 
     def forget(self, client: bytes) -> None:
-        """Send `client` no announcement until it sends a message again, and no parts of deltas until its `Hello`."""
+        """Send `client` no announcement until it sends a message again."""
         self._last_message_at.pop(client, None)
-        self._minors.pop(client, None)
 
     def silent(self) -> list[bytes]:
         """Return the web workers that have sent no message for `CLIENT_SILENCE_LIMIT` seconds.

@@ -40,15 +40,19 @@ class ParseThreads:
         request: LiveRequest = output.tag.request
         try:
             deltas = await asyncio.get_running_loop().run_in_executor(pool, self._deltas, output)
-        except Exception as error:
-            self._fail(request, error)
-        else:
             if request in self._live:
                 await self._send(request.client, deltas)
+        except Exception as error:
+            self._fail(request, error)
 
     def _deltas(self, output: "Output") -> list[wire.Delta]:
         """Return the deltas of `output`. None are made of an answer whose request has ended while it waited."""
         if output.tag.request not in self._live:
             return []
-        deltas: list[wire.Delta] = output.tag.receive(output)
+        try:
+            deltas: list[wire.Delta] = output.tag.receive(output)
+        except Exception:
+            raise
+        except BaseException as error:  # a panic of a parser in Rust, which would leave the request live for ever
+            raise RuntimeError(f"the parser has failed: {error}") from error
         return deltas

@@ -80,8 +80,10 @@ class Reading:
         request = tools.request(generate)
         parser = make_parser(request.tools)
         self.request: ChatCompletionRequest = tools.constrain(request, parser)
+        # Parsers return the reasoning in any case: without it, nobody knows what they hold back.
+        self._with_reasoning = self.request.model_copy(update={"include_reasoning": True})
         # These parsers get no tools: the calls are found in the content that they return.
-        self._content_only = self.request.model_copy(update={"tool_choice": "none"})
+        self._content_only = self._with_reasoning.model_copy(update={"tool_choice": "none"})
         self._new_reader = make_reader(tools, parser.tool_parser, self._calls_in)
         self._ended_calls = EndedCalls(self.parser, self.request, tools.names)
 
@@ -164,8 +166,11 @@ class Reading:
         return None if self._new_reader is None else self._new_reader()
 
     def piece(self, parser: Parser, text: str, token_ids: list[int], prompt: list[int]) -> tuple[str, str]:
-        """Return the reasoning and the content in the next piece of an answer, which has `parser` for itself."""
-        request = self.request if self._new_reader is None else self._content_only
+        """Return the reasoning and the content in the next piece of an answer, which has `parser` for itself.
+
+        The reasoning is returned whether the request wants it or not.
+        """
+        request = self._with_reasoning if self._new_reader is None else self._content_only
         delta = parser.parse_delta(text, token_ids, request, prompt, finished=False)
         return ("", "") if delta is None else (delta.reasoning or "", delta.content or "")
 
@@ -210,6 +215,8 @@ class Stream:
         self._held = 0 if parts.content or parts.reasoning else self._held + len(text)
         if self._held > MOST_HELD and self._reader is None:
             self._parser = None
+        if not self._reading.request.include_reasoning:
+            parts.reasoning = ""
         self._sent.content += parts.content
         self._sent.reasoning += parts.reasoning
         if finished:

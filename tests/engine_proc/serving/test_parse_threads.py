@@ -5,6 +5,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from engine_proc.serving.parse_threads import QUICK_CHARS, SLOW_THREADS
 from schemas import wire
 from tests.engine_proc.helpers import eventually, on_a_loop
@@ -14,7 +16,7 @@ from tests.engine_proc.stand_ins import Output, Room
 class Parsed:
     """A tag whose parser works until it is told to end."""
 
-    def __init__(self, tag: Any, chars: int = 10, error: Exception | None = None) -> None:
+    def __init__(self, tag: Any, chars: int = 10, error: BaseException | None = None) -> None:
         self.request = tag.request
         self.received = 0
         self.may_end = threading.Event()
@@ -92,11 +94,16 @@ async def test_an_answer_that_nobody_waits_for_is_neither_parsed_nor_sent(tmp_pa
     pump.cancel()
 
 
+class Panic(BaseException):
+    """As a library in Rust raises."""
+
+
+@pytest.mark.parametrize("error", [KeyError("a defect"), Panic()])
 @on_a_loop
-async def test_a_parser_that_raises_ends_its_request_alone(tmp_path: Path) -> None:
+async def test_a_parser_that_raises_ends_its_request_alone(tmp_path: Path, error: BaseException) -> None:
     room = Room(tmp_path)
     (key,) = await room.start(1)
-    parsed = Parsed(room.engine.tags[key], error=KeyError("a defect"))
+    parsed = Parsed(room.engine.tags[key], error=error)
     parsed.may_end.set()
     pump = await end(room, parsed)
     await eventually(lambda: room.sent, "the request fails")

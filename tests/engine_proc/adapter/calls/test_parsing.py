@@ -291,6 +291,17 @@ def test_reasoning_may_be_left_out(tokenizer: Any, at_once: int) -> None:
     assert (stream.reasoning, stream.content.strip()) == ("", "Hello!")
 
 
+def test_reasoning_that_is_left_out_is_not_held_back(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the reasoning is, the content after it is streamed."""
+    monkeypatch.setattr("engine_proc.adapter.calls.parsing.MOST_HELD", 100)
+    read = parsing(tokenizer, None, "qwen3").reading(asked(stream=True, tools=[], include_reasoning=False))
+    assert read is not None
+    stream = Stream(read, [1])
+    found = [stream.feed(piece, [5], finished=False) for piece in ["<think>", *["They greet me. "] * 20, "</think>"]]
+    assert "".join(parts.reasoning + parts.content for parts in found) == ""
+    assert stream.feed("Hello!", [5], finished=False).content.strip() == "Hello!"
+
+
 def request() -> LiveRequest:
     return LiveRequest(b"web", 1, "test", "", 1)
 
