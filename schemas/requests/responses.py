@@ -207,7 +207,7 @@ _OTHERS = sorted(
     {*ChatCompletionSchema._declared_fields, *GUIDED, "functions", "function_call"}
     - {*ResponseSchema._declared_fields, "stream_options"}
 )
-"""Fields of chat completions that responses do not have. OpenAI's `stream_options` of responses is for its own events."""
+"""Fields of chat completions that responses do not have. They have a `stream_options` of their own."""
 
 
 def _params(data: dict[str, Any], logprobs: bool) -> wire.GenerateParams:

@@ -1,4 +1,4 @@
-"""OpenAI's Agents SDK: an agent with a tool, streamed and whole, over both APIs, and a session that the server keeps."""
+"""OpenAI's Agents SDK: an agent with a tool, streamed and whole, over both APIs; a session that the server keeps."""
 
 import asyncio
 import os

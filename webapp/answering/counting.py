@@ -2,6 +2,7 @@
 
 from schemas import wire
 from schemas.errors import unavailable
+from schemas.replies.merging import merged
 from webapp.answering.message import make_message
 from webapp.middleware import call
 from webapp.services import services
@@ -14,13 +15,17 @@ def tokenised(params: wire.GenerateParams) -> tuple[wire.Accepted, wire.Delta]:
     """Return the engine's answer to a request with `tokens_only`. Raises `ApiError`: a refusal, or 503."""
     shared = services()
     reply = shared.engine.submit(make_message(call.current(), shared, params, name="tokenize"))
+    parts: list[wire.Delta] = []  # of one delta: the names of many tokens come in several
     try:
-        deltas = reply.deltas(WAIT_SECONDS)
+        while not reply.consumed:
+            deltas = reply.deltas(WAIT_SECONDS)
+            if not deltas or reply.accepted is None:
+                raise unavailable("The engine is too busy.", "engine_busy")
+            parts += deltas
     finally:
         reply.close()
-    if not deltas or reply.accepted is None:
-        raise unavailable("The engine is too busy.", "engine_busy")
-    return reply.accepted, deltas[0]
+    assert reply.accepted is not None
+    return reply.accepted, merged(parts)[0]
 
 
 def prompt_tokens(params: wire.GenerateParams) -> int:

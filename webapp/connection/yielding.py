@@ -1,6 +1,6 @@
 """Divide long work among turns of a worker's hub."""
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Iterator
 
 import gevent
@@ -13,7 +13,7 @@ SHORTEST = 1e-6
 MOST_BYTES = 256 * 1024
 """About as many bytes of a body are joined and written in one turn of the hub."""
 
-_paused: deque[Event] = deque()
+_paused: OrderedDict[Event, None] = OrderedDict()
 """One for each greenlet that has paused, in the order in which they go on."""
 _resuming: gevent.Greenlet | None = None
 """The greenlet that resumes them."""
@@ -30,16 +30,21 @@ def let_others_run(*, in_line: bool = True) -> None:
     if not in_line:
         gevent.sleep(SHORTEST)
         return
-    _paused.append(resumed := Event())
+    resumed = Event()
+    _paused[resumed] = None
     if _resuming is None or _resuming.dead:
         _resuming = gevent.spawn(_resume)
-    resumed.wait()
+    try:
+        resumed.wait()
+    finally:
+        _paused.pop(resumed, None)  # the greenlet may have been killed: its turn is the next one's
 
 
 def _resume() -> None:
     while _paused:
         gevent.sleep(SHORTEST)
-        _paused.popleft().set()
+        if _paused:
+            _paused.popitem(last=False)[0].set()
 
 
 def in_turns(pieces: list[bytes]) -> Iterator[bytes]:

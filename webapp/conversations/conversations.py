@@ -149,9 +149,9 @@ class Conversations:
     def _try(self, past_verb: str, work: Callable[..., Result], *arguments: Any) -> Result:
         try:
             return self._call(work, *arguments)
-        except ApiError:
-            raise
         except Exception as error:
+            if not _is_of_database(error):
+                raise
             log.error("a conversation could not be %s: %s", past_verb, _in_one_line(error))
             raise unavailable(
                 f"The conversation cannot be {past_verb} now: the database has failed or is too slow.",
@@ -173,7 +173,10 @@ class Conversations:
         with gevent.Timeout(WAIT_SECONDS, TimeoutError(f"the database took more than {WAIT_SECONDS:g} s")):
             result: Result | Exception = self._thread.spawn(_attempt, work, *arguments).get()
         if isinstance(result, Exception):
-            raise result
+            try:
+                raise result
+            finally:
+                del result, work, arguments  # the error's traceback refers to this frame
         return result
 
     # ---- in the thread -------------------------------------------------------------------------------------------
@@ -225,8 +228,19 @@ def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | Exception
     """Return the result, or the exception: gevent would print a traceback for each exception that leaves its thread."""
     try:
         return work(*arguments)
+    except ApiError as error:
+        return error.with_traceback(None)  # its frames hold a whole conversation
     except Exception as error:
         return error
+
+
+def _is_of_database(error: Exception) -> bool:
+    """Return whether the database has failed, or is too slow. False: the error is a refusal, or a defect of Hearth."""
+    if isinstance(error, ApiError):
+        return False
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return isinstance(error, SQLAlchemyError | OSError)
 
 
 def _too_long(size: int, limit: int) -> ApiError:

@@ -89,19 +89,21 @@ class Recovery:
         Call `record_deaths` first.
         """
         resumed = 0
-        for reply in list(self._stranded):
-            if reply not in self._stranded:
-                continue
-            del self._stranded[reply]
-            error = self._error(reply, welcome)
-            if error is None:
-                reply.instance = welcome.instance
-                resumed += 1
-                yield reply
-            else:
-                reply.fail(error)
-        if resumed:
-            log.info("resumed %d requests on engine %s (pid %s)", resumed, welcome.instance, welcome.pid)
+        try:
+            for reply in list(self._stranded):
+                if reply not in self._stranded:
+                    continue
+                del self._stranded[reply]
+                error = self._error(reply, welcome)
+                if error is None:
+                    reply.instance = welcome.instance
+                    resumed += 1
+                    yield reply
+                else:
+                    reply.fail(error)
+        finally:  # the next engine may have been lost before all were resumed
+            if resumed:
+                log.info("resumed %d requests on engine %s (pid %s)", resumed, welcome.instance, welcome.pid)
 
     def _error(self, reply: Reply, welcome: Welcome) -> ApiError | None:
         """Return why this engine cannot resume `reply`. None: it can."""

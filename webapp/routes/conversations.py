@@ -14,6 +14,7 @@ from schemas.requests.parts.item_messages import grouped
 from schemas.requests.parts.response_items import Item, name_items
 from schemas.shared.ids import new_id
 from webapp.answering import request_body
+from webapp.answering.response_prompt import is_long
 from webapp.conversations.conversations import is_name
 from webapp.conversations.paging import listed, page
 from webapp.conversations.turns import StoredTurn, conversation_items, history, metadata
@@ -134,7 +135,10 @@ def _as_json(body: bytes) -> Response:
 def _resolved(items: list[Item]) -> list[Item]:
     """Return `items` with stored items in place of references, each with an id."""
     items = services().responses.resolve(caller(), items, "items")
-    name_items(items, new_id)
+    if is_long(items):
+        services().loader.apply(name_items, (items, new_id))
+    else:
+        name_items(items, new_id)
     return items
 
 

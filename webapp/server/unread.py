@@ -56,4 +56,4 @@ def linger(connection: socket.socket) -> None:
         left = LINGER_BYTES
         while left > 0 and (received := connection.recv(READ_BYTES)):
             left -= len(received)
-            let_others_run()  # a fast client must not keep the other requests waiting
+            let_others_run(in_line=False)  # a fast client must not keep the other requests waiting

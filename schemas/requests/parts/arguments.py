@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from marshmallow import ValidationError
 
-from schemas.requests.reading.counting import MAX_ELEMENTS, SMALL_BYTES, has_too_many
+from schemas.requests.reading.counting import SMALL_BYTES, excess
 from schemas.shared import client_json
 
 MAX_DEPTH = 64
@@ -46,9 +46,11 @@ def object_text(value: Any) -> str:
 
 
 def check_values(*texts: str) -> None:
-    """Raise `ValidationError` if the JSON texts have more values than a body may have, all together."""
-    if sum(map(len, texts)) * MAX_BYTES > SMALL_BYTES and has_too_many(",".join(texts).encode(errors="surrogatepass")):
-        raise ValidationError(f"Expected at most {MAX_ELEMENTS} values in all arguments.")
+    """Raise `ValidationError` if the JSON texts together have more values, or longer numbers, than a body may have."""
+    if sum(map(len, texts)) * MAX_BYTES <= SMALL_BYTES:
+        return
+    if too_much := excess(",".join(texts).encode(errors="surrogatepass")):
+        raise ValidationError(f"All arguments together have {too_much}.")
 
 
 def is_deep(value: Any, most: int = MAX_DEPTH) -> bool:

@@ -24,22 +24,22 @@ def check_count(raw: bytes, what: str = "The body") -> None:
 
     The text need not be valid: the parser says so later. A hostile text of 16 MB takes a second of CPU: use a thread.
     """
-    if has_too_many(raw):
-        raise invalid(f"{what} has more than {MAX_ELEMENTS} values.")
-    if len(raw) > SMALL_BYTES and any(_LONG_NUMBER.search(raw, *span) for span in _outside_strings(raw)):
-        raise invalid(f"{what} has a number of more than {MAX_DIGITS} digits.")
+    if too_much := excess(raw):
+        raise invalid(f"{what} has {too_much}.")
 
 
-def has_too_many(raw: bytes) -> bool:
-    """Return whether the JSON text has more than `MAX_ELEMENTS` values."""
+def excess(raw: bytes) -> str:
+    """Return what of a JSON text is too much, as the end of a sentence. Empty: nothing."""
     if len(raw) <= SMALL_BYTES:
-        return False
+        return ""
     found = 0
     for start, end in _outside_strings(raw):
         found += sum(raw.count(separator, start, end) for separator in _SEPARATORS)
         if found > MAX_ELEMENTS:
-            return True
-    return False
+            return f"more than {MAX_ELEMENTS} values"
+        if _LONG_NUMBER.search(raw, start, end):
+            return f"a number of more than {MAX_DIGITS} digits"
+    return ""
 
 
 def _outside_strings(raw: bytes) -> Iterator[tuple[int, int]]:

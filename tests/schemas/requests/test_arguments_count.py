@@ -26,7 +26,13 @@ def in_items(*texts: str) -> tuple[Load, dict[str, object]]:
 @pytest.mark.parametrize("within", [in_messages, in_items])
 def test_arguments_of_too_many_values_are_refused(within: type, texts: tuple[str, ...]) -> None:
     load, body = within(*texts)
-    assert f"at most {MAX_ELEMENTS} values" in str(refusal(load, **body))
+    assert f"more than {MAX_ELEMENTS} values" in str(refusal(load, **body))
+
+
+@pytest.mark.parametrize("within", [in_messages, in_items])
+def test_arguments_with_numbers_that_take_long_to_read_are_refused(within: type) -> None:
+    load, body = within('{"a":[' + ("7" * 4000 + ",") * 300 + "7]}")
+    assert "a number of more than 400 digits" in str(refusal(load, **body))
 
 
 @pytest.mark.parametrize("within", [in_messages, in_items])

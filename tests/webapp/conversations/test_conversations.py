@@ -1,10 +1,12 @@
 """`conversation_id` over HTTP, with an engine that answers `one two` to all."""
 
+import gc
 import json
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -302,3 +304,29 @@ def test_who_keeps_no_conversation_pays_for_none() -> None:
     code = "import sys; from webapp.app import create_app; create_app(); sys.exit('sqlalchemy' in sys.modules)"
     root = Path(conversations.__file__).parents[2]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, env={"HEARTH_RUN_DIR": "/tmp/x"}).returncode == 0
+
+
+class Large:
+    """What a conversation's work holds."""
+
+
+@pytest.mark.parametrize("error", [ApiError(400, "No."), KeyError("a defect")])
+def test_a_refusal_keeps_no_conversation_and_a_defect_is_no_database_that_has_failed(
+    served: FlaskClient, error: Exception
+) -> None:
+    store: Conversations = served.application.extensions["hearth"].conversations
+    held: list[weakref.ref[Large]] = []
+
+    def work(turns: object) -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise error
+
+    gc.disable()
+    try:
+        with pytest.raises(type(error)):
+            store.read("anyone", "c", work)
+        error.__traceback__ = None
+        assert [found() for found in held] == [None]
+    finally:
+        gc.enable()
