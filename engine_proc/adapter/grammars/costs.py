@@ -13,7 +13,7 @@ from typing import Any
 
 from vllm.v1.structured_output.utils import grammar_is_likely_lark
 
-from schemas.errors import invalid
+from schemas.errors import ApiError, invalid
 from schemas.shared.limits import (
     COUNTED_CLASSES,
     MAX_CLASSES,
@@ -46,9 +46,13 @@ _LARK = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"?|/(?P<pattern>(?:\\.|[^/\\\n])
 """A comment, a literal text, a regular expression or a repetition in Lark's notation."""
 
 
+class TooCostly(ApiError):
+    """A structure, alone or with others of the same request, takes too long to check or to compile."""
+
+
 @dataclass(slots=True)
-class _Costs:
-    """Sums over all schemas in a schema."""
+class Costs:
+    """Sums over all schemas in a schema, or in those of several tools."""
 
     objects: int = 0
     formats: int = 0
@@ -75,6 +79,17 @@ class _Costs:
             self.classes += classes
             self.quantifiers += quantifiers
 
+    def plus(self, other: "Costs") -> "Costs":
+        return Costs(
+            objects=self.objects + other.objects,
+            formats=self.formats + other.formats,
+            open=self.open + other.open,
+            optional_squared=self.optional_squared + other.optional_squared,
+            classes=self.classes + other.classes,
+            quantifiers=self.quantifiers + other.quantifiers,
+            bounds=self.bounds | other.bounds,
+        )
+
     def excess(self) -> str | None:
         """Return what is too much, as a sentence. None: nothing."""
         lengths = sum(min(max(bounds), LONG) for bounds in self.bounds)
@@ -92,12 +107,13 @@ class _Costs:
         return next(excesses, None)
 
 
-def check_schema_cost(schema: dict[str, Any], path: str) -> None:
-    """Raise `ApiError` (400) where a schema takes too long to check or to compile. `path` is its field's.
+def check_schema_cost(schema: dict[str, Any], path: str, others: Costs | None = None) -> Costs:
+    """Raise `TooCostly` (400) where a schema takes too long to check or to compile. `path` is its field's.
 
+    `others` are the costs of the schemas that are compiled beside it: returned is what all of them cost together.
     The time is linear in the schema, of which no more than `MAX_SCHEMA_OBJECTS` objects are looked at.
     """
-    costs = _Costs()
+    costs = Costs()
     for inner in _objects(schema):
         costs.add(inner)
         kinds = inner.get("type")
@@ -105,18 +121,25 @@ def check_schema_cost(schema: dict[str, Any], path: str) -> None:
             raise invalid(f"Invalid value for `{path}`: a `type` lists more than {MAX_TYPES} types.", path)
         if costs.objects > MAX_SCHEMA_OBJECTS:
             break
+    _refuse_excess(costs, path, "schema")
+    if others is not None:
+        costs = others.plus(costs)
+        _refuse_excess(costs, path, "schema, with those of other tools,")
+    return costs
+
+
+def _refuse_excess(costs: Costs, path: str, what: str) -> None:
     excess = costs.excess()
     if excess is not None:
-        raise invalid(f"Invalid value for `{path}`: the schema would take too long to compile: {excess}", path)
+        message = f"Invalid value for `{path}`: the {what} would take too long to compile: {excess}"
+        raise TooCostly(400, message, param=path)
 
 
 def check_pattern_cost(pattern: str, path: str) -> None:
     """Raise `ApiError` (400) where a regular expression takes too long to compile. `path` is its field's."""
-    costs = _Costs()
+    costs = Costs()
     costs.classes, costs.quantifiers = _of_pattern(pattern)
-    excess = costs.excess()
-    if excess is not None:
-        raise invalid(f"Invalid value for `{path}`: the pattern would take too long to compile: {excess}", path)
+    _refuse_excess(costs, path, "pattern")
 
 
 def check_grammar_cost(grammar: str, path: str) -> None:
@@ -124,7 +147,7 @@ def check_grammar_cost(grammar: str, path: str) -> None:
 
     `path` is its field's. Literal texts, alternatives and `+` cost little.
     """
-    costs = _Costs()
+    costs = Costs()
     if grammar_is_likely_lark(grammar):
         patterns = "".join(found["pattern"] + "|" for found in _LARK.finditer(grammar) if found["pattern"])
         classes, quantifiers = _of_pattern(patterns)
@@ -134,14 +157,7 @@ def check_grammar_cost(grammar: str, path: str) -> None:
         kinds = Counter(found.lastgroup for found in _EBNF.finditer(grammar))
         costs.classes = kinds["narrow"] + WIDE * kinds["wide"] + _repeated(grammar, _EBNF)
         costs.quantifiers = kinds["sign"]
-    excess = costs.excess()
-    if excess is not None:
-        raise invalid(f"Invalid value for `{path}`: the grammar would take too long to compile: {excess}", path)
-
-
-def count_objects(schema: dict[str, Any]) -> int:
-    """Return how many objects a schema has, itself included."""
-    return sum(1 for _ in _objects(schema))
+    _refuse_excess(costs, path, "grammar")
 
 
 def _of_pattern(pattern: str) -> tuple[int, int]:

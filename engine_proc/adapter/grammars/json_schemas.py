@@ -7,7 +7,7 @@ import msgspec
 from jsonschema import Draft202012Validator, SchemaError
 from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_json_features
 
-from engine_proc.adapter.grammars.costs import check_schema_cost
+from engine_proc.adapter.grammars.costs import TooCostly, check_schema_cost
 from engine_proc.adapter.grammars.finite import is_finite
 from engine_proc.adapter.grammars.patterns import without_properties
 from schemas.errors import invalid
@@ -46,6 +46,11 @@ def checked(schema: Schema, field: str) -> Schema:
     Raises `ApiError` (400) that names the place of the error, or `field` where the schema is too costly to compile.
     """
     check_schema_cost(schema, field)
+    return valid(schema, field)
+
+
+def valid(schema: Schema, field: str) -> Schema:
+    """As `checked`, for a schema whose cost is known to be within the limits."""
     current = schema
     try:
         current = modern(schema)
@@ -56,7 +61,8 @@ def checked(schema: Schema, field: str) -> Schema:
     except RecursionError:
         error = "", "it is nested too deeply."
     except ValueError as too_large:
-        error = "", str(too_large)
+        message = f"Invalid value for `{field}`: not a JSON Schema: {too_large}"
+        raise TooCostly(400, message, param=field) from None
     if error is None and not is_finite(current):
         error = "", "no JSON text can match it: it requires itself inside itself."
     if error is not None:

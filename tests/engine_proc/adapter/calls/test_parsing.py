@@ -390,3 +390,15 @@ class TestRewritten:
             self.take(*outputs, sent=[1, 2, 3])
 
         assert (caught.value.status, caught.value.code) == (503, "engine_restarted")
+
+
+def test_parsers_get_the_schemas_that_cost_a_grammar_too_much(tokenizer: Any) -> None:
+    emails = {f"f{number}": {"type": "string", "format": "email"} for number in range(60)}
+    costly = {"type": "object", "properties": {"city": {"type": "integer"}, **emails}}
+    invalid = {"type": "object", "properties": 1}
+    tools = [
+        {"type": "function", "function": {"name": name, "parameters": parameters}}
+        for name, parameters in (("costly", costly), ("get_weather", WEATHER), ("invalid", invalid))
+    ]
+    found = reading(tokenizer, tools=tools, tool_choice="auto").request.tools or []
+    assert [tool.function.parameters for tool in found] == [costly, WEATHER, {"type": "object"}]

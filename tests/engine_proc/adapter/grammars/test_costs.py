@@ -117,3 +117,21 @@ def test_the_schemas_of_all_tools_count_together() -> None:
     with pytest.raises(ApiError) as refusal:
         OfferedTools(chat).request(chat)
     assert (refusal.value.status, refusal.value.param) == (400, "tools[2].function.parameters")
+
+
+def test_not_only_their_objects_count_together() -> None:
+    emails = fields(30, {"type": "string", "format": "email"})
+    tools = [{"type": "function", "function": {"name": f"t{n}", "parameters": emails}} for n in range(2)]
+    chat = Generate(id=0, name="", messages=[{"role": "user", "content": "a"}], tools=tools, tool_choice="required")
+    with pytest.raises(ApiError, match="with those of other tools, would take too long") as refusal:
+        OfferedTools(chat).request(chat)
+    assert (refusal.value.status, refusal.value.param) == (400, "tools[1].function.parameters")
+
+
+def test_a_strict_tool_has_the_limits_before_the_others() -> None:
+    large = [{"type": "function", "function": {"name": f"t{n}", "parameters": fields(2000)}} for n in range(3)]
+    strict = {"type": "function", "function": {"name": "strict", "parameters": fields(3), "strict": True}}
+    chat = Generate(id=0, name="", messages=[{"role": "user", "content": "a"}], tools=[*large, strict])
+    offered = OfferedTools(chat).request(chat).tools or []
+    assert [tool.function.name for tool in offered] == ["t0", "t1", "t2", "strict"]
+    assert offered[3].function.parameters == fields(3)
