@@ -8,7 +8,9 @@ MAX_SCHEMA_OBJECTS = 5000
 MAX_OPTIONAL = 500
 """Most optional properties in an object of such a schema."""
 MAX_OPEN = 100
-"""Most properties in objects that allow others besides (`additionalProperties`)."""
+"""Most properties in objects that allow others besides (`additionalProperties` or `unevaluatedProperties`)."""
+MAX_COUNTED = 50
+"""Most optional properties in objects that have `minProperties` or `maxProperties`."""
 MAX_FORMATS = 50
 """Most strings with a `format`."""
 MAX_LENGTHS = 2048

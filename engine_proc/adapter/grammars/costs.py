@@ -5,18 +5,18 @@ state of the grammar.
 """
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
+from vllm.v1.structured_output.backend_xgrammar import STRING_SUPPORTED_FORMATS
 from vllm.v1.structured_output.utils import grammar_is_likely_lark
 
 from schemas.errors import ApiError, invalid
 from schemas.shared.limits import (
     COUNTED_CLASSES,
     MAX_CLASSES,
+    MAX_COUNTED,
     MAX_FORMATS,
     MAX_LENGTHS,
     MAX_OPEN,
@@ -30,20 +30,29 @@ from schemas.shared.limits import (
 
 LONG = 256
 """Above so many characters, longer bounds of a string's length cost no more."""
-_COUNTS = r"(?:\{|~)(?P<counts>[\d,\s.]*)"
+_OTHERS = ("additionalProperties", "unevaluatedProperties")
+_COUNTS = r"(?:\{|~)(?P<counts>[\d,\s.]*)\}?\??"
+_GROUP = r"(?P<open>\((?:\?(?:[:=!]|<[=!]|P?<\w+>))?)|(?P<close>\))"
 _PATTERN = re.compile(
-    r"(?P<wide>\\[DWSP]|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dwsp]|\[(?:\\.|[^\]\\])*\]?)|\\.|(?P<sign>[?*+])|"
-    + _COUNTS,
+    r"(?P<wide>\\[DWSP]|\\p(?:\{[\w=]*\})?|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dws]|\[(?:\\.|[^\]\\])*\]?)"
+    rf"|(?P<literal>\\.)|{_GROUP}|(?P<sign>[?*+]\??)|{_COUNTS}",
     re.DOTALL,
 )
-"""A class of characters, an escaped character, or a quantifier."""
+"""A class of characters, an escaped character, the begin or end of a group, or a quantifier, greedy or lazy."""
+_HIDDEN = r"(?P<hidden>%(?:json|lark|regex)\b|\b(?:Regex|Substring)\b(?=(?:\s|#[^\n]*\n|//[^\n]*\n)*\())"
 _EBNF = re.compile(
-    r'#[^\n]*|"(?:\\.|[^"\\\n])*"?|(?P<wide>\[\^(?:\\.|[^\]\\])*\]?)|(?P<narrow>\[(?:\\.|[^\]\\])*\]?)|(?P<sign>[?*])|'
-    + _COUNTS
+    rf'#[^\n]*|(?P<literal>"(?:\\.|[^"\\\n])*"?)|{_HIDDEN}|(?P<wide>\[\^(?:\\.|[^\]\\])*\]?)'
+    rf"|(?P<narrow>\[(?:\\.|[^\]\\])*\]?)|{_GROUP}|(?P<sign>[?*])|{_COUNTS}"
 )
-"""A comment, a literal text, a class of characters or a repetition in EBNF."""
-_LARK = re.compile(r'//[^\n]*|"(?:\\.|[^"\\\n])*"?|/(?P<pattern>(?:\\.|[^/\\\n])+)/?|(?P<sign>[?*])|' + _COUNTS)
-"""A comment, a literal text, a regular expression or a repetition in Lark's notation."""
+"""A comment, a literal text, another notation's begin, a class of characters, a group or a repetition in EBNF."""
+_LARK = re.compile(
+    rf'//[^\n]*|(?P<literal>"(?:\\.|[^"\\\n])*"?)|{_HIDDEN}|/(?P<pattern>(?:\\.|[^/\\\n])+)/?'
+    rf"|{_GROUP}|(?P<sign>[?*])|{_COUNTS}"
+)
+"""A comment, a literal text, another notation's begin, a regular expression, a group or a repetition in Lark."""
+_SPACE = re.compile(r"\s*")
+_MOST = 10**6
+"""What is above is not told apart: groups in groups multiply."""
 
 
 class TooCostly(ApiError):
@@ -58,26 +67,35 @@ class Costs:
     formats: int = 0
     open: int = 0
     optional_squared: int = 0
+    counted: int = 0
     classes: int = 0
     quantifiers: int = 0
     bounds: set[tuple[int, int]] = field(default_factory=set)
 
     def add(self, schema: dict[str, Any]) -> None:
         self.objects += 1
-        self.formats += isinstance(schema.get("format"), str)
+        formatted = _is_formatted(schema)
+        self.formats += formatted
         properties, required = schema.get("properties"), schema.get("required")
         if isinstance(properties, dict):
             named = {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
-            self.optional_squared += len(properties.keys() - named) ** 2
-            if schema.get("additionalProperties", False) not in (False, None):
+            optional = len(properties.keys() - named)
+            self.optional_squared += optional**2
+            if any(type(schema.get(bound)) in (int, float) for bound in ("minProperties", "maxProperties")):
+                self.counted += optional
+            if any(schema.get(others, False) not in (False, None) for others in _OTHERS):
                 self.open += len(properties)
         bounds = _number(schema.get("minLength")), _number(schema.get("maxLength"))
         if any(bounds):
             self.bounds.add(bounds)
-        if isinstance(schema.get("pattern"), str):
-            classes, quantifiers = _of_pattern(schema["pattern"])
+        by_pattern = schema.get("patternProperties")
+        patterns = [*by_pattern] if isinstance(by_pattern, dict) else []
+        if isinstance(schema.get("pattern"), str) and not formatted:  # xgrammar looks at the format alone
+            patterns.append(schema["pattern"])
+        for pattern in patterns:
+            classes, signs, repeats = _count(pattern, _PATTERN)
             self.classes += classes
-            self.quantifiers += quantifiers
+            self.quantifiers += signs + repeats
 
     def plus(self, other: "Costs") -> "Costs":
         return Costs(
@@ -85,6 +103,7 @@ class Costs:
             formats=self.formats + other.formats,
             open=self.open + other.open,
             optional_squared=self.optional_squared + other.optional_squared,
+            counted=self.counted + other.counted,
             classes=self.classes + other.classes,
             quantifiers=self.quantifiers + other.quantifiers,
             bounds=self.bounds | other.bounds,
@@ -97,7 +116,8 @@ class Costs:
         found = (
             (self.objects, MAX_SCHEMA_OBJECTS, "schemas and objects, counted at every level"),
             (optional, MAX_OPTIONAL, "optional properties in an object (in several: the root of the sum of squares)"),
-            (self.open, MAX_OPEN, "properties beside `additionalProperties`"),
+            (self.counted, MAX_COUNTED, "optional properties beside `minProperties` or `maxProperties`"),
+            (self.open, MAX_OPEN, "properties beside `additionalProperties` or `unevaluatedProperties`"),
             (self.formats, MAX_FORMATS, "strings with a `format`"),
             (lengths, MAX_LENGTHS, f"characters in different bounds of lengths, of which each counts up to {LONG}"),
             (self.classes, MAX_CLASSES, f"classes of characters, each {COUNTED_CLASSES}"),
@@ -138,52 +158,71 @@ def _refuse_excess(costs: Costs, path: str, what: str) -> None:
 def check_pattern_cost(pattern: str, path: str) -> None:
     """Raise `ApiError` (400) where a regular expression takes too long to compile. `path` is its field's."""
     costs = Costs()
-    costs.classes, costs.quantifiers = _of_pattern(pattern)
+    costs.classes, signs, repeats = _count(pattern, _PATTERN)
+    costs.quantifiers = signs + repeats
     _refuse_excess(costs, path, "pattern")
 
 
 def check_grammar_cost(grammar: str, path: str) -> None:
-    """Raise `ApiError` (400) where a grammar, in EBNF or Lark's notation, takes too long to compile.
+    """Raise `ApiError` (400) where a grammar, in EBNF or Lark's notation, takes too long to compile, or hides another.
 
     `path` is its field's. Literal texts, alternatives and `+` cost little.
     """
+    pieces = _LARK if grammar_is_likely_lark(grammar) else _EBNF
+    hidden = next((found["hidden"] for found in pieces.finditer(grammar) if found["hidden"]), None)
+    if hidden is not None:
+        raise invalid(f"Invalid value for `{path}`: `{hidden}` is not supported in a grammar.", path)
     costs = Costs()
-    if grammar_is_likely_lark(grammar):
-        patterns = "".join(found["pattern"] + "|" for found in _LARK.finditer(grammar) if found["pattern"])
-        classes, quantifiers = _of_pattern(patterns)
-        costs.classes = classes + _repeated(grammar, _LARK)
-        costs.quantifiers = quantifiers + sum(bool(found["sign"]) for found in _LARK.finditer(grammar))
-    else:
-        kinds = Counter(found.lastgroup for found in _EBNF.finditer(grammar))
-        costs.classes = kinds["narrow"] + WIDE * kinds["wide"] + _repeated(grammar, _EBNF)
-        costs.quantifiers = kinds["sign"]
+    costs.classes, costs.quantifiers, _ = _count(grammar, pieces, unknown=WIDE)
     _refuse_excess(costs, path, "grammar")
 
 
-def _of_pattern(pattern: str) -> tuple[int, int]:
-    """Return how many classes of characters, repeated ones as often as they are, and quantifiers a pattern has."""
-    classes = quantifiers = last = end = 0
-    for found in _PATTERN.finditer(pattern):
-        if found.lastgroup in ("wide", "narrow"):
-            last, end = (WIDE if found["wide"] else 1), found.end()
-            classes += last
-        elif found.lastgroup is not None:
-            quantifiers += 1
-            if found["counts"] and not pattern[end : found.start()].strip(")"):
-                classes += last * _extra(found["counts"])
-    return classes, quantifiers
+def _is_formatted(schema: dict[str, Any]) -> bool:
+    """Return whether a schema is of strings with a format that xgrammar knows."""
+    kinds, name = schema.get("type"), schema.get("format")
+    of_strings = kinds in (None, "string") or (isinstance(kinds, list) and "string" in kinds)
+    return of_strings and isinstance(name, str) and name in STRING_SUPPORTED_FORMATS
 
 
-def _repeated(grammar: str, pieces: re.Pattern[str]) -> int:
-    """Return for how many classes of characters the repetitions in a grammar count, but for those of literal texts."""
-    found = list(pieces.finditer(grammar))
-    return sum(
-        WIDE * _extra(piece["counts"])
-        for before, piece in pairwise([None, *found])
-        if piece is not None
-        and piece["counts"]
-        and not (before and before[0].startswith('"') and not grammar[before.end() : piece.start()].strip())
-    )
+def _count(text: str, pieces: re.Pattern[str], unknown: int = 0) -> tuple[int, int, int]:
+    """Return how many classes of characters, repeated ones as often as they are, signs and repetitions a text has.
+
+    `unknown` is what the name of a rule, which is repeated, counts at least: 0 in a pattern, where spaces are no gaps.
+    """
+    totals = [0]
+    """Of the text, and of each group that is open."""
+    signs = repeats = last = end = 0
+    for found in pieces.finditer(text):
+        kind, start = found.lastgroup, found.start()
+        space = _SPACE.match(text, end) if unknown and end >= 0 else None
+        follows = end == start or (space is not None and space.end() == start)
+        end = found.end()
+        if kind == "open":
+            totals.append(0)
+        elif kind == "close":
+            inner = totals.pop() if len(totals) > 1 else 0
+            totals[-1] = min(totals[-1] + inner, _MOST)
+            last = max(inner, unknown)
+        elif kind in ("wide", "narrow"):
+            last = WIDE if kind == "wide" else 1
+            totals[-1] += last
+        elif kind == "pattern":
+            last, inner_signs, inner_repeats = _count(found["pattern"], _PATTERN)
+            totals[-1] += last
+            signs += inner_signs + inner_repeats
+            last = max(last, unknown)
+        elif kind == "counts":
+            repeats += 1
+            extra = _extra(found["counts"])
+            last = last if follows else unknown
+            totals[-1] = min(totals[-1] + last * extra, _MOST)
+            last = min(last * (extra + 1), _MOST)
+        elif kind == "literal":
+            last = 0
+        else:  # a sign or a comment, after which a repetition is still of what is before
+            signs += kind == "sign"
+            end = end if follows else -1
+    return min(sum(totals), _MOST), signs, repeats
 
 
 def _extra(counts: str) -> int:

@@ -24,8 +24,10 @@ KEYWORDS = {"type", "properties", "$ref", "$defs", "anyOf", "oneOf", "allOf", "e
 
 SCHEMA_LIMITS = (
     f"What takes long to compile is limited: {limits.MAX_SCHEMA_OBJECTS} objects in the schema, {limits.MAX_OPTIONAL} "
-    f"optional properties in an object, {limits.MAX_OPEN} beside `additionalProperties`, {limits.MAX_FORMATS} strings "
-    f"with a `format`, {limits.MAX_LENGTHS} characters in different bounds of lengths, of which each counts up to 256, "
+    f"optional properties in an object, {limits.MAX_COUNTED} beside `minProperties` or "
+    f"`maxProperties`, {limits.MAX_OPEN} properties beside `additionalProperties` or `unevaluatedProperties`, "
+    f"{limits.MAX_FORMATS} strings with a `format`, "
+    f"{limits.MAX_LENGTHS} characters in different bounds of lengths, of which each counts up to 256, "
     f"{limits.MAX_CLASSES} classes of characters (each counts {limits.COUNTED_CLASSES}) and {limits.MAX_QUANTIFIERS} "
     "quantifiers in patterns."
 )

@@ -29,6 +29,12 @@ def fields(count: int, kind: Any = TEXT, *, required: bool = True, **more: Any) 
         ({"anyOf": [{"type": "string", "maxLength": 1000 + n} for n in range(9)] + [{"minLength": 9}]}, "LONG"),
         ({"type": "string", "pattern": "[a-z0-9]" * 1001}, "classes of characters"),
         (fields(201, {"type": "string", "pattern": "a?"}), "quantifiers"),
+        (fields(101, unevaluatedProperties=TEXT), "or `unevaluatedProperties`"),
+        (fields(51, required=False, minProperties=1), "beside `minProperties`"),
+        ({"patternProperties": {"[a-z0-9]" * 1001: {}}}, "classes of characters"),
+        ({"type": "string", "pattern": "(([a-z]{40}){40}){40}"}, "classes of characters"),
+        ({"type": "string", "pattern": r"\p{L}{1,99}" * 9}, "classes of characters"),
+        (fields(51, {"type": ["string", "null"], "format": "email"}), "with a `format`"),
         ({"type": ["string"] * 8}, "more than 7 types"),
     ],
 )
@@ -50,6 +56,10 @@ def test_a_costly_schema_is_refused(schema: dict[str, Any], what: str) -> None:
         fields(300, {"type": "string", "maxLength": 200}),
         {"enum": [str(number) for number in range(5000)]},
         {"type": "array", "items": TEXT, "maxItems": 100_000},
+        fields(500, {"type": "integer", "format": "int32"}),
+        fields(500, {"type": "string", "format": "password"}),
+        fields(50, {"type": "string", "format": "email", "pattern": "[a-z]*" * 50}),
+        fields(50, required=False, maxProperties=3),
         {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
     ],
 )
@@ -58,7 +68,13 @@ def test_a_usual_schema_is_not(schema: dict[str, Any]) -> None:
 
 
 def test_patterns() -> None:
-    for usual in (r"[a-z]{1,5000}", "|".join(["word"] * 1000), r"\[\*\?" * 100):
+    for usual in (
+        r"[a-z]{1,5000}",
+        "|".join(["word"] * 1000),
+        r"\[\*\?" * 100,
+        "(?:a)(?=b)(?<n>c+?)" * 190,
+        "([a-z]{9}){9}",
+    ):
         check_pattern_cost(usual, "field")
     for costly in (
         "[a-z0-9]" * 1001,
@@ -91,6 +107,8 @@ def test_a_usual_grammar_is_not_refused(grammar: str) -> None:
         "root ::= " + "[^a] " * 334,
         "root ::= " + " ".join(f'"{n}" [^a]{{1,{1000 + n}}}' for n in range(20)),
         "root ::= " + "a{9,900} " * 4 + "\na ::= [^a]",
+        "root ::= (([a-z]{40}) # ({9}) \n {40}){40}",
+        "start: ((/[a-z]/~40)~40)~40",
         'root ::= "# " ' + "([^a]){1,900} " * 4,
         'start: /"/ ' + "/[^a]{1,900}/ " * 4,
         "start: a " + "(a)~1..900 " * 4 + "\na: /./",
@@ -104,6 +122,23 @@ def test_a_costly_grammar_is_refused(grammar: str) -> None:
     with pytest.raises(ApiError, match="grammar would take too long to compile") as refusal:
         structured_outputs(Structure(grammar=grammar, field="structured_outputs.grammar"))
     assert (refusal.value.status, refusal.value.param) == (400, "structured_outputs.grammar")
+
+
+@pytest.mark.parametrize(
+    ("grammar", "word"),
+    [
+        ('root ::= Regex # a\n ("(a?){1000}")', "Regex"),
+        ('root ::= Substring("abc")', "Substring"),
+        ("start: %json {}", "%json"),
+        ("start: %regex { }", "%regex"),
+        ("start: %lark { }", "%lark"),
+    ],
+)
+def test_a_grammar_that_hides_another_is_refused(grammar: str, word: str) -> None:
+    with pytest.raises(ApiError, match=f"`{word}` is not supported") as refusal:
+        check_grammar_cost(grammar, "structured_outputs.grammar")
+    assert (refusal.value.status, refusal.value.param) == (400, "structured_outputs.grammar")
+    check_grammar_cost(f'root ::= "{word}(" # {word}("")', "field")
 
 
 def test_the_schemas_of_all_tools_count_together() -> None:
