@@ -34,6 +34,7 @@ _UNSUPPORTED = (
 """Keywords that vLLM's grammar backend refuses, alone or beside others."""
 _MAX_BYTES = 512 * 1024
 """Most bytes of a schema that has been rewritten: the ranges of its patterns may be longer than what a client sent."""
+_TOO_LARGE = f"with its patterns written as ranges, it has more than {_MAX_BYTES} bytes."
 _MAX_CACHED = 64 * 1024
 """Most bytes of a schema whose check is remembered: the cache keeps the schemas, 16 MB at most."""
 _MAX_PLACE = 500
@@ -56,7 +57,7 @@ def valid(schema: Schema, field: str) -> Schema:
         current = modern(schema)
         encoded = msgspec.json.encode(current)
         if len(encoded) > _MAX_BYTES:
-            raise ValueError(f"with its patterns written as ranges, it has more than {_MAX_BYTES} bytes.")
+            raise ValueError(_TOO_LARGE)
         error = (_cached_error if len(encoded) <= _MAX_CACHED else _error)(encoded)
     except RecursionError:
         error = "", "it is nested too deeply."
@@ -81,19 +82,38 @@ def check_support(schema: Schema, field: str) -> None:
     raise invalid(f"Invalid value for `{place}`: the grammar backend does not support {names} here.", place)
 
 
-def modern(schema: Schema) -> Schema:
+class _Room:
+    """What the patterns of one schema may grow by, in characters, where ranges replace their properties."""
+
+    def __init__(self) -> None:
+        self._left = _MAX_BYTES
+
+    def expanded(self, pattern: str) -> str:
+        """Return `pattern` with ranges in place of properties. Raises `ValueError` if there is no room left."""
+        ranges = without_properties(pattern)
+        self._left -= len(ranges) - len(pattern)
+        if self._left < 0:
+            raise ValueError(_TOO_LARGE)
+        return ranges
+
+
+def modern(schema: Schema, room: _Room | None = None) -> Schema:
     """Return `schema` without what draft 2020-12 does not have: keywords of draft-04, draft-07 and OpenAPI, and nulls.
 
-    What is no schema, where one must be, stays as it is.
+    What is no schema, where one must be, stays as it is. `room` is that of the schema around, if there is one. Raises
+    `ValueError` if the patterns, with their properties written as ranges, grow by more than `_MAX_BYTES` in all.
     """
+    room = room or _Room()
     current: Schema = {}
     for keyword, value in schema.items():
         if value is None and keyword not in _OF_VALUES:
             continue
         if keyword in _OF_NAMES and isinstance(value, dict):
-            value = {name: modern(inner) if isinstance(inner, dict) else inner or {} for name, inner in value.items()}
+            value = {
+                name: modern(inner, room) if isinstance(inner, dict) else inner or {} for name, inner in value.items()
+            }
         elif keyword not in _OF_VALUES:
-            value = _modern_inside(value)
+            value = _modern_inside(value, room)
         current[keyword] = value
     if isinstance(current.get("items"), list):
         current["prefixItems"] = current.pop("items")
@@ -104,17 +124,17 @@ def modern(schema: Schema) -> Schema:
     if current.pop("nullable", False) is True:
         current = _or_null(current)
     if isinstance(current.get("pattern"), str):
-        current["pattern"] = without_properties(current["pattern"])
+        current["pattern"] = room.expanded(current["pattern"])
     if current.get("required") is False or current.get("required") is True:  # draft-03, on a property
         del current["required"]
     return current
 
 
-def _modern_inside(value: Any) -> Any:
+def _modern_inside(value: Any, room: _Room) -> Any:
     if isinstance(value, dict):
-        return modern(value)
+        return modern(value, room)
     if isinstance(value, list):
-        return [modern(inner) if isinstance(inner, dict) else inner for inner in value]
+        return [modern(inner, room) if isinstance(inner, dict) else inner for inner in value]
     return value
 
 

@@ -53,6 +53,20 @@ def test_a_schema_with_many_short_patterns_is_bounded_too() -> None:
         checked({"properties": patterns}, "field")
 
 
+def test_no_more_patterns_are_expanded_than_a_schema_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    expanded: list[str] = []
+
+    def counted(pattern: str) -> str:
+        expanded.append(pattern)
+        return without_properties(pattern)
+
+    monkeypatch.setattr(json_schemas, "without_properties", counted)
+    patterns = {f"p{number}": {"anyOf": [{"pattern": "[" + r"\pL" * 20 + "]"}]} for number in range(1000)}
+    with pytest.raises(ValueError, match="with its patterns written as ranges"):
+        json_schemas.modern({"properties": patterns})
+    assert len(expanded) < 10
+
+
 def test_a_long_place_is_cut() -> None:
     with pytest.raises(ApiError) as refusal:
         checked({"properties": {"a" * 100_000: {"type": 1}}}, "field")
