@@ -91,7 +91,10 @@ def _wait_for_exit(settings: Settings, holder: int, seconds: float) -> int:
 
 
 def wait(settings: Settings, seconds: float) -> int:
-    """Show the progress of the load. Exit status 0: ready, 1: no engine is running, 3: not ready after `seconds`."""
+    """Show the progress of the load, and why an engine does not answer. Returns the exit status.
+
+    0: ready, 1: no engine is running, 3: not ready after `seconds`.
+    """
     keys = settings.client_keys()
     now = time.monotonic()
     deadline, answered_at = now + seconds, now
@@ -104,14 +107,16 @@ def wait(settings: Settings, seconds: float) -> int:
                 progress.show(replies[0].load)
                 if replies[0].load.ready:
                     return 0
-            elif lock_holder(settings.lock_file) is None and now - answered_at > ANSWER_SECONDS:
+            elif lock_holder(settings.lock_file) is not None:
+                progress.explain(read_problem(settings.run_dir))
+            elif now - answered_at > ANSWER_SECONDS:
                 break
             time.sleep(0.25)
     if now < deadline:
         problem = read_problem(settings.run_dir)
         print(f"no engine is running: {problem or 'none was started'} (log: {settings.log_file})", file=sys.stderr)
         return 1
-    print(f"the model is not ready after {seconds:.0f} s, and is still loading", file=sys.stderr)
+    print(f"the model is not ready after {seconds:.0f} s, and the engine goes on trying", file=sys.stderr)
     return 3
 
 
@@ -123,6 +128,7 @@ class _Progress:
             total=100, bar_format="{desc:40} {bar:30} {n:3.0f}% [{elapsed}]", disable=not sys.stderr.isatty()
         )
         self._stage = ""
+        self._problem = ""
 
     def __enter__(self) -> "_Progress":
         return self
@@ -138,3 +144,10 @@ class _Progress:
             if self._bar.disable:
                 print(f"engine: {load.stage}", file=sys.stderr, flush=True)
         self._bar.update(load.progress * 100 - self._bar.n)
+
+    def explain(self, problem: str) -> None:
+        """Print why no model is being loaded, unless it was printed last. Empty: nothing is known."""
+        if problem and problem != self._problem:
+            self._problem = problem
+            self._bar.write(f"engine: {problem}", file=sys.stderr)
+            sys.stderr.flush()

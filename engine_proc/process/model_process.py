@@ -34,7 +34,7 @@ from engine_proc.serving.server import Server
 from engine_proc.settings import Settings, read_settings_or_exit
 from schemas.shared.endpoint import DEFAULT_RUN_DIR, EndpointError
 from schemas.shared.log_lines import log_to_stderr
-from schemas.shared.problem import read_problem, record_problem
+from schemas.shared.problem import clear_problem, read_problem, record_problem
 
 if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine
@@ -62,8 +62,10 @@ def main(argv: list[str]) -> int:
     set_vllm_environment(settings.run_dir)
     if settings.log_format == "json":
         set_vllm_json_logging(settings.run_dir)
-    if not {"-h", "--help"} & set(argv) and (problem := check_model(argv)) is not None:
-        return _give_up(settings, problem.sentence, problem.status)
+    if not {"-h", "--help"} & set(argv):
+        if (problem := check_model(argv)) is not None:
+            return _give_up(settings, problem.sentence, problem.status)
+        clear_problem(settings.run_dir)  # the last process's, perhaps: the hub could not be reached
     _set_socket_directory(settings.run_dir / "vllm")
     try:
         return event_loop.run(_serve(settings, argv), settings.run_dir)

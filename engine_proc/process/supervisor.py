@@ -62,7 +62,8 @@ class Supervisor:
     def _keep_alive(self) -> int:
         backoff, failed_loads, unreachable_since = FIRST_BACKOFF, 0, None
         while True:
-            clear_problem(self.settings.run_dir)
+            if unreachable_since is None:  # else the model process clears the problem, once the hub answers
+                clear_problem(self.settings.run_dir)
             status = self._run_once()
             if self.stop_requested_at is not None or status == 0:  # stopped by a signal, or after a drain
                 clear_problem(self.settings.run_dir)

@@ -64,6 +64,19 @@ def test_wait_gives_up_after_its_seconds(settings: Settings, capsys: pytest.Capt
     assert "not ready after 1 s" in capsys.readouterr().err
 
 
+def test_wait_says_once_why_an_engine_that_tries_again_does_not_answer(
+    stand_in: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten minutes of silence followed a model's name that was mistyped, where there is no network."""
+    started(stand_in)
+    reads = iter(["", "no hub", "no hub", "", "no hub", "no model"])
+    monkeypatch.setattr(control, "ask", lambda *_, **__: None)
+    monkeypatch.setattr(control, "read_problem", lambda _: next(reads, "no model"))
+    assert control.wait(stand_in, 3) == 3
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("engine: ")]
+    assert lines == ["engine: no hub", "engine: no model"]
+
+
 def replace_stage(stage: str) -> wire.Load:
     return wire.Load(stage=stage, progress=0.9)
 

@@ -1,6 +1,7 @@
 """Whatever the model process cannot do without: when it fails, the process ends, and its supervisor starts another."""
 
 import asyncio
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +10,11 @@ from typing import Any, cast
 import pytest
 
 from engine_proc.adapter.outputs import EngineGone
-from engine_proc.exit_status import EXIT_ENGINE_GONE
-from engine_proc.process import model_process
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_UNREACHABLE
+from engine_proc.model_check import Problem
+from engine_proc.process import event_loop, model_process
 from schemas import wire
+from schemas.shared.problem import read_problem, record_problem
 from tests.engine_proc.helpers import on_a_loop, settings_in
 from tests.engine_proc.stand_ins import Room
 
@@ -20,6 +23,26 @@ ROUTER = cast(Any, SimpleNamespace(poll=lambda: None))
 
 async def for_ever() -> None:
     await asyncio.sleep(60)
+
+
+@pytest.mark.parametrize(
+    ("problem", "stored"), [(None, ""), (Problem("no hub still", EXIT_UNREACHABLE), "no hub still")]
+)
+def test_a_load_that_gets_past_the_check_forgets_the_last_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Problem | None, stored: str
+) -> None:
+    def run(serving: Coroutine[Any, Any, int], run_dir: Path) -> int:
+        serving.close()
+        return 0
+
+    for name in ("log_to_stderr", "set_vllm_environment", "_set_socket_directory"):
+        monkeypatch.setattr(model_process, name, lambda *_: None)
+    monkeypatch.setattr(model_process, "read_settings_or_exit", lambda: settings_in(tmp_path))
+    monkeypatch.setattr(model_process, "check_model", lambda _: problem)
+    monkeypatch.setattr(event_loop, "run", run)
+    record_problem(tmp_path, "no hub")
+    assert model_process.main([]) == (problem.status if problem else 0)
+    assert read_problem(tmp_path) == stored
 
 
 @pytest.mark.parametrize(

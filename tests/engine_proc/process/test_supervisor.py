@@ -233,6 +233,14 @@ def test_a_new_life_and_a_stop_forget_it(stage: Stage) -> None:
     assert read_problem(stage.root / "run") == ""
 
 
+def test_a_hub_that_cannot_be_reached_is_the_problem_until_the_model_process_has_reached_it(stage: Stage) -> None:
+    process = stage.start(f"{EXIT_UNREACHABLE}:no hub", "stay")
+    stage.wait_for_life(2)
+    assert read_problem(stage.root / "run") == "no hub"
+    process.terminate()
+    assert process.wait(10) == 0
+
+
 def test_what_a_crashed_life_leaves_behind_is_gone_before_the_next(stage: Stage) -> None:
     assert stage.run("brood-crash", f"{EXIT_USAGE}") == EXIT_USAGE
     assert len(stage.lives[0]["pids"]) == 2
