@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
 from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
-from engine_proc.adapter.loading.set_up import SetUpError, sentence, store_first_failure
+from engine_proc.adapter.loading.set_up import HubUnreachable, SetUpError, sentence, store_first_failure
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_UNREACHABLE, EXIT_USAGE
 from engine_proc.hub import is_offline
@@ -141,18 +141,10 @@ async def _load(
         # vLLM's processes have stored their own exceptions: vLLM's message here only says that there was one.
         problem = read_problem(settings.run_dir) or sentence(error)
         record_problem(settings.run_dir, problem)
-        hub = isinstance(error, OSError)  # a hub that does not answer: the message says it all
+        hub = isinstance(error, HubUnreachable)
         log.error("the model could not be loaded: %s", problem, exc_info=None if hub else error)
-        return EXIT_UNREACHABLE if hub and _is_unreachable(error) else EXIT_LOAD_FAILED
-
-
-def _is_unreachable(error: Exception) -> bool:
-    """Return whether a hub has not answered that may be asked."""
-    if "huggingface_hub" not in sys.modules or is_offline():
-        return False
-    from engine_proc.adapter.loading.download import is_unreachable
-
-    return is_unreachable(error)
+        # Where the hub must not be asked, another attempt finds as little in the cache.
+        return EXIT_UNREACHABLE if hub and not is_offline() else EXIT_LOAD_FAILED
 
 
 async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:

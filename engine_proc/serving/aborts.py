@@ -1,12 +1,15 @@
 """Aborts sequences a few at a time: those of a web worker that is gone may be thousands."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from engine_proc.adapter.engine import Engine
+
+log = logging.getLogger("hearth.aborts")
 
 AT_ONCE = 64
 """Sequences that are aborted in one turn of the loop, by one message to EngineCore."""
@@ -28,5 +31,8 @@ class Aborts:
     async def _run(self, engine: "Engine") -> None:
         while self._keys:
             keys = [self._keys.popleft() for _ in range(min(AT_ONCE, len(self._keys)))]
-            await engine.abort(keys)
+            try:
+                await engine.abort(keys)
+            except Exception:
+                log.exception("%d sequences could not be aborted", len(keys))
             await asyncio.sleep(0)

@@ -19,7 +19,7 @@ from engine_proc.adapter.engine import Engine
 from engine_proc.adapter.loading import flags
 from engine_proc.adapter.loading.children import YIELD_VARIABLE
 from engine_proc.adapter.loading.download import fetch_weights, is_unreachable
-from engine_proc.adapter.loading.set_up import SetUpError, sentence
+from engine_proc.adapter.loading.set_up import HubUnreachable, SetUpError, sentence
 from engine_proc.adapter.loading.template import check_template
 from engine_proc.adapter.observing.traces import endpoint
 from engine_proc.adapter.outputs import OnStage
@@ -63,7 +63,7 @@ def parse_args(argv: list[str]) -> argparse.Namespace:
 def configure(args: argparse.Namespace) -> VllmConfig:
     """Return vLLM's configuration for the model that `args` name, after all checks that need no weights.
 
-    Raises `SetUpError` where a second attempt would not help, or the error of a hub that cannot be reached.
+    Raises `SetUpError` where a second attempt would not help, and `HubUnreachable`.
     """
     try:
         config = _configure(args)
@@ -80,7 +80,7 @@ def configure(args: argparse.Namespace) -> VllmConfig:
         raise
     except Exception as error:
         if is_unreachable(error):
-            raise
+            raise HubUnreachable(sentence(error)) from error
         raise SetUpError(sentence(error)) from error
     return config
 
@@ -107,12 +107,20 @@ def _configure(args: argparse.Namespace) -> VllmConfig:
 
 
 def load(args: argparse.Namespace, on_stage: OnStage) -> Engine:
-    """Load the model that `args` name, and return the engine. `on_stage` is called with each stage of the load."""
+    """Load the model that `args` name, and return the engine. `on_stage` is called with each stage of the load.
+
+    Raises what `configure` does, and vLLM's exceptions. A time-out of EngineCore's start is none of a hub's.
+    """
     on_stage("reading the model's configuration")
     config = configure(args)
-    fetch_weights(
-        config, lambda done, total: on_stage(f"downloading {args.model} ({total / 1e9:.2f} GB)", done / total)
-    )
+    try:
+        fetch_weights(
+            config, lambda done, total: on_stage(f"downloading {args.model} ({total / 1e9:.2f} GB)", done / total)
+        )
+    except Exception as error:
+        if is_unreachable(error):
+            raise HubUnreachable(sentence(error)) from error
+        raise
     on_stage(f"loading {Path(args.model).name} and warming it up")
     # vLLM's configuration keeps only the first of several names.
     names = args.served_model_name or [config.model_config.served_model_name]

@@ -15,6 +15,10 @@ class SetUpError(Exception):
     """
 
 
+class HubUnreachable(Exception):
+    """A hub did not answer, or not as it should: another try may help. The message is for the operator."""
+
+
 def sentence(error: BaseException) -> str:
     """Return what an exception of vLLM's says, as one line without what pydantic adds for programmers."""
     errors = getattr(error, "errors", None)
@@ -26,7 +30,7 @@ def sentence(error: BaseException) -> str:
     else:
         text = str(error)
     text = re.sub(r"^(Value|Assertion) error, ", "", text)
-    known = isinstance(error, SetUpError | ValueError | OSError | RuntimeError)
+    known = isinstance(error, SetUpError | HubUnreachable | ValueError | OSError | RuntimeError)
     return one_line(text if text and known else f"{type(error).__name__}: {text}")
 
 

@@ -1,6 +1,7 @@
 """Whatever the model process cannot do without: when it fails, the process ends, and its supervisor starts another."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, cast
 
 import pytest
 
+from engine_proc.adapter.loading.set_up import HubUnreachable
 from engine_proc.adapter.outputs import EngineGone
-from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_UNREACHABLE
+from engine_proc.exit_status import EXIT_ENGINE_GONE, EXIT_LOAD_FAILED, EXIT_UNREACHABLE
 from engine_proc.model_check import Problem
 from engine_proc.process import event_loop, model_process
 from schemas import wire
@@ -106,6 +108,37 @@ async def test_while_the_model_loads_too(tmp_path: Path, monkeypatch: pytest.Mon
         assert caught.value.args == (EXIT_ENGINE_GONE,)
         loaded.set()
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("error", "offline", "status"),
+    [
+        (HubUnreachable("no answer"), "0", EXIT_UNREACHABLE),
+        (HubUnreachable("not in the cache"), "1", EXIT_LOAD_FAILED),
+        (OSError("libcudart.so.13: cannot open shared object file"), "0", EXIT_LOAD_FAILED),
+        (ImportError("libcudart.so.13: cannot open shared object file"), "0", EXIT_LOAD_FAILED),
+        (TimeoutError("EngineCore has not started"), "0", EXIT_LOAD_FAILED),
+        (ConnectionError("a worker is gone"), "0", EXIT_LOAD_FAILED),
+    ],
+)
+@on_a_loop
+async def test_only_a_hub_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, offline: str, status: int
+) -> None:
+    """To name an error took another import of vLLM, which raised the same error inside its handler."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr(model_process, "load_and_attach", fail)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "engine_proc.adapter.loading.download", None)  # its import fails
+    room = Room(tmp_path, attached=False)
+    with ThreadPoolExecutor(1) as loader:
+        housekeeping = asyncio.create_task(for_ever())
+        assert await model_process._load(loader, settings_in(tmp_path), [], room.server, housekeeping) == status
+    assert read_problem(tmp_path) == str(error) or isinstance(error, ImportError)
 
 
 @on_a_loop
