@@ -4,13 +4,12 @@ import ctypes
 import os
 import signal
 import time
-from pathlib import Path
 
 _PR_SET_PDEATHSIG, _PR_SET_TIMERSLACK = 1, 29
 YIELD_VARIABLE = "HEARTH_YIELD_SECONDS"
 """Environment variable of vLLM's processes: the longest sleep, in seconds, of `yield_by_sleeping`. Unset: no sleep."""
 PARENT_VARIABLE = "HEARTH_PARENT_PID"
-"""Environment variable: the process that has started this one."""
+"""Environment variable: the process that has started this one. Unset or 0: any."""
 NAP_SHARE, FIRST_NAP = 1 / 16, 10e-6
 """A nap lasts this share of the wait so far, but at least `FIRST_NAP` seconds."""
 NEW_WAIT = 100e-6
@@ -25,10 +24,10 @@ def die_with_parent() -> None:
     The signal is KILL, because a hung process would ignore TERM. To the kernel the parent is the THREAD that forked:
     start a process that calls this only from a thread that lives as long as the process should.
     """
-    expected, parent = int(os.environ.get(PARENT_VARIABLE, "0")), os.getppid()
+    expected = int(os.environ.get(PARENT_VARIABLE, "0")) or os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent or (expected not in (0, parent) and not Path(f"/proc/{expected}").exists()):
-        os._exit(1)  # the parent died before the call, while this process was starting
+    if os.getppid() != expected:
+        os._exit(1)  # the parent died before the call, while this process was starting; a zombie is dead too
     os.environ[PARENT_VARIABLE] = str(os.getpid())  # for the processes that this one starts
 
 

@@ -56,11 +56,14 @@ def test_a_process_whose_parent_died_before_it_could_ask_the_kernel_ends(monkeyp
     """While Python starts and imports, nothing binds it to its parent."""
     dead = subprocess.Popen(["true"])
     dead.wait()
-    for parent, status in ((dead.pid, 1), (os.getpid(), 0), (1, 0)):
+    zombie = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, zombie.pid, os.WEXITED | os.WNOWAIT)
+    for parent, status in ((dead.pid, 1), (zombie.pid, 1), (1, 1), (os.getpid(), 0), (0, 0)):
         monkeypatch.setenv(PARENT_VARIABLE, str(parent))
         ask = "import os; from engine_proc.adapter.loading.children import *; die_with_parent()"
         with python(f"{ask}; assert os.environ[PARENT_VARIABLE] == str(os.getpid())") as process:
             assert process.wait(30) == status
+    zombie.wait()
 
 
 def test_a_grandchild_dies_when_its_own_parent_is_killed() -> None:
