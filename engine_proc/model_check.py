@@ -16,6 +16,8 @@ from engine_proc.hub import cache_directory, is_offline, unreachable
 
 HF_CONFIG, MISTRAL_CONFIG = "config.json", "params.json"
 """Configuration file of a model in Hugging Face's format, and in Mistral's."""
+KNOWN_FORMATS = ("auto", "hf", "mistral")
+"""Values of vLLM's `--config-format` whose files are known here."""
 WEIGHTS = {
     "hf": ("*.safetensors", "model.safetensors.index.json"),
     "safetensors": ("*.safetensors", "model.safetensors.index.json"),
@@ -83,6 +85,8 @@ def flag(argv: Sequence[str], name: str) -> str | None:
 
 
 def _directory_problem(directory: Path, argv: Sequence[str]) -> Problem | None:
+    if (problem := _absence_problem(directory, argv)) is not None:
+        return problem  # before a walk of what may be a whole file system
     mistral = any(directory.rglob("consolidated*.safetensors"))
     return (
         _configuration_problem(directory, argv, mistral)
@@ -91,14 +95,21 @@ def _directory_problem(directory: Path, argv: Sequence[str]) -> Problem | None:
     )
 
 
+def _absence_problem(directory: Path, argv: Sequence[str]) -> Problem | None:
+    """Return that there is no configuration, where vLLM will read one in a format that is known here."""
+    config = Path(flag(argv, "--hf-config-path") or directory)
+    known = (flag(argv, "--config-format") or "auto") in KNOWN_FORMATS
+    if known and config.is_dir() and not any((config / name).exists() for name in (HF_CONFIG, MISTRAL_CONFIG)):
+        return Problem(f"HEARTH_MODEL: there is no model in {config}: it has neither {HF_CONFIG} nor {MISTRAL_CONFIG}")
+    return None
+
+
 def _configuration_problem(directory: Path, argv: Sequence[str], mistral: bool) -> Problem | None:
     """Return what is wrong with the configuration. `mistral`: vLLM prefers the files in Mistral's format."""
     kind = flag(argv, "--config-format") or "auto"
-    if kind not in ("auto", "hf", "mistral"):
+    if kind not in KNOWN_FORMATS:
         return None
     config = Path(flag(argv, "--hf-config-path") or directory)
-    if config.is_dir() and not any((config / name).exists() for name in (HF_CONFIG, MISTRAL_CONFIG)):
-        return Problem(f"HEARTH_MODEL: there is no model in {config}: it has neither {HF_CONFIG} nor {MISTRAL_CONFIG}")
     mistral = kind == "mistral" or (kind == "auto" and mistral and (config / MISTRAL_CONFIG).exists())
     return _json_problem(config / (MISTRAL_CONFIG if mistral else HF_CONFIG))
 
@@ -195,7 +206,7 @@ def _safetensors_problem(path: Path) -> str:
 def _hub_problem(model: str, argv: Sequence[str]) -> Problem | None:
     """Return why the model cannot be downloaded. None: it is in the cache, or the hub accepts connections."""
     modelscope = os.environ.get("VLLM_USE_MODELSCOPE", "").lower() in ("1", "on", "yes", "true")
-    custom = (flag(argv, "--config-format") or "auto") not in ("auto", "hf", "mistral")
+    custom = (flag(argv, "--config-format") or "auto") not in KNOWN_FORMATS
     if modelscope or custom or flag(argv, "--hf-config-path") is not None:
         return None
     cache = cache_directory()
