@@ -41,15 +41,26 @@ class Popen(subprocess.Popen[Any]):
         _, _, _, pass_fds, cwd, env = more[:6]
         if Popen._stock is None:
             _fill_stock(args, cwd, env)
+        if not self._fork(env, list(pass_fds)):  # its import has failed, and the process will say why
+            _empty_stock()
+            super()._execute_child(args, *more)  # type: ignore[misc]
+
+    def _fork(self, env: dict[str, str], pass_fds: list[int]) -> bool:
+        """Let the stock fork a process, which becomes this one. Returns False where the stock has ended."""
         assert Popen._socket is not None
         # The process that the stock forks loses its parent at once, and the kernel gives it to the next subreaper.
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         try:
-            socket.send_fds(Popen._socket, [json.dumps([env, list(pass_fds)]).encode()], list(pass_fds))
-            self.pid = int(Popen._socket.recv(64))
+            socket.send_fds(Popen._socket, [json.dumps([env, pass_fds]).encode()], pass_fds)
+            answer = Popen._socket.recv(64)
+        except ConnectionError:
+            answer = b""
         finally:
             _prctl(_PR_SET_CHILD_SUBREAPER, 0)
-        self._child_created = True
+        if answer:
+            self.pid = int(answer)
+            self._child_created = True
+        return bool(answer)
 
     def wait(self, timeout: float | None = None) -> int:
         """As ever. A model process that ends on purpose is the last: the stock goes before the supervisor does."""
