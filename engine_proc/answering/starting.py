@@ -25,7 +25,7 @@ INLINE_BYTES, INLINE_SEQUENCES, INLINE_TEXTS = 4000, 16, 16
 few milliseconds at most, about what a thread would cost.
 """
 INLINE_SENT = 64
-"""Tokens that the client of a resumed request has already: they are detokenised and parsed again, one by one."""
+"""Most tokens that the client of a request planned on the loop has already: they are detokenised and parsed again."""
 INLINE_AT_ONCE = 8
 """Requests that are planned in one turn of the loop: a wave of them must not hold it."""
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers 
 log = logging.getLogger("hearth.server")
 
 TURN_SECONDS = 0.01
-"""Then the loop does other work before a step's next output: a model's parser may take a millisecond for each."""
+"""Seconds of a step's outputs after which the loop does other work: a parser may take a millisecond for each output."""
 SUBMITTED_AT_ONCE, STRANDED_AT_ONCE = 16, 512
 """Sequences submitted (some tenths of a millisecond each) and requests stranded (10 us each) in a turn of the loop."""
 

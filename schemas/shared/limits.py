@@ -18,8 +18,8 @@ MAX_LENGTHS = 2048
 MAX_CLASSES, MAX_QUANTIFIERS = 1000, 200
 """Most classes of characters and quantifiers in a regular expression, and in all patterns of a schema."""
 REPEATS, WIDE = 128, 3
-"""How often, at most, a class counts that is repeated: xgrammar repeats longer in a cheaper way. And for how many a
-class counts that most tokens match, as `.` and `[^a]`: it costs as much.
+"""As how many classes one class counts, at most, where `{n,m}` repeats it (xgrammar has a cheaper way for more), and
+where most tokens match it, as they do `.` and `[^a]`.
 """
 COUNTED_CLASSES = f"as often as `{{n,m}}` repeats it, up to {REPEATS} times, and `.` and `[^a]` as {WIDE}"
 MAX_TYPES = 7
