@@ -51,7 +51,12 @@ def write(name: str, content: bytes) -> Callable[[Path], None]:
 def test_a_directory_without_a_model_is_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With `HEARTH_MODEL=/`, or a home directory on a network's file system, the walk took minutes."""
     walked: list[Path] = []
-    monkeypatch.setattr(Path, "rglob", lambda path, _: walked.append(path) or iter(()))
+
+    def walk(path: Path, pattern: str) -> Iterator[Path]:
+        walked.append(path)
+        return iter(())
+
+    monkeypatch.setattr(Path, "rglob", walk)
     problem = check(tmp_path)
     assert problem is not None and "it has neither config.json nor params.json" in problem.sentence
     assert walked == []
