@@ -42,15 +42,18 @@ class Turns:
         self._samples: list[str] = []
         self._began = math.inf
         """The CPU time of the loop's thread when the current turn began, in seconds. Infinity: none has begun."""
+        self.paused = self.was_paused = False
+        """Whether turns do not count now, and whether that was so at some time of the current turn."""
         start_new_thread(self._watch, ())
 
     def begin(self) -> None:
         """End the current turn, and begin the next. The loop must call this once a turn, in its own thread."""
         spent = thread_time() - self._began
-        if spent > self._least and self._left:
+        if spent > self._least and self._left and not self.was_paused:
             self._left -= 1
             self._record(spent)
         self._samples = []
+        self.was_paused = self.paused
         self._began = thread_time()
 
     def forget(self) -> None:
@@ -89,6 +92,18 @@ def forget_turn() -> None:
     """Do not count what the current turn of this process's loop has done: it is the start's, not a request's."""
     if _measured is not None:
         _measured.forget()
+
+
+def pause() -> None:
+    """Do not count the turns of this process's loop, from the current one on. Any thread may call this."""
+    if _measured is not None:
+        _measured.paused = _measured.was_paused = True
+
+
+def resume() -> None:
+    """Count the turns again, from the next one on."""
+    if _measured is not None:
+        _measured.paused = False
 
 
 def _stack(frame: FrameType | None) -> str:

@@ -24,7 +24,20 @@ def fork_instead_of_spawn() -> None:
         return by_method("fork" if method == "spawn" else method)
 
     multiprocessing.get_context = get_context
-    os.register_at_fork(after_in_child=_become_a_process_of_vllm)
+    os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_become_a_process_of_vllm)
+
+
+def _pause() -> None:
+    """Count no turn of the loop: the kernel keeps its thread busy while the pages of a gigabyte are shared."""
+    from schemas.shared import turns
+
+    turns.pause()
+
+
+def _resume() -> None:
+    from schemas.shared import turns
+
+    turns.resume()
 
 
 def _become_a_process_of_vllm() -> None:

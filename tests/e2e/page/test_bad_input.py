@@ -202,6 +202,7 @@ def test_where_the_browsers_storage_is_full_the_page_goes_on(page: Page) -> None
     expect(page.locator("article.user .text")).to_have_text("Hello")
     page.evaluate("localStorage.removeItem(`another page's`)")
     page.locator("#conversations li a").first.click()
+    expect(page.locator("article.user .text")).to_have_text("Who are you?")
     ask(page, "And what can you do?")
     answered(page, 3)
     page.reload()

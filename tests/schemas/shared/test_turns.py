@@ -54,3 +54,15 @@ def test_without_the_setting_there_is_no_probe(
     if value is not None:
         monkeypatch.setenv(turns.SETTING, value)
     assert turns.from_environment(tmp_path, "web") is None
+
+
+def test_turns_do_not_count_while_they_are_paused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(turns.SETTING, "5")
+    probe = turns.from_environment(tmp_path, "engine")
+    assert probe is not None
+    probe.begin()
+    for step in (turns.pause, lambda: None, turns.resume, lambda: None):
+        step()
+        work(0.02)
+        probe.begin()
+    assert len((tmp_path / turns.FILE).read_text().splitlines()) == 1
