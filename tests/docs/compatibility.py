@@ -93,7 +93,8 @@ NOTES: dict[str, tuple[str, str]] = {
     "suffix": (BETTER, "vLLM refuses it: here a model that knows how fills the middle, else it is put after"),
     "messages": (
         BETTER,
-        "a control token in a message is text, unless `HEARTH_CONTROL_TOKENS_IN_TEXT=1`; a lone surrogate is replaced",
+        "of the roles system, developer, user, assistant, tool, and function of old; a control token in a message is "
+        "text, unless `HEARTH_CONTROL_TOKENS_IN_TEXT=1`; a lone surrogate is replaced",
     ),
     "add_special_tokens": (BETTER, "a begin of text is not added twice"),
     "top_p": (BETTER, "0 is the likeliest token"),
