@@ -72,6 +72,9 @@ def _messages(deltas: list[wire.Delta], *, split: bool) -> Iterator[list[wire.De
     batch: list[wire.Delta] = []
     logprobs = 0
     for delta in deltas:
+        if not wire.weight(delta):
+            batch.append(delta)
+            continue
         for part in wire.split(delta, MOST_LOGPROBS) if split else (delta,):
             batch.append(part)
             logprobs += wire.weight(part)

@@ -1,6 +1,6 @@
 """A JSON list that is encoded as it grows, for lists so long that to encode them at once would stop a loop."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -67,15 +67,17 @@ def encode(value: Any) -> bytes:
     return b"".join(encode_pieces(value))
 
 
-def grouped(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield `pieces` joined to at least `size` bytes each, but for the last."""
+def grouped(pieces: list[bytes], size: int) -> list[bytes]:
+    """Return `pieces` joined to at least `size` bytes each, but for the last."""
+    if len(pieces) == 1:  # that of a token, most often
+        return pieces
+    groups: list[bytes] = []
     group: list[bytes] = []
     length = 0
     for piece in pieces:
         group.append(piece)
         length += len(piece)
         if length >= size:
-            yield b"".join(group)
+            groups.append(b"".join(group))
             group, length = [], 0
-    if group:
-        yield b"".join(group)
+    return [*groups, b"".join(group)] if group else groups

@@ -12,6 +12,8 @@ VECTOR_BYTES = 64
 
 def weight(delta: Delta) -> int:
     """Return how many log probabilities the delta holds, those of alternatives included. A vector counts as some."""
+    if not (delta.logprobs or delta.prompt_logprobs or delta.vector):
+        return 0  # most deltas
     return _weight(delta.logprobs) + _weight(delta.prompt_logprobs) + len(delta.vector) // VECTOR_BYTES
 
 

@@ -56,20 +56,26 @@ class ChunkWriter:
             for delta in deltas:
                 if delta.index == 0:
                     self._shape.choices[0].add_content(delta)
+        if len(deltas) == 1:
+            return self._shape.chunk_pieces(deltas[0])
         return [piece for delta in deltas for piece in self._shape.chunk_pieces(delta)]
 
     def write(self, deltas: list[Delta]) -> None:
-        """Write the events of `deltas` as one chunk, without blocking. If not `ready` afterwards, call `flush`."""
+        """Write the events of `deltas`, without blocking: the first chunk, of `MOST_BYTES` or all of them.
+
+        If not `ready` afterwards, call `flush`, which writes the rest.
+        """
         assert self._connection is not None
-        first, *others = [_chunk(events) for events in grouped(self.events(deltas), MOST_BYTES)] or [b""]
-        if not first:
+        chunks = [_chunk(events) for events in grouped(self.events(deltas), MOST_BYTES)]
+        if not chunks or not chunks[0]:
             return
         self._wrote_at = time.monotonic()
         try:
-            rest = first[self._connection.send(first, 0, NO_WAIT) :]
+            sent = self._connection.send(chunks[0], 0, NO_WAIT)
         except OSError:  # its buffer is full, or the client has disconnected: `flush` finds out which
-            rest = first
-        self._unsent = [rest, *others] if rest else others
+            sent = 0
+        chunks[0] = chunks[0][sent:]
+        self._unsent = chunks if chunks[0] else chunks[1:]
 
     def flush(self) -> None:
         """Write the bytes that the socket has not accepted yet. Blocks; raises `OSError` where the client is gone."""

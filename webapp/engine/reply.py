@@ -13,21 +13,19 @@ from schemas import wire
 from schemas.errors import ApiError
 from webapp.connection.chunk_writer import ChunkWriter
 from webapp.connection.yielding import let_others_run
+from webapp.engine import shares
 from webapp.engine.pace import Pace
+from webapp.engine.shares import Item, share
 from webapp.engine.suspicion import Suspicion
 
 log = logging.getLogger("hearth.reply")
 
 MAX_QUEUED = 8192
 """The most deltas queued for one slow client. The next one fails the request, so that memory is bounded."""
-MOST_DELTAS, MOST_LOGPROBS = 256, 4000
-"""The most deltas that become events in one turn of the worker's hub, and how many log probabilities they may have
-together, those of alternatives included: some milliseconds' work.
+MOST_WRITTEN, WRITE = 4000, 20
+"""Deltas and log probabilities of all streams that are written before other greenlets have their turn, and how many of
+them cost as much as a write.
 """
-MOST_WRITTEN = 4000
-"""Deltas and log probabilities of all streams that are written before other greenlets have their turn."""
-
-Item = wire.Delta | ApiError
 
 
 class HungUp(Exception):
@@ -135,8 +133,7 @@ class Reply:
             raise self._queue.pop(0)  # type: ignore[misc]
 
     def deltas(self, timeout: float | None = None) -> list[wire.Delta]:
-        """Return the queued deltas, within `MOST_DELTAS` and `MOST_LOGPROBS`: the worker's other requests get their
-        turn before the rest.
+        """Return the queued deltas, at most one turn's `share`: the worker's other requests get theirs before the rest.
 
         If there are none, wait for one; after `timeout` seconds return an empty list.
 
@@ -146,7 +143,7 @@ class Reply:
             self._sleep(timeout)
         elif self._behind:
             let_others_run()
-        most = _turn(self._queue)
+        most, _ = share(self._queue)
         items, self._queue = self._queue[:most], self._queue[most:]
         self._behind = bool(self._queue)
         self._only_text = not self._behind
@@ -208,8 +205,11 @@ class Reply:
             self.close()
             self.fail(ApiError(503, "The client reads the stream too slowly.", type="server_error", code="slow_reader"))
             return
-        for part in (*self._parts.pop(delta.index, ()), *wire.split(delta, MOST_LOGPROBS)):
-            self._add(part)
+        if self._parts or delta.logprobs or delta.prompt_logprobs or delta.vector:
+            for part in (*self._parts.pop(delta.index, ()), *wire.split(delta, shares.MOST_LOGPROBS)):
+                self._add(part)
+        else:
+            self._add(delta)
 
     def _add(self, delta: wire.Delta) -> None:
         if delta.finish_reason is not None:
@@ -222,22 +222,23 @@ class Reply:
             self._pace.add(delta)
 
     def deliver(self) -> int:
-        """Write the queued deltas with `writer`, or wake the request's greenlet to do it. Returns how many deltas and
-        log probabilities were written.
+        """Write the queued deltas with `writer`, or wake the request's greenlet to do it. Returns what it cost, as
+        `MOST_WRITTEN` counts.
 
         What is too much for one turn of the hub is left to the greenlet: the receiving one has other requests' deltas.
         """
         if not self._queue or not self._asleep or self._held_back():
             return 0
         writer, written = self.writer, 0
-        if self._only_text and writer is not None and writer.ready and _turn(self._queue) == len(self._queue):
+        fit, cost = share(self._queue)
+        if self._only_text and writer is not None and writer.ready and fit == len(self._queue):
             try:
                 writer.write(self._queue)  # type: ignore[arg-type]
             except Exception:  # the greenlet, woken below, raises it again, and only this request fails
                 log.exception("%s cannot be written", self.generate.log_name)
                 self.writer = None
             else:
-                written = _work(self._queue)
+                written = WRITE + cost
                 self._queue = []
                 if self._pace is not None:
                     self._pace.sent()
@@ -281,21 +282,3 @@ def deliver_all(replies: Iterable[Reply]) -> None:
         if written > MOST_WRITTEN:
             let_others_run(in_line=False)
             written = 0
-
-
-def _turn(items: list[Item]) -> int:
-    """Return how many of `items` become events in one turn of the hub: at least one, where there is one."""
-    logprobs = 0
-    for number, item in enumerate(items[:MOST_DELTAS]):
-        logprobs += _weight(item)
-        if number and logprobs > MOST_LOGPROBS:
-            return number
-    return min(len(items), MOST_DELTAS)
-
-
-def _work(items: list[Item]) -> int:
-    return len(items) + sum([_weight(item) for item in items])
-
-
-def _weight(item: Item) -> int:
-    return wire.weight(item) if isinstance(item, wire.Delta) else 0

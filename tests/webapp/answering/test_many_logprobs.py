@@ -12,7 +12,7 @@ from schemas.replies.completion import CompletionShape
 from tests.fake_engine import FakeEngine
 from tests.webapp.answering.test_answer import BODIES, CHAT, both_urls, text_of
 from webapp.connection import yielding
-from webapp.engine import reply as reply_module
+from webapp.engine import shares
 
 TOKENS = 100
 
@@ -22,7 +22,7 @@ TOKENS = 100
 def test_log_probabilities_are_encoded_as_they_come(
     served: FlaskClient, engine: FakeEngine, url: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_module, "MOST_LOGPROBS", 40)
+    monkeypatch.setattr(shares, "MOST_LOGPROBS", 40)
     kind, encoded = ChatShape if url == CHAT else CompletionShape, list[int]()
     others: list[int] = []
     encode = kind._logprobs

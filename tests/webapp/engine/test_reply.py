@@ -6,6 +6,7 @@ import pytest
 from schemas import wire
 from schemas.errors import ApiError, unavailable
 from webapp.engine import reply as reply_module
+from webapp.engine import shares
 from webapp.engine.reply import HungUp, Reply
 
 
@@ -228,7 +229,7 @@ def test_a_delta_whose_last_part_is_lost_comes_anew(streamed: bool) -> None:
 
 
 def test_many_log_probabilities_are_taken_in_several_turns(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply_module, "MOST_LOGPROBS", 20)
+    monkeypatch.setattr(shares, "MOST_LOGPROBS", 20)
     reply.put(scored(3))
     reply.put(scored(1))
     reply.put(scored(1))
@@ -268,8 +269,8 @@ def streams(count: int) -> list[tuple[Reply, Writer, gevent.Greenlet]]:
 def test_what_is_too_much_for_a_turn_is_left_to_the_requests_greenlet(
     items: list[wire.Delta], taken: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reply_module, "MOST_DELTAS", 4)
-    monkeypatch.setattr(reply_module, "MOST_LOGPROBS", 20)
+    monkeypatch.setattr(shares, "MOST_DELTAS", 4)
+    monkeypatch.setattr(shares, "MOST_LOGPROBS", 20)
     ((reply, writer, waiting),) = streams(1)
     for item in items:
         reply.put(item)
@@ -280,7 +281,7 @@ def test_what_is_too_much_for_a_turn_is_left_to_the_requests_greenlet(
 
 
 def test_many_streams_are_written_in_several_turns(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply_module, "MOST_WRITTEN", 5)
+    monkeypatch.setattr(reply_module, "MOST_WRITTEN", 45)
     made = streams(6)
     for reply, _, _ in made:
         reply.put(delta("a"))
