@@ -97,7 +97,7 @@ class ResponseShape(Shape):
         body = self.body()
         return self._event(f"response.{body['status']}", response=body)
 
-    def error_chunk(self, error: ApiError) -> bytes:
+    def error_pieces(self, error: ApiError) -> list[bytes]:
         self._output.break_off()
         failure = {
             "code": CODES.get(error.status, "server_error"),
@@ -105,7 +105,7 @@ class ResponseShape(Shape):
             "type": error.code or error.type,
             "param": error.param,
         }
-        return b"".join(self._event("response.failed", response={**self.body(), "status": "failed", "error": failure}))
+        return self._event("response.failed", response={**self.body(), "status": "failed", "error": failure})
 
     def _usage(self) -> dict[str, Any]:
         usage = self.usage()

@@ -228,9 +228,9 @@ class Shape:
         """Return the server-sent events that follow the last delta."""
         return self._warning_chunk() + (self._usage_chunk() if include_usage else b"") + DONE
 
-    def error_chunk(self, error: ApiError) -> bytes:
-        """Return the last server-sent event of a stream that fails."""
-        return b"data: " + encode_json(error.body()) + b"\n\n"
+    def error_pieces(self, error: ApiError) -> list[bytes]:
+        """Return the last server-sent event of a stream that fails, in pieces."""
+        return [b"data: " + encode_json(error.body()) + b"\n\n"]
 
     def _usage_chunk(self) -> bytes:
         return self._last_head + b'"usage":' + encode_json(self.usage()) + b"}\n\n"

@@ -36,8 +36,8 @@ def events(
     writer: ChunkWriter,
     on_complete: OnComplete | None = None,
 ) -> Iterator[bytes]:
-    """Yield the stream's bytes, one item per write: all queued deltas are written together, but for `MOST_BYTES`. Call
-    `on_text` before each.
+    """Yield the stream's bytes, one item per write: all queued deltas together, in items of about `MOST_BYTES`. Call
+    `on_text` before they are written.
 
     Before the last write, `on_complete` gets `shape` with the content of its first choice, and may return a warning for
     the client. An error becomes an event that ends the stream, without `[DONE]`. After the first item, `writer` may
@@ -79,7 +79,8 @@ def events(
         writer.flush()
         if opening is None:
             opening = shape.opening_chunks() if shape.fails_after_opening else b""
-        yield line_safe(opening + shape.error_chunk(error))
+        for events in in_turns([opening, *shape.error_pieces(error)]):
+            yield line_safe(events)
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone

@@ -110,10 +110,6 @@ class Conversations:
         """
         return self._try("read", lambda: work(self._read(scope, name)))
 
-    def turns(self, scope: str, name: str) -> list[StoredTurn]:
-        """Return the stored turns, the oldest first. Raises `ApiError`, as `open` does."""
-        return self._try("read", self._read, scope, name)
-
     def continuing(self, scope: str, names: list[str], work: Callable[[list[Message]], Result]) -> Result:
         """Return what `work` makes of the messages of all turns of the conversations `names` that have `continues`.
 

@@ -34,7 +34,7 @@ _OTHERS = ("additionalProperties", "unevaluatedProperties")
 _COUNTS = r"(?:\{|~)(?P<counts>[\d,\s.]*)\}?\??"
 _GROUP = r"(?P<open>\((?:\?(?:[:=!]|<[=!]|P?<\w+>))?)|(?P<close>\))"
 _PATTERN = re.compile(
-    r"(?P<wide>\\[DWSP]|\\p(?:\{[\w=]*\})?|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dws]|\[(?:\\.|[^\]\\])*\]?)"
+    r"(?P<wide>\\[DWS]|\\[pP](?:\{[\w=]*\}|\w)?|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dws]|\[(?:\\.|[^\]\\])*\]?)"
     rf"|(?P<literal>\\.)|{_GROUP}|(?P<sign>[?*+]\??)|{_COUNTS}",
     re.DOTALL,
 )

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from schemas.errors import ApiError
 from schemas.replies import response_output
 from schemas.replies.blocks import SMALL
 from schemas.replies.chat import token_logprobs
@@ -44,3 +45,15 @@ def test_log_probabilities_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert [logprobs_of(event) for event in events] == [token_logprobs(ENTRIES)] * 4
     long = [piece for piece in last if len(piece) >= SMALL]
     assert len({id(piece) for piece in long}) * 4 == len(long), "the events share their bytes"
+
+
+def test_a_stream_that_fails_has_its_log_probabilities_in_pieces() -> None:
+    shape = ResponseShape({}, None, "m", 1, with_logprobs=True, include_usage=False)
+    for n in range(0, 1000, 100):
+        shape.chunk_pieces(Delta(1, 0, "text", [n], None, None, ENTRIES[n : n + 100]))
+    pieces = shape.error_pieces(ApiError(504, "Too late."))
+
+    event = json.loads(b"".join(pieces).decode().partition("data: ")[2])
+    assert event["type"] == "response.failed"
+    assert event["response"]["output"][0]["content"][0]["logprobs"] == token_logprobs(ENTRIES)
+    assert max(map(len, pieces)) < 3 * SMALL

@@ -1,6 +1,5 @@
 """Bodies of 64 kB that cost the most CPU time for their size, on every path: the hub stands for none of them."""
 
-import gc
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.fake_engine import FakeEngine, complete
-from tests.webapp.answering.test_large_bodies import Beat
+from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 from webapp.answering.request_body import LARGE
 
@@ -68,12 +67,8 @@ BODIES = {
 @pytest.fixture
 def client(engine: FakeEngine, make_app: MakeApp) -> Iterator[FlaskClient]:
     engine.on_generate = complete
-    client = make_app().test_client()
-    assert client.post("/v1/completions", json={"prompt": "a"}).status_code == 200
-    gc.collect()
-    gc.freeze()  # as a worker does: a collection goes through the requests' objects alone
-    yield client
-    gc.unfreeze()
+    with settled(make_app()) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("path", "body"), BODIES.values(), ids=BODIES)

@@ -2,15 +2,14 @@
 
 import json
 import resource
-import time
 from collections.abc import Callable
 from typing import Any
 
-import gevent
 import pytest
 from flask.testing import FlaskClient
 
 from tests.fake_engine import FakeEngine, complete
+from tests.webapp.beat import Beat
 from tests.webapp.conftest import MakeApp
 
 MB = 10**6
@@ -64,26 +63,6 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
 
 def tool(text: str) -> dict[str, Any]:
     return {"type": "function", "function": {"name": "f", "parameters": {"description": text}}}
-
-
-class Beat:
-    """Counts turns of the loop, and the CPU time of its thread between two of them."""
-
-    def __init__(self) -> None:
-        self.longest = 0.0
-        self._beating = gevent.spawn(self._beat)
-        gevent.sleep(0)
-
-    def _beat(self) -> None:
-        last = time.thread_time()
-        while True:
-            gevent.sleep(0)
-            now = time.thread_time()
-            self.longest, last = max(self.longest, now - last), now
-
-    def stop(self) -> None:
-        gevent.sleep(0)  # the last turn counts, even if it was the only one
-        self._beating.kill()
 
 
 @pytest.fixture

@@ -281,17 +281,17 @@ def test_old_conversations_go_when_others_are_stored(make_app: MakeApp, settings
     clock.now += 29 * DAY
     kept._next_sweep = 0.0
     turn("newer")
-    assert kept.turns("anyone", "old")
+    assert kept.read("anyone", "old", list)
     clock.now += 2 * DAY
     kept._next_sweep = 0.0
     turn("new")
-    wait_until(lambda: not kept.turns("anyone", "old"))
-    assert kept.turns("anyone", "newer")
+    wait_until(lambda: not kept.read("anyone", "old", list))
+    assert kept.read("anyone", "newer", list)
     clock.now += 40 * DAY
     kept._next_sweep = time.monotonic() + SWEEP_EVERY  # a clock that jumps makes none due
     turn("newest")
     gevent.sleep(0.2)
-    assert kept.turns("anyone", "newer"), "the next sweep is not due"
+    assert kept.read("anyone", "newer", list), "the next sweep is not due"
     kept.close()
 
 

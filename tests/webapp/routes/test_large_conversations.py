@@ -1,6 +1,5 @@
 """Conversations of the largest size: the hub does nothing that grows with what is stored."""
 
-import gc
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +7,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from tests.fake_engine import FakeEngine, complete
-from tests.webapp.answering.test_large_bodies import Beat
+from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 from webapp.conversations.conversations import Conversations
 from webapp.conversations.turns import StoredTurn
@@ -34,12 +33,8 @@ def client(engine: FakeEngine, make_app: MakeApp) -> Iterator[FlaskClient]:
     app = make_app()
     stored: Conversations = app.extensions["hearth"].conversations
     stored.add("anyone", "large", StoredTurn([USER, {"role": "assistant", "content": "b"}] * (MESSAGES // 2)))
-    client = app.test_client()
-    assert client.post("/v1/completions", json={"prompt": "a"}).status_code == 200
-    gc.collect()
-    gc.freeze()  # as a worker does
-    yield client
-    gc.unfreeze()
+    with settled(app) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("method", "url", "body"), CALLS, ids=[f"{method} {url}" for method, url, _ in CALLS])

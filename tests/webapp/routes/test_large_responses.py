@@ -1,6 +1,5 @@
 """Responses of the largest size: the hub does nothing that grows with the input, or with what is stored."""
 
-import gc
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,7 +9,7 @@ from flask.testing import FlaskClient
 
 from schemas.requests.parts.response_items import Item
 from tests.fake_engine import FakeEngine, complete
-from tests.webapp.answering.test_large_bodies import Beat
+from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 from webapp.conversations.stored_responses import Responses, StoredResponse
 
@@ -73,12 +72,8 @@ def client(engine: FakeEngine, make_app: MakeApp) -> Iterator[FlaskClient]:
     many = items_of(MANY_INPUTS, 26_000)
     assert stored.keep("anyone", StoredResponse({"id": MANY_INPUTS, "output": []}, many, [])) is None
     del history, many
-    client = app.test_client()
-    assert client.post("/v1/completions", json={"prompt": "a"}).status_code == 200
-    gc.collect()
-    gc.freeze()  # as a worker does
-    yield client
-    gc.unfreeze()
+    with settled(app) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("method", "url", "make"), CALLS.values(), ids=CALLS)

@@ -74,6 +74,7 @@ def test_patterns() -> None:
         r"\[\*\?" * 100,
         "(?:a)(?=b)(?<n>c+?)" * 190,
         "([a-z]{9}){9}",
+        r"\P{Lu}" * 201,
     ):
         check_pattern_cost(usual, "field")
     for costly in (
