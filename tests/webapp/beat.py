@@ -32,7 +32,7 @@ class Beat:
 
 @contextlib.contextmanager
 def settled(app: Flask) -> Iterator[FlaskClient]:
-    """Yield a client of a worker that has answered before. What it has loaded is not collected again, as in a worker."""
+    """Yield a client of a worker that has answered before, whose loaded objects are not collected again, as ever."""
     client = app.test_client()
     assert client.post("/v1/completions", json={"prompt": "a"}).status_code == 200
     gc.collect()
