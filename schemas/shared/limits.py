@@ -14,12 +14,12 @@ MAX_COUNTED = 50
 MAX_FORMATS = 50
 """Most strings with a `format`."""
 MAX_LENGTHS = 2048
-"""Most characters in different pairs of `minLength` and `maxLength`: of each pair the larger, up to 256."""
+"""Most characters in different bounds of lengths: `maxLength` 100 once and 1,000 twice are 100 + 256."""
 MAX_CLASSES, MAX_QUANTIFIERS = 1000, 200
 """Most classes of characters and quantifiers in a regular expression, and in all patterns of a schema."""
 REPEATS, WIDE = 128, 3
-"""As how many classes one class counts, at most, where `{n,m}` repeats it (xgrammar has a cheaper way for more), and
-where most tokens match it, as they do `.` and `[^a]`.
+"""`[a-z]{1,200}` counts as `REPEATS` classes, and not as 200, because xgrammar has a cheaper way for more. A class that
+most tokens match, such as `.` or `[^a]`, counts as `WIDE`.
 """
 COUNTED_CLASSES = f"as often as `{{n,m}}` repeats it, up to {REPEATS} times, and `.` and `[^a]` as {WIDE}"
 MAX_TYPES = 7
