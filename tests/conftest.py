@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 import pytest
 
 from tests import turns
-from tests.harness import SPAWNED, Hearth, serving, until
+from tests.harness import SPAWNED, Hearth, begin_stock, serving, until
 
 ENGINE_OF_FIXTURE = {
     "running": "shared",
@@ -57,6 +57,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     gc.freeze()
     if getattr(session.config.option, "loadgroup", False) and not all("@" in item.nodeid for item in session.items):
         raise pytest.UsageError("pytest-xdist has not grouped the tests: it may not know this pytest")
+    if any(engine_of(item) for item in session.items) and not session.config.option.collectonly:
+        begin_stock()
 
 
 def engine_of(item: pytest.Item) -> str:

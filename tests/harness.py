@@ -1,7 +1,13 @@
 """Start Hearth for a test, and send it requests: the real web tier, the real engine and the demo model."""
 
+import atexit
 import contextlib
-from collections.abc import Iterator
+import functools
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +17,9 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, Ope
 
 from bench.stack import LOAD_SECONDS, TLS, Stack, free_port, until
 from schemas import wire
+from schemas.shared.endpoint import PROJECT_ROOT
 from tests import turns
+from tests.warm import popen
 
 __all__ = [
     "JSON",
@@ -39,12 +47,38 @@ FOUND = {"SPT_NOENV": "1"}
 """An environment in which `processes_of` finds gunicorn's processes: else their names are written over it."""
 
 
+@functools.cache
+def begin_stock() -> Callable[[], dict[str, str]]:
+    """Start the process from which engines are forked (tests/warm/stock.py), once in a process of pytest's.
+
+    Returns a function that waits until it has imported vLLM, and returns the environment in which `hearth start` and
+    `hearth doctor` use it. It ends with the process that called this.
+    """
+    directory = tempfile.TemporaryDirectory(prefix="hearth-stock-")
+    path = Path(directory.name, "socket")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
+    env = {**inherited, **FORKED, **FOUND, **turns.ENVIRONMENT}
+    command = [sys.executable, "-m", "tests.warm.stock", str(path)]
+    process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=env, stderr=subprocess.DEVNULL)
+    atexit.register(directory.cleanup)
+    atexit.register(process.kill)
+
+    def environment() -> dict[str, str]:
+        # Where the import fails, engines are started as ever, and say why.
+        until(lambda: path.exists() or process.poll() is not None, LOAD_SECONDS, "the stock has imported vLLM")
+        return {**FORKED, **FOUND, popen.STOCK: str(path), popen.DIGEST: popen.digest(env)}
+
+    return environment
+
+
 class Hearth(Stack):
     """A Hearth with its own run directory and port, and the clients that tests use."""
 
     def __init__(self, run_dir: Path, *, key: str = "none", **env: str) -> None:
         """`key` is the API key that every request sends. `SPAWNED` in `env`: load as the product does."""
         super().__init__(run_dir, **{**FORKED, **FOUND, **turns.ENVIRONMENT, **env})
+        if self.env["PYTHONPATH"] == FORKED["PYTHONPATH"] and self.env.get("HEARTH_ENGINE_SPAWN") != "0":
+            self.env |= begin_stock()()
         turns.records.add(run_dir)
         self.key = key
         self.headers = {"Authorization": f"Bearer {key}"}
@@ -137,12 +171,21 @@ def endless(**fields: Any) -> dict[str, Any]:
 
 
 def processes_of(marker: str) -> list[psutil.Process]:
-    """Return all processes that have `marker` in their environment, which must have `FOUND`, too. Children that change
-    their names, as vLLM's do, keep it.
+    """Return all processes that have `marker` in their environment, which must have `FOUND`, too, or that write to a
+    log in the directory `marker`: those that are forked keep the environment of the stock. Children that change their
+    names, as vLLM's do, keep both.
     """
     found = []
     for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if marker in process.environ().values() and process.status() != psutil.STATUS_ZOMBIE:
+        with contextlib.suppress(psutil.Error, OSError):
+            its_own = marker in process.environ().values() or _log_of(process.pid).startswith(f"{marker}/")
+            if its_own and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process)
     return found
+
+
+def _log_of(pid: int) -> str:
+    """Return the path of the file that is a process's standard error. Raises `OSError`: it has ended, or is another
+    user's.
+    """
+    return str(Path(f"/proc/{pid}/fd/2").readlink())

@@ -11,7 +11,7 @@ import pytest
 
 from schemas.shared.endpoint import PROJECT_ROOT
 from schemas.shared.problem import record_problem
-from tests.harness import Hearth, free_port
+from tests.harness import Hearth, begin_stock, free_port
 
 SHARDS = {"weight_map": {"a": "model-00001-of-00002.safetensors", "b": "model-00002-of-00002.safetensors"}}
 
@@ -23,7 +23,7 @@ def doctor(*flags: str, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
         command,
         cwd=PROJECT_ROOT,
-        env={**inherited, **environment},
+        env={**inherited, **begin_stock()(), **environment},
         capture_output=True,
         text=True,
         timeout=120,

@@ -22,8 +22,9 @@ from engine_proc.settings import DEMO_MODEL
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT
 from schemas.shared.problem import read_problem
-from tests.harness import Hearth, free_port, processes_of, until
+from tests.harness import Hearth, begin_stock, free_port, processes_of, until
 from tests.hub import Hub
+from tests.warm import popen
 
 SERVE = [sys.executable, "-m", "engine_proc", "serve"]
 START = [sys.executable, "-m", "engine_proc", "start"]
@@ -35,19 +36,17 @@ def fail(command: list[str], run_dir: Path, **settings: str) -> tuple[int, str]:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
     environment |= {"HEARTH_RUN_DIR": str(run_dir), "HEARTH_BIND": f"127.0.0.1:{free_port()}"}
     environment |= {"HEARTH_ENGINE_SPAWN": "0", **{f"HEARTH_{name}": value for name, value in settings.items()}}
-    done = subprocess.run(
-        command,
-        cwd=PROJECT_ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert "Traceback" not in done.stdout, done.stdout
+    environment |= begin_stock()()
+    with popen.FromStock(
+        command, cwd=PROJECT_ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    assert "Traceback" not in output, output
     assert not processes_of(str(run_dir))
-    return done.returncode, done.stdout.splitlines()[-1]
+    return process.returncode, output.splitlines()[-1]
 
 
 @pytest.fixture

@@ -1,64 +1,21 @@
-"""Fork vLLM's processes, and later model processes, so that a test does not wait until each has imported vLLM.
+"""Fork the processes that import vLLM, so that a test does not wait until each has imported it.
 
-`tests.harness` puts this folder into `PYTHONPATH`, and Python imports a module of this name as it starts. The product
-always spawns vLLM's processes: that a load takes two imports more makes no difference to it, and fork is less safe in a
-process that has threads. The tests of the shared engine run it as the product does.
+`tests.harness` puts this folder into `PYTHONPATH`, and Python imports a module of this name as it starts. The commands
+that start an engine ask a process that has imported vLLM for it (stock.py), a supervisor forks its model process, and
+that one forks vLLM's. The product always spawns them: that a load takes three imports makes no difference to it, and
+fork is less safe in a process that has threads. The tests of the shared engine run it as the product does.
 """
 
-import multiprocessing
-import os
-import signal
 import subprocess
 import sys
-from typing import Any
+from pathlib import Path
 
-_STARTS_VLLM = ("engine_proc.process.model_process", "engine_proc.batch.process")
-"""The modules that start processes of vLLM."""
+sys.path.append(str(Path(__file__).parents[2]))
+if "engine_proc.batch.process" in sys.orig_argv or "engine_proc.process.model_process" in sys.orig_argv:
+    from tests.warm import methods
 
+    methods.fork_instead_of_spawn()
+elif "engine_proc" in sys.orig_argv and {"start", "doctor"} & set(sys.orig_argv):
+    from tests.warm import popen
 
-def fork_instead_of_spawn() -> None:
-    """Replace multiprocessing's start method in this process and in those that are forked from it."""
-    by_method = multiprocessing.get_context
-
-    def get_context(method: str | None = None) -> Any:
-        return by_method("fork" if method == "spawn" else method)
-
-    multiprocessing.get_context = get_context
-    os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_become_a_process_of_vllm)
-
-
-def _pause() -> None:
-    """Count no turn of the loop: the kernel keeps its thread busy while the pages of a gigabyte are shared."""
-    from schemas.shared import turns
-
-    turns.pause()
-
-
-def _resume() -> None:
-    from schemas.shared import turns
-
-    turns.resume()
-
-
-def _become_a_process_of_vllm() -> None:
-    """Do what the model process's module does in a spawned process, and undo what only a forked one inherits."""
-    from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
-
-    signal.set_wakeup_fd(-1)  # the pipe by which asyncio learns of signals, and the parent's loop reads from it
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_DFL)
-    die_with_parent()
-    yield_by_sleeping()
-
-
-_supervises = {"engine_proc", "serve"} <= set(sys.orig_argv)
-_starts_vllm = any(name in sys.orig_argv for name in _STARTS_VLLM)
-if _supervises or _starts_vllm:
-    import restarts  # type: ignore[import-not-found]
-
-    if _supervises:
-        subprocess.Popen = restarts.Popen  # type: ignore[misc]
-    elif restarts.STOCK_FD in os.environ:
-        restarts.be_the_stock()
-    if _starts_vllm:
-        fork_instead_of_spawn()
+    subprocess.Popen = popen.FromStock  # type: ignore[misc]
