@@ -15,6 +15,7 @@ BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
 LM_EVAL := $(VENV)/lm-eval
 CLIENTS := .venv-clients
+CLIENT_LOCKS := $(basename $(notdir $(wildcard requirements/clients/*.in)))
 REQUESTS ?= 100000
 # Two tests at a time, each engine's tests one after the other: see tests/conftest.py. The tests start Python hundreds of
 # times, so that they keep what it compiles, also where the environment forbids it, as that of many containers does.
@@ -59,7 +60,7 @@ test: lint $(LM_EVAL)/installed ## every check and every test
 test-fast: lint ## every check, and the tests that need no engine
 	$(PYTEST) -m "not engine"
 
-test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, Codex CLI, vLLM's benchmark
+test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## agents, frameworks and SDKs as their users have them: docs/clients.md lists them
 	$(BIN)/pytest tests/clients
 
 lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each import is declared
@@ -69,13 +70,13 @@ lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each impor
 	$(BIN)/lint-imports
 	$(DEPTRY) . -ee '$(NO_PRODUCT)' -ee '$(ENGINE_ONLY)' -rf requirements/web.in
 	$(DEPTRY) . -ee '$(NO_PRODUCT)' -rf requirements/cpu.in
-	$(DEPTRY) . demo_model -e '\.venv' -e 'tests/clients/($(OWN_CLIENTS))' -rf requirements/cpu.in,requirements/dev.in
-	$(DEPTRY) tests/clients -e 'tests/clients/(node_modules|test_|vllm_)' -rf requirements/clients.in
+	$(DEPTRY) . demo_model -e '\.venv' -e 'tests/clients/(node|$(OWN_CLIENTS))' -rf requirements/cpu.in,requirements/dev.in
+	$(DEPTRY) tests/clients -e 'tests/clients/(node|test_|vllm_)' -rf requirements/clients/newest.in,requirements/clients/llama-index.in
 
 DEPTRY := $(BIN)/deptry --config requirements/deptry.toml
 NO_PRODUCT := (tests|bench|demo_model|examples)/
 ENGINE_ONLY := engine_proc/(adapter|answering|batch|serving)/
-OWN_CLIENTS := langchain|litellm|llama
+OWN_CLIENTS := instructor|langchain|litellm|llama|openai_agents|pydantic_ai
 
 train: $(VENV)/installed-dev ## train the demo model and its adapter from the corpus
 	$(BIN)/python demo_model/train.py
@@ -145,11 +146,13 @@ $(LM_EVAL)/installed: requirements/lm-eval.txt $(VENV)/installed-dev
 	$(LM_EVAL)/bin/pip install --no-deps -r requirements/lm-eval.txt
 	@touch $@
 
-$(CLIENTS)/installed: requirements/clients.txt tests/clients/node/package-lock.json requirements/debian-clients.txt
-	@echo "Hearth: installing the clients, about 1 GB"
+# Each lock of requirements/clients/ has an environment of its own.
+$(CLIENTS)/installed: $(wildcard requirements/clients/*.txt) tests/clients/node/package-lock.json requirements/debian-clients.txt
+	@echo "Hearth: installing the clients, about 2 GB"
 	@command -v npm >/dev/null || deploy/debian-packages requirements/debian-clients.txt
-	$(PYTHON) -m venv $(CLIENTS)
-	$(CLIENTS)/bin/pip install --no-deps -r requirements/clients.txt
+	for name in $(CLIENT_LOCKS); do \
+	  $(PYTHON) -m venv $(CLIENTS)/$$name && $(CLIENTS)/$$name/bin/pip install --no-deps -r requirements/clients/$$name.txt || exit; \
+	done
 	cd tests/clients/node && npm ci
 	@touch $@
 
@@ -171,6 +174,6 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	cd requirements && $(LOCK) -c cpu.txt web.in -o web.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt -c dev.txt lm-eval.in -o lm-eval.txt
-	cd requirements && $(LOCK) clients.in -o clients.txt
+	for name in $(CLIENT_LOCKS); do (cd requirements/clients && ../$(LOCK) $$name.in -o $$name.txt) || exit; done
 
 LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux

