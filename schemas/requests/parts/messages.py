@@ -20,7 +20,7 @@ TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class Content(fields.Field[Any]):
-    """A string, or a list of text parts: `{"type": "text", "text": ...}`."""
+    """A string, or a list of text parts: `{"type": "text", "text": ...}`, or as vLLM has it a string."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
@@ -33,6 +33,8 @@ class Content(fields.Field[Any]):
 
     @staticmethod
     def _part(index: int, part: Any) -> dict[str, str]:
+        if isinstance(part, str):
+            return {"type": "text", "text": part}
         if not isinstance(part, dict):
             raise ValidationError({index: ["Expected an object."]})
         kind = part.get("type")
@@ -56,8 +58,8 @@ class MessageSchema(WithoutNulls):
         load_default=None,
         allow_none=True,
         metadata={
-            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null or absent '
-            "only in an assistant's or a tool's message. A tool's may be any JSON, which becomes its text.",
+            "description": 'Text, or an array of text parts (`{"type": "text", "text": ...}`); null: an empty text. '
+            "Absent only in an assistant's or a tool's message. A tool's may be any JSON, which becomes its text.",
         },
     )
     reasoning = Text(
@@ -81,6 +83,8 @@ class MessageSchema(WithoutNulls):
 
     @pre_load
     def _drop_nulls(self, data: Any, **kwargs: Any) -> Any:
+        if isinstance(data, dict) and data.get("content", []) is None:
+            data = {**data, "content": []}
         data = super()._drop_nulls(data, **kwargs)
         return as_sent_today(data) if isinstance(data, dict) else data
 

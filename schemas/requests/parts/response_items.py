@@ -78,7 +78,7 @@ def _load_message(item: Item) -> Item:
     if role not in ROLES[:4]:
         raise ValidationError({"role": [f"Expected one of {', '.join(ROLES[:4])}."]})
     given = item.get("content")
-    if given is None and role == "assistant":
+    if given is None and (role == "assistant" or "content" in item):
         given = []
     content = _at("content", lambda value: _load_content(role, value), given)
     return {"id": _id(item), "type": "message", "role": role, "status": "completed", "content": content}
@@ -148,7 +148,7 @@ def _string(value: Any) -> str:
 
 
 def _load_content(role: str, content: Any) -> list[dict[str, Any]]:
-    """Return the parts of `content`, which is a string or a list of text parts."""
+    """Return the parts of `content`, which is a string or a list of strings and text parts."""
     if isinstance(content, str):
         return [text_part(role, content)]
     if not isinstance(content, list):
@@ -159,6 +159,8 @@ def _load_content(role: str, content: Any) -> list[dict[str, Any]]:
 
 
 def _load_part(role: str, part: Any) -> dict[str, Any]:
+    if isinstance(part, str):
+        return text_part(role, part)
     kind = part.get("type") if isinstance(part, dict) else part
     if kind == "refusal" and role == "assistant":
         return {"type": "refusal", "refusal": _at("refusal", _text, part.get("refusal"))}

@@ -48,7 +48,7 @@ def test_a_text_part_keeps_nothing_but_its_text() -> None:
     assert messages == [{"role": "user", "content": [{"type": "text", "text": "Hello"}]}]
 
 
-@pytest.mark.parametrize("content", [5, True, {}, None], ids=repr)
+@pytest.mark.parametrize("content", [5, True, {}], ids=repr)
 def test_content_that_is_neither_is_refused(content: Any) -> None:
     errors = refusal(chat, messages=[HELLO, {"role": "user", "content": content}])
 
@@ -58,13 +58,13 @@ def test_content_that_is_neither_is_refused(content: Any) -> None:
 @pytest.mark.parametrize(
     ("part", "where"),
     [
-        ("Hello", ["Expected an object."]),
+        (5, ["Expected an object."]),
         ({"text": "Hello"}, {"type": ["This server accepts text only, not None."]}),
         ({"type": "image_url", "image_url": {}}, {"type": ["This server accepts text only, not 'image_url'."]}),
         ({"type": "text"}, {"text": ["Expected a string."]}),
         ({"type": "text", "text": 5}, {"text": ["Expected a string."]}),
     ],
-    ids=["a bare string", "no type", "an image", "no text", "a number"],
+    ids=["a bare number", "no type", "an image", "no text", "a number"],
 )
 def test_a_part_that_is_no_text_is_named_by_its_place(part: Any, where: Any) -> None:
     errors = refusal(chat, messages=[{"role": "user", "content": [PARTS[0], part]}])
@@ -104,7 +104,13 @@ def test_any_other_message_needs_content(message: dict[str, Any]) -> None:
         ({"role": "assistant", "content": "Hi", "refusal": None}, "Hi"),
         ({"role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}, [{"type": "text", "text": "No."}]),
         ({"role": "user", "content": []}, ""),
+        ({"role": "user", "content": None}, ""),
         ({"role": "system", "content": []}, ""),
+        ({"role": "developer", "content": None}, ""),
+        (
+            {"role": "user", "content": ["a", {"type": "text", "text": "b"}]},
+            [{"type": "text", "text": t} for t in "ab"],
+        ),
         ({"role": "user", "content": [{"type": "input_text", "text": "a"}]}, [{"type": "text", "text": "a"}]),
         ({"role": "tool", "tool_call_id": "c1"}, ""),
         ({"role": "tool", "tool_call_id": "c1", "content": None}, ""),

@@ -214,6 +214,24 @@ def test_what_cannot_be_meant_is_named(served: FlaskClient, body: dict[str, Any]
     assert refused(served, **{"input": "a", **body})[:2] == (400, param)
 
 
+@pytest.mark.parametrize("role", ["system", "developer", "user", "assistant"])
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(None, ""), ([], ""), ("", ""), (["a", {"type": "text", "text": "b"}], "ab")],
+    ids=["null", "no parts", "no text", "strings and parts"],
+)
+def test_content_is_taken_as_clients_keep_it(
+    served: FlaskClient, engine: FakeEngine, role: str, content: Any, text: str
+) -> None:
+    make(served, input=[{"role": role, "content": content}, {"role": "user", "content": "What?"}])
+
+    assert asked(engine) == [text, "What?"]
+
+
+def test_a_message_without_content_is_named(served: FlaskClient) -> None:
+    assert refused(served, input=[{"role": "user"}])[:2] == (400, "input[0].content")
+
+
 def test_input_tokens_are_counted_without_an_answer(served: FlaskClient, engine: FakeEngine) -> None:
     def count(engine: FakeEngine, generate: wire.Generate) -> None:
         engine.send(wire.Accepted(id=generate.id, prompt_tokens=len(str(generate.messages))))
