@@ -17,9 +17,6 @@ from schemas.requests.parts.item_messages import items_of, messages_of
 
 Message = dict[str, Any]
 
-WINDOW = 64
-"""Most messages at the end of a stored conversation that are compared with the beginning of a request's."""
-
 
 @dataclass(slots=True)
 class StoredTurn:
@@ -134,7 +131,8 @@ def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) 
 
     A client may repeat the whole conversation or its last part: those of `given` are not appended again. A client that
     repeats the beginning, and then says something else, does not know the rest: the model gets what this client knows
-    (a branch), and what is new of it is stored after what is stored.
+    (a branch), and what is new of it is stored after what is stored. The beginning may be the first question alone,
+    where the client has another answer to it.
     A system or developer message at the beginning of `given` replaces the stored one.
     `continuing`: the answer continues the last message, which may be a stored one (`continue_final_message`).
     """
@@ -147,10 +145,10 @@ def open_turn(stored: list[Message], given: list[Message], *, continuing: bool) 
     if continuing and old and _end_with(old_numbers[:-1], new_numbers[:-1]) and _extends(new[-1], old[-1]):
         continues, old, new = True, old[:-1], new[-1:]
     else:
-        lengths = (len(old), *range(min(len(old) - 1, WINDOW), 0, -1))
-        known = next((length for length in lengths if _end_with(old_numbers, new_numbers[:length])), 0)
-        if known == 0 and (known := _branch(old_numbers, new_numbers, new, continuing=continuing)):
-            old = new[:known]
+        known = _overlap(old_numbers, new_numbers)
+        if known < min(len(old), len(new)):
+            branch = _branch(old_numbers, new_numbers, new, continuing=continuing)
+            known, old = (known, old) if branch is None else (branch, new[:branch])
         new = new[known:]
     return OpenTurn(
         messages=[*(leading or old_leading), *old, *new],
@@ -193,15 +191,37 @@ def _end_with(stored: list[int], given: list[int]) -> bool:
     return len(given) <= len(stored) and stored[len(stored) - len(given) :] == given
 
 
-def _branch(stored: list[int], given: list[int], messages: list[Message], *, continuing: bool) -> int:
+def _overlap(stored: list[int], given: list[int]) -> int:
+    """Return how many messages at the beginning of `given` are the last ones of `stored`. Both are numbers of messages.
+
+    This is the search of Knuth, Morris and Pratt, which takes one look at each message, however many are equal.
+    """
+    shorter = [0] * len(given)
+    """By index: the next shorter beginning of `given` that ends there, too."""
+    length = 0
+    for index in range(1, len(given)):
+        while length and given[index] != given[length]:
+            length = shorter[length - 1]
+        length += given[index] == given[length]
+        shorter[index] = length
+    length = 0
+    for number in stored:
+        while length and (length == len(given) or number != given[length]):
+            length = shorter[length - 1]
+        length += bool(given) and number == given[length]
+    return length
+
+
+def _branch(stored: list[int], given: list[int], messages: list[Message], *, continuing: bool) -> int | None:
     """Return how many messages of `given` repeat `stored` from its beginning, with turns of `stored` left out.
 
-    0: `given` is no branch. The last message is always new, and so is a question that is repeated without its answer.
+    None: `given` is no branch. The last message is always new, and so is a question that is repeated without its
+    answer: 0 is a client that has another answer to the first question.
     `stored` and `given` are numbers of messages, `messages` those of `given`.
     """
     known, repeated = 0, given[:-1]
     if not repeated or not stored or stored[0] != repeated[0]:
-        return 0
+        return None
     position = 0
     for count, number in enumerate(repeated, start=1):
         try:
@@ -210,7 +230,8 @@ def _branch(stored: list[int], given: list[int], messages: list[Message], *, con
             break
         if messages[count - 1]["role"] == "assistant" or (continuing and count == len(repeated)):
             known = count
-    return known
+    answered = any(message["role"] == "assistant" for message in messages[:-1])
+    return known if known or answered else None
 
 
 def _extends(longer: Message, message: Message) -> bool:

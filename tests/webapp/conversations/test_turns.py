@@ -81,10 +81,36 @@ def test_a_client_that_sends_the_last_part_doubles_nothing(talk: Talk) -> None:
         assert open_turn(talk.kept, [*other, user("3?")], continuing=False).new == [*other, user("3?")]
 
 
+@pytest.mark.parametrize("count", [1, 2, 64, 65, 100, 199, 200])
+def test_the_last_part_may_be_long(count: int) -> None:
+    stored = [message for number in range(100) for message in two(number)]
+    turn = open_turn(stored, [*stored[-count:], user("a")], continuing=False)
+    assert (turn.messages, turn.new) == ([*stored, user("a")], [user("a")])
+
+
+@pytest.mark.parametrize(
+    ("stored", "given", "new"),
+    [
+        ("ab", "ababc", "abc"),
+        ("cabab", "abc", "c"),
+        ("aab", "aabaabc", "aabc"),
+        ("aaba", "aabaaba", "aba"),
+        ("caa", "aaab", "ab"),
+        ("abab", "ab", ""),
+        ("cabab", "ab", ""),
+        ("ab", "", ""),
+    ],
+)
+def test_the_most_that_can_be_a_repetition_is_one(stored: str, given: str, new: str) -> None:
+    turn = open_turn([assistant(name) for name in stored], [assistant(name) for name in given], continuing=False)
+    assert "".join(message["content"] for message in turn.new) == new
+
+
 def test_a_conversation_of_many_equal_messages_is_compared_quickly() -> None:
     stored = [user("a")] * 50_000
     began = time.process_time()
     open_turn(stored, [*stored[:-1], assistant("b")], continuing=False)
+    open_turn([*stored, assistant("b")], [*stored[:10_000], assistant("c")], continuing=False)
     assert time.process_time() - began < 1
 
 
@@ -218,6 +244,13 @@ class TestBranches:
         given = [user("1?"), assistant([{"type": "text", "text": "1. "}]), user("3?")]
         talk.say(*given, answer="3.")
         assert talk.kept == [*two(1), *two(2), *two(3)]
+
+    def test_another_answer_to_the_first_question(self, talk: Talk) -> None:
+        mine = [user("1?"), assistant("One.")]
+        assert talk.say(*mine, user("3?"), answer="3.") == [*mine, user("3?")]
+        assert talk.kept == [*two(1), *two(2), *mine, *two(3)]
+        assert talk.say(*mine, *two(3), user("4?"), answer="4.") == [*mine, *two(3), user("4?")]
+        assert talk.kept == [*two(1), *two(2), *mine, *two(3), *two(4)]
 
     def test_a_question_alone_is_a_new_one(self, talk: Talk) -> None:
         assert talk.say(user("1?"), answer="Again.") == [*two(1), *two(2), user("1?")]
