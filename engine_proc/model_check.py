@@ -26,6 +26,8 @@ WEIGHTS = {
     "mistral": ("consolidated*.safetensors", "consolidated.safetensors.index.json"),
 }
 """By vLLM's `--load-format`: the files that are loaded, and the index that names those of them which are needed."""
+LOADERS = ("--distributed-executor-backend", "--worker-cls")
+"""Flags that may name somebody's own class, which loads what it likes. The names of vLLM's own executors have no dots."""
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf")
 MISTRAL_TOKENIZERS = ("tekken.json", "tokenizer.model.v*")
 PREFIXES = ("--model", "--tokenizer", "--config")
@@ -159,11 +161,15 @@ def _weights_problem(directory: Path, argv: Sequence[str], mistral: bool) -> Pro
         load_format = "mistral" if mistral else "hf"
     if load_format not in WEIGHTS or flag(argv, "--mm-encoder-only") is not None:
         return None
+    if any("." in (flag(argv, name) or "") for name in LOADERS):
+        return None
     pattern, index = WEIGHTS[load_format]
     files = {path.name for path in directory.glob(pattern)}
     needed = _indexed(directory / index)
     if not files and any(any(directory.rglob(other)) for other in (*OTHER_WEIGHTS, "*.safetensors")):
         return None  # the index is not read then
+    if not files and not needed:
+        return Problem(f"HEARTH_MODEL: there are no weights in {directory}: the download is incomplete")
     if absent := sorted(needed - files):
         return Problem(f"HEARTH_MODEL: {directory} lacks {', '.join(absent[:3])}: the download is incomplete")
     for name in sorted(needed or files):

@@ -15,7 +15,7 @@ class Answer(BaseModel):
 
 server = OpenAI(base_url=os.environ["HEARTH_URL"] + "/v1", api_key="none", max_retries=0)
 question = {"model": "hearth-demo", "messages": [{"role": "user", "content": "Hello"}], "temperature": 0}
-for mode in (instructor.Mode.TOOLS, instructor.Mode.JSON_SCHEMA, instructor.Mode.JSON):
+for mode in (instructor.Mode.TOOLS, instructor.Mode.JSON_SCHEMA):
     client = instructor.from_openai(server, mode=mode)
     assert isinstance(client.chat.completions.create(response_model=Answer, max_retries=0, **question), Answer), mode
 client = instructor.from_openai(server, mode=instructor.Mode.JSON_SCHEMA)
