@@ -27,7 +27,7 @@ WEIGHTS = {
 }
 """By vLLM's `--load-format`: the files that are loaded, and the index that names those of them which are needed."""
 LOADERS = ("--distributed-executor-backend", "--worker-cls")
-"""Flags that may name somebody's own class, which loads what it likes. The names of vLLM's own executors have no dots."""
+"""Flags that may name a class of somebody's own, which loads what it likes. Names of vLLM's executors have no dots."""
 OTHER_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.gguf")
 MISTRAL_TOKENIZERS = ("tekken.json", "tokenizer.model.v*")
 PREFIXES = ("--model", "--tokenizer", "--config")
