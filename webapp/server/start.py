@@ -62,4 +62,4 @@ def try_this(listeners: Iterable[Any], *, key: bool) -> str:
     elif any(os.environ.get(name) for name in PROXIES):
         options = "--noproxy '*' "
     header = '-H "Authorization: Bearer $HEARTH_API_KEY" ' if key else ""
-    return f"    curl -s {options}{url}{PATH} {header}{BODY}"
+    return f"    curl -s {options}{shlex.quote(url + PATH)} {header}{BODY}"  # a shell may take [::1] for a pattern

@@ -6,10 +6,9 @@ from typing import Any
 from marshmallow import ValidationError, fields
 
 from schemas.errors import quoted
-from schemas.requests.parts.arguments import check_values
+from schemas.requests.parts.arguments import check_values, object_text
 from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, ROLES
 from schemas.requests.parts.tool_items import as_known
-from schemas.requests.parts.tools import Arguments
 
 Item = dict[str, Any]
 
@@ -86,7 +85,7 @@ def _load_message(item: Item) -> Item:
 
 def _load_call(item: Item) -> Item:
     call = {name: _at(name, _string, item.get(name)) for name in ("call_id", "name")}
-    arguments = _at("arguments", Arguments().deserialize, item.get("arguments"))
+    arguments = _at("arguments", object_text, item.get("arguments"))
     return {"id": _id(item), "type": "function_call", **call, "arguments": arguments, "status": "completed"}
 
 

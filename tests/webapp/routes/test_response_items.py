@@ -228,6 +228,30 @@ def test_content_is_taken_as_clients_keep_it(
     assert asked(engine) == [text, "What?"]
 
 
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({}, "{}"),
+        ({"arguments": None}, "{}"),
+        ({"arguments": ""}, "{}"),
+        ({"arguments": []}, "{}"),
+        ({"arguments": {"a": 1}}, '{"a":1}'),
+        ({"arguments": '"{\\"a\\": 1}"'}, '{"a": 1}'),
+        ({"arguments": '{"a": "P'}, '{"INVALID_JSON":"{\\"a\\": \\"P"}'),
+    ],
+    ids=str,
+)
+def test_arguments_are_taken_as_clients_keep_them(
+    served: FlaskClient, engine: FakeEngine, given: dict[str, Any], taken: str
+) -> None:
+    call = {"type": "function_call", "call_id": "call_1", "name": "f", **given}
+    make(served, input=[{"role": "user", "content": "What?"}, call, OUTPUT])
+
+    sent = engine.messages(wire.Generate)[-1].messages
+    assert sent is not None
+    assert sent[1]["tool_calls"][0]["function"]["arguments"] == taken
+
+
 def test_a_message_without_content_is_named(served: FlaskClient) -> None:
     assert refused(served, input=[{"role": "user"}])[:2] == (400, "input[0].content")
 

@@ -38,19 +38,21 @@ def listeners() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    ("family", "host", "shown"),
+    ("family", "host", "shown", "quote"),
     [
-        (socket.AF_INET, "127.0.0.1", "http://127.0.0.1:"),
-        (socket.AF_INET, "0.0.0.0", "http://127.0.0.1:"),
-        (socket.AF_INET6, "::1", "http://[::1]:"),
-        (socket.AF_INET6, "::", "http://[::1]:"),
+        (socket.AF_INET, "127.0.0.1", "http://127.0.0.1:", ""),
+        (socket.AF_INET, "0.0.0.0", "http://127.0.0.1:", ""),
+        (socket.AF_INET6, "::1", "http://[::1]:", "'"),
+        (socket.AF_INET6, "::", "http://[::1]:", "'"),
     ],
 )
-def test_the_url_leads_to_the_server_from_this_host(listeners: Any, family: int, host: str, shown: str) -> None:
+def test_the_url_leads_to_the_server_from_this_host(
+    listeners: Any, family: int, host: str, shown: str, quote: str
+) -> None:
     bound = listeners((family, (host, 0)))
     port = bound[0].sock.getsockname()[1]
     assert url_of(bound) == f"{shown}{port}"
-    assert f"curl -s {shown}{port}/v1/chat/completions -H" in try_this(bound, key=False)
+    assert f"curl -s {quote}{shown}{port}/v1/chat/completions{quote} -H" in try_this(bound, key=False)
 
 
 def test_a_unix_socket_is_shown_as_curl_takes_it(listeners: Any, tmp_path: Path) -> None:
