@@ -11,6 +11,7 @@ from vllm.tool_parsers.tool_strict_level import ToolStrictLevel
 from engine_proc.adapter.grammars.costs import Costs, TooCostly, check_schema_cost
 from engine_proc.adapter.grammars.json_schemas import valid
 from engine_proc.adapter.grammars.structured import (
+    check_compiles,
     json_arguments,
     json_calls,
     structured_outputs,
@@ -34,6 +35,8 @@ class OfferedTools:
         # `structured_outputs` says what the text of an answer is: the answer is that text, and no call.
         as_text = structure is not None and not structure.field.startswith(_FORMATS) and not self.forced
         self._tools = [] if choice == "none" or as_text else generate.tools
+        self._with_format = structure is not None
+        """Whether a grammar is made from all tools, so that there may be calls or text in a format."""
         self.named: str | None = choice["function"]["name"] if self.forced and isinstance(choice, dict) else None
         """The function of a call that is forced by name."""
         self._costs = Costs()
@@ -80,6 +83,8 @@ class OfferedTools:
         try:
             costs = check_schema_cost(given, field, self._costs)
             parameters = _arguments_schema(given, field)
+            if self._must_match(function) or self._with_format:
+                check_compiles(parameters, field)
             self._costs = costs
         except ApiError as error:
             if self._must_match(function):

@@ -9,7 +9,7 @@ from vllm.v1.structured_output.backend_xgrammar import has_xgrammar_unsupported_
 
 from engine_proc.adapter.grammars.costs import TooCostly, check_schema_cost
 from engine_proc.adapter.grammars.finite import is_finite
-from engine_proc.adapter.grammars.patterns import without_properties
+from engine_proc.adapter.grammars.patterns import looks_ahead, without_properties
 from schemas.errors import invalid
 from schemas.shared import client_json
 
@@ -79,6 +79,8 @@ def check_support(schema: Schema, field: str) -> None:
         return
     place, found = f"{field}{unsupported[0]}", unsupported[1]
     names = " with ".join(f"`{name}`" for name in _UNSUPPORTED if name in found)
+    if any(map(looks_ahead, _patterns(found))):
+        names = "a lookahead"
     raise invalid(f"Invalid value for `{place}`: the grammar backend does not support {names} here.", place)
 
 
@@ -173,7 +175,15 @@ def _unsupported(schema: Schema) -> tuple[str, Schema] | None:
             found = _unsupported(part) if isinstance(part, dict) else None
             if found is not None:
                 return f".{keyword}" + ("" if index is None else f"[{index}]") + found[0], found[1]
+    if any(looks_ahead(pattern) for pattern in _patterns(schema)):
+        return "", schema
     return ("", schema) if has_xgrammar_unsupported_json_features(_outline(schema)) else None
+
+
+def _patterns(schema: Schema) -> list[str]:
+    """Return the patterns of `schema` itself."""
+    pattern, names = schema.get("pattern"), schema.get("patternProperties")
+    return [*([pattern] if isinstance(pattern, str) else ()), *(names if isinstance(names, dict) else ())]
 
 
 def _outline(schema: Schema) -> Schema:

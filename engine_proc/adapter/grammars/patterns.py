@@ -28,6 +28,21 @@ MAX_EXPANDED = 128 * 1024
 _CATEGORIES = re.compile(r"[LMNPSZC][a-z]?")
 
 
+_GROUPS = re.compile(r"\\.|\[|\]|\(\?[=!]", re.DOTALL)
+"""What tells a lookahead from the same characters in a class, or after a backslash."""
+
+
+def looks_ahead(pattern: str) -> bool:
+    """Return whether `pattern` has a lookahead, `(?=...)` or `(?!...)`: xgrammar ignores it, with a line in its log."""
+    in_class = False
+    for part in _GROUPS.findall(pattern):
+        if part in "[]":
+            in_class = part == "["
+        elif part[0] == "(" and not in_class:
+            return True
+    return False
+
+
 def without_properties(pattern: str) -> str:
     r"""Return `pattern` with ranges of characters in place of `\p{...}` and `\P{...}`. Unknown properties stay.
 

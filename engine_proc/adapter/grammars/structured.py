@@ -8,7 +8,7 @@ from vllm.sampling_params import StructuredOutputsParams
 
 from engine_proc.adapter.grammars.costs import check_grammar_cost, check_pattern_cost
 from engine_proc.adapter.grammars.json_schemas import check_support, checked
-from engine_proc.adapter.grammars.patterns import without_properties
+from engine_proc.adapter.grammars.patterns import looks_ahead, without_properties
 from schemas.errors import invalid
 from schemas.wire import Structure
 
@@ -34,6 +34,9 @@ def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | No
         return StructuredOutputsParams(json_object=True)
     if wanted.regex is not None:
         check_pattern_cost(wanted.regex, wanted.field)
+        if looks_ahead(wanted.regex):
+            message = f"Invalid value for `{wanted.field}`: the grammar backend does not support a lookahead."
+            raise invalid(message, wanted.field)
     if wanted.grammar is not None:
         check_grammar_cost(wanted.grammar, wanted.field)
     try:
@@ -41,6 +44,14 @@ def structured_outputs(wanted: Structure | None) -> StructuredOutputsParams | No
     except ValueError as error:
         raise invalid(f"Invalid value for `{wanted.field}`: {error}", wanted.field) from None
     return StructuredOutputsParams(regex=regex, choice=wanted.choice, grammar=wanted.grammar)
+
+
+def check_compiles(schema: dict[str, Any], field: str) -> None:
+    """Raise `ApiError` (400) where xgrammar makes no grammar of `schema`, as of a pattern with a word boundary."""
+    try:
+        _json(schema)
+    except ValueError as error:
+        raise invalid(f"Invalid value for `{field}`: {error}", field) from None
 
 
 def json_calls(schemas: dict[str, dict[str, Any]], *, only_one: bool) -> StructuredOutputsParams:

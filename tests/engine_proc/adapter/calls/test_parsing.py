@@ -243,6 +243,8 @@ class TestGrammars:
             ({"properties": {"a": {"minimum": "low"}}}, ".properties.a.minimum"),
             ({"$ref": "#"}, ""),
             ({"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]}, ""),
+            ({"properties": {"a": {"type": "string", "pattern": r"\bfoo"}}}, ""),
+            ({"properties": {"a": {"$ref": "#/$defs/none"}}}, ""),
         ],
         ids=str,
     )
@@ -252,6 +254,8 @@ class TestGrammars:
         broken = {"type": "function", "function": {"name": "f", "parameters": parameters}}
         assert parsing(tokenizer).reading(asked(tools=[TOOL, broken])) is not None
         assert parsing(tokenizer).reading(asked(tools=[TOOL, broken], tool_choice=NAMED)) is not None
+        wanted = Sampling(structure=Structure(json=WEATHER, field="response_format.json_schema.schema"))
+        assert parsing(tokenizer).reading(asked(tools=[TOOL, broken], sampling=wanted)) is not None
         strict = {"type": "function", "function": {**broken["function"], "strict": True}}  # type: ignore[dict-item]
         for fields in ({"tools": [TOOL, broken], "tool_choice": "required"}, {"tools": [TOOL, strict]}):
             with pytest.raises(ApiError) as caught:

@@ -97,6 +97,8 @@ def test_what_the_backend_does_not_support_is_found_by_looking_at_each_schema_on
         ({"properties": {"a": {"type": "array", "uniqueItems": True}}}, ".properties.a", "`uniqueItems`"),
         ({"anyOf": [{}, {"type": "string", "format": "iban"}]}, ".anyOf[1]", "`format`"),
         ({"type": "string", "pattern": "a", "maxLength": 3}, "", "`pattern`"),
+        ({"properties": {"a": {"type": "string", "pattern": r"^(?=.*\d)\w+$"}}}, ".properties.a", "a lookahead"),
+        ({"type": "object", "patternProperties": {"^(?!a)": {}}}, "", "a lookahead"),
         ({"allOf": [{"type": "object"}, {"type": "object"}]}, "", "`allOf`"),
         (
             {"type": "object", "propertyNames": {"pattern": "a", "maxLength": 1}},

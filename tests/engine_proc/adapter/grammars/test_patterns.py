@@ -7,7 +7,7 @@ import pytest
 
 from engine_proc.adapter.grammars import json_schemas
 from engine_proc.adapter.grammars.json_schemas import checked
-from engine_proc.adapter.grammars.patterns import MAX_EXPANDED, without_properties
+from engine_proc.adapter.grammars.patterns import MAX_EXPANDED, looks_ahead, without_properties
 from engine_proc.adapter.grammars.structured import structured_outputs
 from schemas.errors import ApiError
 from schemas.wire import Structure
@@ -21,6 +21,20 @@ def test_properties_become_ranges() -> None:
     )
     characters = re.findall(r"[\\]u\{(\w+)\}", without_properties(r"\p{Zs}"))
     assert {"20", "a0", "3000"} <= set(characters)
+
+
+@pytest.mark.parametrize("pattern", ["(?=a)b", "^a(?!b)c$", r"\\(?=a)", "[a](?=b)", "(?:(?!a).)*"])
+def test_a_lookahead_is_refused(pattern: str) -> None:
+    """xgrammar ignores it, so that the text would match another pattern."""
+    assert looks_ahead(pattern)
+    with pytest.raises(ApiError, match="lookahead") as refusal:
+        structured_outputs(Structure(regex=pattern, field="structured_outputs.regex"))
+    assert (refusal.value.status, refusal.value.param) == (400, "structured_outputs.regex")
+
+
+@pytest.mark.parametrize("pattern", [r"\(?=a", "[(?=]a", r"[\](?!]", "(?:a)(?<n>b)", "[[(?=]", "[" * 100_000])
+def test_what_is_no_lookahead(pattern: str) -> None:
+    assert not looks_ahead(pattern)
 
 
 def test_many_properties_do_not_become_megabytes() -> None:
