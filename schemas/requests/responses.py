@@ -91,6 +91,7 @@ class ResponseSchema(SamplingSchema):
         f"`{WITH_LOGPROBS}` returns log probabilities. Other values have no effect: what they name is returned in any "
         "case, or belongs to tools that this server does not run.",
         Text(),
+        left_out=(None,),
         validate=validate.Length(max=64),
     )
     tools = optional(

@@ -8,7 +8,7 @@ from schemas.requests.generation import Request
 from schemas.requests.parts.json_types import MAX_ALTERNATIVES
 from schemas.requests.parts.warnings import MAX_WARNINGS, begin, taken, warn
 from schemas.requests.plain import PlainSchema
-from schemas.requests.responses import ResponseSchema
+from schemas.requests.responses import WITH_LOGPROBS, ResponseSchema
 from schemas.wire import Structure
 from tests.schemas.requests.loading import HELLO, Load, both_endpoints, chat, completion, refusal
 
@@ -59,6 +59,11 @@ def test_a_null_inside_the_text_format_of_a_response_counts_as_absent() -> None:
 
     assert format_of(type="text", name=None, schema=None, strict=None) is None
     assert format_of(type="json_schema", name=None, strict=None, schema=SCHEMA).json == SCHEMA
+
+
+def test_a_null_in_what_a_response_includes_counts_as_absent() -> None:
+    assert ResponseSchema().load({"input": "a", "include": [None]}).request.logprobs is False
+    assert ResponseSchema().load({"input": "a", "include": [None, WITH_LOGPROBS]}).request.logprobs is True
 
 
 @both_endpoints
