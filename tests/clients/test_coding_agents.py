@@ -21,6 +21,16 @@ OPENCODE = NODE / "opencode-linux-x64/bin/opencode"
 AIDER = PROJECT_ROOT / ".venv-clients/aider/bin/aider"
 SAID = "hello-from-a-tool"
 QUESTION = "Run the tool twice."
+EDIT = """Here it is.
+
+greeting.txt
+```
+<<<<<<< SEARCH
+=======
+hello
+>>>>>>> REPLACE
+```
+"""
 
 
 @pytest.fixture
@@ -124,18 +134,6 @@ def test_opencode(tmp_path: Path, work: Path) -> None:
     assert [part["text"] for part in parts if part["type"] == "text"] == ["Let me see."] * 2 + ["All done."]
 
 
-EDIT = """Here it is.
-
-greeting.txt
-```
-<<<<<<< SEARCH
-=======
-hello
->>>>>>> REPLACE
-```
-"""
-
-
 def test_aider(tmp_path: Path, work: Path) -> None:
     with scripted(tmp_path, lambda engine, generate: say(engine, generate, EDIT[:20], EDIT[20:])) as (url, engine):
         server = ["--openai-api-base", url, "--openai-api-key", "none", "--model", "openai/llama"]
@@ -144,4 +142,4 @@ def test_aider(tmp_path: Path, work: Path) -> None:
         run(work, AIDER, *server, *offline, *unattended)
     assert (work / "greeting.txt").read_text() == "hello\n"
     (asked,) = engine.messages(wire.Generate)
-    assert asked.messages and "Write a greeting." in asked.messages[-1]["content"]
+    assert asked.messages is not None and "Write a greeting." in asked.messages[-1]["content"]

@@ -20,7 +20,7 @@ TEXT_PARTS = ("text", "input_text", "output_text")
 
 
 class Content(fields.Field[Any]):
-    """A string, or a list of text parts: `{"type": "text", "text": ...}`, or as vLLM has it a string."""
+    """A string, or a list of text parts, `{"type": "text", "text": ...}`, and strings, which vLLM takes for parts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         if isinstance(value, str):
