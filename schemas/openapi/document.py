@@ -45,8 +45,8 @@ from schemas.shared.version import VERSION
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null is treated as absent. Unknown fields "
     "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. What is done otherwise than a request says is said in the "
-    "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>`, or `x-api-key: "
-    "<key>`, except `/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
+    "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>` or "
+    "`x-api-key: <key>`, except `/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
 )
 
 STRING = {"type": "string"}
