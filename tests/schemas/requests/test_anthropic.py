@@ -73,7 +73,13 @@ def test_the_line_for_anthropics_accounts_is_left_out_that_differs_from_request_
 
 
 def test_what_one_role_says_without_an_interruption_is_one_message() -> None:
-    turns = [HELLO, said("user", text("a"), text("")), said("assistant", text("b"), text("c")), said("assistant"), HELLO]
+    turns = [
+        HELLO,
+        said("user", text("a"), text("")),
+        said("assistant", text("b"), text("c")),
+        said("assistant"),
+        HELLO,
+    ]
     assert chat(*turns) == [("user", [text("Hello"), text("a")]), ("assistant", "bc"), ("user", "Hello")]
     assert chat(said("system", text("b")), HELLO, system="a") == [("system", [text("a"), text("b")]), ("user", "Hello")]
 
@@ -215,7 +221,9 @@ def test_messages_are_a_list_that_is_not_empty(value: Any) -> None:
 
 
 def test_an_input_that_is_nested_too_deeply_is_the_text_that_it_was() -> None:
-    messages = load(HELLO, said("assistant", use(input=deep(100))), said("user", result())).request.params.messages or []
+    messages = (
+        load(HELLO, said("assistant", use(input=deep(100))), said("user", result())).request.params.messages or []
+    )
     assert list(json.loads(messages[1]["tool_calls"][0]["function"]["arguments"])) == ["INVALID_JSON"]
 
 
