@@ -12,7 +12,7 @@ from schemas.requests.parts.tools import NAME, JsonObject, Tools, WithoutNulls
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 """Anthropic's words for a choice among tools, and those of chat completions."""
-THINKING = {"enabled": True, "adaptive": True, "disabled": False}
+THINKING = {"enabled": True, "adaptive": True, "between_tools": True, "disabled": False}
 """By the type of `thinking`: whether the model is to reason."""
 
 
@@ -87,7 +87,7 @@ class ThinkingSchema(WithoutNulls):
         required=True,
         validate=validate.OneOf(list(THINKING), error=f"Expected one of {', '.join(THINKING)}."),
         metadata={
-            "description": "`enable_thinking` of the chat template; `enabled` and `adaptive` are the same. `disabled` "
+            "description": "`enable_thinking` of the chat template: all but `disabled` are the same. `disabled` "
             "also leaves the reasoning of a model that reasons all the same out of the reply."
         },
     )
