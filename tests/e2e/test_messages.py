@@ -65,9 +65,8 @@ def test_the_model_calls_a_tool_and_uses_its_result(hearth: Hearth) -> None:
     assert first.stop_reason == "tool_use"
     (call,) = [block for block in first.content if block.type == "tool_use"]
     assert (call.name, call.input) == ("get_weather", {"city": "Paris"})
-    with client.messages.stream(
-        model="m", max_tokens=100, messages=ASKED, tools=[WEATHER], extra_body=GREEDY
-    ) as stream:
+    asked: Any = {"model": "m", "max_tokens": 100, "messages": ASKED, "tools": [WEATHER], "extra_body": GREEDY}
+    with client.messages.stream(**asked) as stream:
         streamed = stream.get_final_message()
     assert [block.input for block in streamed.content if block.type == "tool_use"] == [call.input]
 
@@ -85,12 +84,13 @@ def test_the_model_calls_a_tool_and_uses_its_result(hearth: Hearth) -> None:
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "get_weather"}])
 def test_a_call_is_forced(hearth: Hearth, choice: Any) -> None:
+    forced: Any = {**choice, "disable_parallel_tool_use": True}
     message = hearth.anthropic().messages.create(
         model="m",
         max_tokens=200,
         messages=QUESTION,
         tools=[WEATHER],
-        tool_choice={**choice, "disable_parallel_tool_use": True},
+        tool_choice=forced,
         extra_body=GREEDY,
     )
     assert message.stop_reason == "tool_use"
@@ -194,10 +194,8 @@ def test_errors_are_those_that_the_sdk_knows(hearth: Hearth) -> None:
         )
     assert "`messages[0].content[0].type`" in str(caught.value)
     assert caught.value.request_id
+    long: Any = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "word " * 5000}]}
     with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
-        client.messages.create(model="m", max_tokens=5, messages=[{"role": "user", "content": "word " * 5000}])
-    with pytest.raises(anthropic.BadRequestError, match="prompt is too long"):
-        with client.messages.stream(
-            model="m", max_tokens=5, messages=[{"role": "user", "content": "word " * 5000}]
-        ) as stream:
-            stream.get_final_message()
+        client.messages.create(**long)
+    with pytest.raises(anthropic.BadRequestError, match="prompt is too long"), client.messages.stream(**long):
+        pass
