@@ -59,7 +59,7 @@ test: lint $(LM_EVAL)/installed ## every check and every test
 test-fast: lint ## every check, and the tests that need no engine
 	$(PYTEST) -m "not engine"
 
-test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's SDK for Node, Codex CLI, vLLM's benchmark
+test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## LangChain, LlamaIndex, LiteLLM, OpenAI's and Anthropic's SDKs for Node, Codex CLI, vLLM's benchmark
 	$(BIN)/pytest tests/clients
 
 lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each import is declared

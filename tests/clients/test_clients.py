@@ -1,6 +1,6 @@
 """Real clients, unchanged, against a running Hearth: `make test-clients`, for their weight is more than the server's.
 
-Each lives in an environment of its own; OpenAI's SDK for Python and lm-eval are in `make test` already.
+Each lives in an environment of its own. OpenAI's and Anthropic's SDKs for Python, and lm-eval, are in `make test`.
 """
 
 import json
@@ -45,8 +45,9 @@ def test_python(hearth: Hearth, script: str) -> None:
     run(hearth, PYTHON, script)
 
 
-def test_node(hearth: Hearth) -> None:
-    run(hearth, "node", "node/openai.mjs")
+@pytest.mark.parametrize("script", ["openai.mjs", "anthropic.mjs"])
+def test_node(hearth: Hearth, script: str) -> None:
+    run(hearth, "node", f"node/{script}")
 
 
 @pytest.mark.parametrize(
