@@ -54,6 +54,7 @@ class Said:
 
     @property
     def is_empty_answer(self) -> bool:
+        """Whether this is an assistant's turn that neither says nor calls anything."""
         return self.role == "assistant" and not self.calls and not any(self.texts)
 
     def message(self) -> Message:

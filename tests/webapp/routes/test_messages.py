@@ -210,6 +210,28 @@ def test_a_stream_that_fails_later_ends_with_an_event(served: FlaskClient, engin
     assert last.startswith('event: error\ndata: {"type":"error","error":{"type":"api_error","message":"It broke."}')
 
 
+def test_a_stream_goes_on_when_its_engine_is_lost(
+    served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "PING_INTERVAL", 0.02)
+
+    def lose(engine: FakeEngine, generate: wire.Generate) -> None:
+        hold(engine, generate)
+        if generate.sent:
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "two", [2], "stop")]))
+        else:
+            engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "one ", [1])]))
+
+    engine.on_generate = lose
+    response = served.post(URL, json={**HELLO, "stream": True}, buffered=False)
+    chunks: Iterator[bytes] = response.response  # type: ignore[assignment]
+    begin = next(chunks)
+    engine.restart("second")
+    message = message_of(begin + b"".join(chunks))
+    assert message.to_dict()["content"] == [{"citations": None, "text": "one two", "type": "text"}]
+    assert (message.usage.output_tokens, len(engine.messages(wire.Generate))) == (2, 2)
+
+
 def test_a_silent_engine_is_told_by_pings_before_the_message(
     served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
