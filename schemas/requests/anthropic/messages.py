@@ -23,7 +23,7 @@ from schemas.requests.anthropic.options import (
 from schemas.requests.anthropic.turns import SystemPrompt, Turns, together
 from schemas.requests.generation import MAX_STOP_CHARS, MAX_STOPS, MAX_USER_CHARS, Request, SamplingSchema, nucleus
 from schemas.requests.parts import warnings
-from schemas.requests.parts.json_types import REST_OF_CONTEXT, Body, Bool, Int, Items, Text, TokenLimit, optional
+from schemas.requests.parts.json_types import REST_OF_CONTEXT, Body, Bool, Int, Items, Text, TokenLimit, at, optional
 from schemas.requests.parts.messages import MAX_MESSAGES
 from schemas.requests.parts.tools import JsonObject, check_choice, check_results, offered
 
@@ -88,7 +88,7 @@ class _PromptSchema(Body):
 
     def _prompt(self, data: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
         """Return the fields of `wire.GenerateParams` that hold the prompt, and the places of its messages."""
-        said: list[Said] = together([*(data["system"] or ()), *data["messages"]])
+        said: list[Said] = at("messages", together, [*(data["system"] or ()), *data["messages"]])
         tools, choice = offered(functions_of(data["tools"] or []), choice_of(data["tool_choice"]))
         continued = said[-1].role == "assistant" and not said[-1].calls
         prompt = {

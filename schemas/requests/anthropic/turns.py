@@ -16,7 +16,7 @@ LOADERS = {"user": user_said, "assistant": assistant_said, "system": system_said
 
 
 class Turns(fields.Field[list[Said]]):
-    """The turns of a conversation: at least one that says something, or asks the model to speak first."""
+    """The turns of a conversation: at least one, beside an empty one of the assistant at the end."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> list[Said]:
         if not isinstance(value, list):
@@ -45,11 +45,11 @@ def together(said: Iterable[Said]) -> list[Said]:
     """Return what is said, with what one role says without an interruption as one. Raises `ValidationError`."""
     whole: list[Said] = []
     for each in said:
-        add(whole, each)
+        _add(whole, each)
     return whole
 
 
-def add(said: list[Said], more: Said) -> None:
+def _add(said: list[Said], more: Said) -> None:
     """Append `more`, or add it to the last of `said` if both are of one role. Results of tools stay apart.
 
     Raises `ValidationError` where that exceeds the limits of one message, or of all.
@@ -76,4 +76,4 @@ def _add_turn(said: list[Said], number: int, turn: Any) -> None:
     if load is None:
         raise ValidationError({"role": [f"Expected one of {', '.join(LOADERS)}."]})
     for each in at("content", lambda content: load(content, f"messages[{number}]"), turn.get("content")):
-        add(said, each)
+        _add(said, each)

@@ -209,6 +209,12 @@ def test_what_cannot_be_meant_is_refused_by_its_place(turns: list[Any], field: s
     assert refused_at(*turns) == field
 
 
+def test_a_system_prompt_counts_in_the_limit_of_messages() -> None:
+    turns = [HELLO, {"role": "assistant", "content": "a"}] * (MAX_MESSAGES // 2)
+    assert len(load(*turns).request.params.messages or []) == MAX_MESSAGES
+    assert refused_at(*turns, system="Be brief.") == "messages"
+
+
 def test_an_image_is_refused_by_name() -> None:
     with pytest.raises(ValidationError, match="'image'"):
         load(said("user", {"type": "image", "source": {}}))
