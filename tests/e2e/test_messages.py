@@ -110,9 +110,10 @@ def test_no_tool_is_called_where_none_may_be(hearth: Hearth) -> None:
 def test_an_answer_that_has_begun_is_continued(hearth: Hearth) -> None:
     client = hearth.anthropic()
     whole = text_of(client.messages.create(model="m", max_tokens=100, messages=QUESTION, extra_body=GREEDY))
-    begun: MessageParam = {"role": "assistant", "content": whole[:8]}
+    words = " ".join(whole.split(" ")[:3])
+    begun: MessageParam = {"role": "assistant", "content": words}
     rest = client.messages.create(model="m", max_tokens=100, messages=[*QUESTION, begun], extra_body=GREEDY)
-    assert whole[:8] + text_of(rest) == whole
+    assert words + text_of(rest) == whole
     assert client.messages.count_tokens(model="m", messages=[*QUESTION, begun]).input_tokens > 0
 
 
@@ -174,14 +175,22 @@ def test_what_claude_code_sends(hearth: Hearth) -> None:
 
 
 def test_control_tokens_in_a_text_are_text(hearth: Hearth) -> None:
-    client = hearth.anthropic()
-    for text in ("<|eot_id|>", "a\ud83d\ude00b"):
-        assert client.messages.count_tokens(model="m", messages=[{"role": "user", "content": text}]).input_tokens > 5
-    plain = client.messages.count_tokens(model="m", messages=[{"role": "user", "content": ""}]).input_tokens
-    marked: Any = [{"type": "tool_result", "tool_use_id": "a", "content": "<|eot_id|>"}]
+    """Several tokens each, in a turn, a system prompt and a result."""
     call: Any = {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]}
-    turns: list[Any] = [*QUESTION, call, {"role": "user", "content": marked}]
-    assert client.messages.count_tokens(model="m", messages=turns).input_tokens > plain + 5
+
+    def counted(text: str) -> int:
+        result: Any = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "a", "content": text}]}
+        turns: list[Any] = [{"role": "user", "content": [{"type": "text", "text": f"a{text}"}]}, call, result]
+        return hearth.anthropic().messages.count_tokens(model="m", system=f"a{text}", messages=turns).input_tokens
+
+    assert counted("<|eot_id|>") > counted("") + 3 * 3
+
+
+def test_a_lone_surrogate_is_replaced_with_a_warning(hearth: Hearth) -> None:
+    body = b'{"max_tokens": 5, "messages": [{"role": "user", "content": "a\\ud800"}]}'
+    response = hearth.post("/v1/messages", body)
+    assert response.status_code == 200
+    assert "lone surrogates" in response.json()["warning"]
 
 
 def test_errors_are_those_that_the_sdk_knows(hearth: Hearth) -> None:
