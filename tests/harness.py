@@ -13,6 +13,8 @@ from typing import Any
 
 import httpx
 import psutil
+from anthropic import Anthropic
+from anthropic import DefaultHttpxClient as DefaultAnthropicHttpxClient
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
 
 from bench.stack import LOAD_SECONDS, TLS, Stack, free_port, until
@@ -123,6 +125,10 @@ class Hearth(Stack):
     def async_openai(self) -> AsyncOpenAI:
         client = DefaultAsyncHttpxClient(verify=TLS)
         return AsyncOpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, timeout=60, http_client=client)
+
+    def anthropic(self) -> Anthropic:
+        client = DefaultAnthropicHttpxClient(verify=TLS)
+        return Anthropic(base_url=self.url, api_key=self.key, max_retries=0, timeout=60, http_client=client)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> httpx.Response:
         """POST `body`, bytes as they are and anything else as JSON, and return the response."""

@@ -1,9 +1,11 @@
-"""The OpenAI SDK's own types as judges of replies: a member that they require must be there, and of their type."""
+"""The SDKs' own types and readers as judges of replies: a member that they require must be there, and of its type."""
 
 import json
 from functools import cache
 from typing import Any
 
+import anthropic
+import httpx2
 from openai.types.responses import ResponseStreamEvent
 from pydantic import TypeAdapter
 
@@ -25,3 +27,14 @@ def events_of(stream: str) -> list[dict[str, Any]]:
         check(ResponseStreamEvent, event)
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     return events
+
+
+def message_of(stream: bytes) -> anthropic.types.Message:
+    """Return the message that Anthropic's SDK reads from a stream."""
+    answer = httpx2.Response(200, content=stream, headers={"Content-Type": "text/event-stream"})
+    replaying = httpx2.Client(transport=httpx2.MockTransport(lambda _: answer))
+    with (
+        anthropic.Anthropic(api_key="none", http_client=replaying, max_retries=0) as client,
+        client.messages.stream(model="m", max_tokens=1, messages=[]) as events,
+    ):
+        return events.get_final_message()

@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, current_app
 from gevent.threadpool import ThreadPool
 
+from schemas.requests.anthropic.messages import CountTokensSchema, MessagesSchema
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.conversations import (
@@ -36,6 +37,8 @@ class RequestSchemas:
         self.chat = ChatCompletionSchema(**limits)
         self.completion = CompletionSchema(**limits)
         self.response = ResponseSchema(**strict)
+        self.message = MessagesSchema(**strict)
+        self.message_count = CountTokensSchema(**strict)
         self.conversation = ConversationCreationSchema(**strict)
         self.conversation_update = ConversationUpdateSchema(**strict)
         self.conversation_items = ConversationItemsSchema(**strict)

@@ -8,10 +8,13 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, validate
 
+from schemas.openapi.anthropic import ANTHROPIC
 from schemas.openapi.operating import OPERATING
 from schemas.openapi.paths import PATHS, TAGS
 from schemas.openapi.replies import REPLIES
 from schemas.openapi.responses import RESPONSES
+from schemas.requests.anthropic.messages import CountTokensSchema, MessagesSchema
+from schemas.requests.anthropic.turns import LOADERS, SystemPrompt, Turns
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.requests.conversations import (
@@ -21,7 +24,7 @@ from schemas.requests.conversations import (
 )
 from schemas.requests.embeddings import EmbeddingSchema
 from schemas.requests.parts.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
-from schemas.requests.parts.messages import MAX_MESSAGES, Content
+from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, Content
 from schemas.requests.parts.response_items import Input
 from schemas.requests.parts.structure import JsonSchema
 from schemas.requests.parts.token_ids import MAX_TOKEN_ID, TokenIds
@@ -42,8 +45,8 @@ from schemas.shared.version import VERSION
 DESCRIPTION = (
     "One large language model over an OpenAI-style HTTP API. A field that is null is treated as absent. Unknown fields "
     "are ignored, or refused with `HEARTH_STRICT_FIELDS=1`. What is done otherwise than a request says is said in the "
-    "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>`, except "
-    "`/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
+    "reply's `warning`. Where the server has API keys, every path requires `Authorization: Bearer <key>` or "
+    "`x-api-key: <key>`, except `/health`, `/ready`, `/openapi.json`, `/docs` and the pages (`GET /`, `/status`)."
 )
 
 STRING = {"type": "string"}
@@ -59,12 +62,19 @@ BODIES = (
     PlainSchema,
     EmbeddingSchema,
     ResponseSchema,
+    MessagesSchema,
+    CountTokensSchema,
     ConversationCreationSchema,
     ConversationUpdateSchema,
     ConversationItemsSchema,
     TokenizeSchema,
     DetokenizeSchema,
 )
+BLOCKS = {
+    "type": "array",
+    "maxItems": MAX_PARTS,
+    "items": {"type": "object", "required": ["type"], "properties": {"type": STRING}},
+}
 NAMED_TOOL = {
     "type": "object",
     "required": ["type", "function"],
@@ -125,7 +135,18 @@ SHAPES: dict[type[fields.Field[Any]], dict[str, Any]] = {
             {"type": "array", "minItems": 1, "maxItems": MAX_PROMPTS, "items": {**TOKEN_IDS, "minItems": 1}},
         ]
     },
+    SystemPrompt: {"anyOf": [STRING, BLOCKS]},
     ToolChoice: {"anyOf": [{**STRING, "enum": list(CHOICES)}, NAMED_TOOL, FLAT_TOOL, ALLOWED_TOOLS]},
+    Turns: {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MAX_MESSAGES,
+        "items": {
+            "type": "object",
+            "required": ["role", "content"],
+            "properties": {"role": {**STRING, "enum": list(LOADERS)}, "content": {"anyOf": [STRING, BLOCKS]}},
+        },
+    },
     Turn: {"type": "array", "minItems": 2, "maxItems": 2, "items": STRING},
 }
 """The JSON Schemas of field classes that one JSON type does not describe."""
@@ -141,7 +162,7 @@ def document() -> dict[str, Any]:
         plugins=[plugin],
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
-        security=[{"key": []}, {}],
+        security=[{"key": []}, {"anthropic": []}, {}],
         tags=TAGS,
     )
     converter = plugin.converter
@@ -150,9 +171,10 @@ def document() -> dict[str, Any]:
         converter.map_to_openapi_type(field, type_, None)  # type: ignore[no-untyped-call]
     converter.add_attribute_function(_describe)  # type: ignore[no-untyped-call]
     spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
+    spec.components.security_scheme("anthropic", {"type": "apiKey", "in": "header", "name": "x-api-key"})
     for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
-    for name, component in (REPLIES | RESPONSES | OPERATING).items():
+    for name, component in (REPLIES | RESPONSES | ANTHROPIC | OPERATING).items():
         spec.components.schema(name, component)
     for path, operations in PATHS.items():
         spec.path(path=path, operations=copy.deepcopy(operations))

@@ -7,6 +7,7 @@ from schemas.openapi.replies import STRING, Json, ref
 TAGS = [
     {"name": "Generate", "description": "Turn a prompt into text."},
     {"name": "Responses", "description": "Responses that the server stores, unless `store` is false."},
+    {"name": "Messages", "description": "Anthropic's API. Its errors are Anthropic's, and `request-id` is a header."},
     {
         "name": "Conversations",
         "description": "Conversations that the server stores under an id, which a client may choose.",
@@ -75,6 +76,20 @@ def _generate(name: str, summary: str, request: str, reply: str, chunk: str | No
 def _tokenization(name: str, summary: str, request: str, reply: str) -> Json:
     body = {"required": True, "content": _json(request)}
     return _operation("Models", name, summary, _responses("The result.", _json(reply), BODY_ERRORS), requestBody=body)
+
+
+def _anthropic(operation: Json) -> Json:
+    """Return `operation` as one of Anthropic's API: its stream ends otherwise, and its errors have another shape."""
+    responses = {
+        status: {**response, "content": response["content"] if status == "200" else _json("AnthropicError")}
+        for status, response in operation["responses"].items()
+    }
+    if "text/event-stream" in responses["200"]["content"]:
+        responses["200"]["description"] = (
+            "The whole message; with `stream`, server-sent events from `message_start` to `message_stop`. An error "
+            "after the first event is an event `error`, the last one."
+        )
+    return operation | {"tags": ["Messages"], "responses": responses}
 
 
 def _from_items(operation: Json) -> Json:
@@ -193,6 +208,24 @@ PATHS: dict[str, Json] = {
     },
     "/v1/responses/{id}/cancel": {
         "post": _response("cancelResponse", "Always a 400: no response runs in the background.", "Response", 400),
+    },
+    "/v1/messages": {
+        "post": _anthropic(
+            _generate(
+                "createMessage",
+                "Answer in the format of Anthropic's Messages API.",
+                "MessagesRequest",
+                "AnthropicMessage",
+                "AnthropicEvent",
+            )
+        )
+    },
+    "/v1/messages/count_tokens": {
+        "post": _anthropic(
+            _tokenization(
+                "countMessageTokens", "Count the tokens of a message's prompt.", "CountTokensRequest", "InputTokenCount"
+            )
+        )
     },
     "/v1/conversations": {
         "post": _conversation(

@@ -28,6 +28,8 @@ class Shape:
     chunk_object: str
     opening: bytes | None = None
     """The JSON of a choice's first chunk, after its index."""
+    ping = b": ping\n\n"
+    """What is sent where nothing else is to be sent for long: a comment, which clients skip."""
     fails_after_opening = False
     """Whether the opening events precede the error of a stream that has no text yet."""
 
@@ -185,10 +187,15 @@ class Shape:
         """Return further members of the first chunk, each after a comma."""
         return b""
 
-    def _new_warnings(self) -> bytes:
-        """Return the warnings that the client of a stream has not received, as a member after a comma."""
+    def _new_warning(self) -> str | None:
+        """Return the warnings that the client of a stream has not received. None: there are none."""
         new, self._warned = self._warnings[self._warned :], len(self._warnings)
-        return b',"warning":' + encode_json(" ".join(new)) if new else b""
+        return " ".join(new) or None
+
+    def _new_warnings(self) -> bytes:
+        """Return `_new_warning` as a member after a comma."""
+        new = self._new_warning()
+        return b"" if new is None else b',"warning":' + encode_json(new)
 
     def _count_usage(self) -> None:
         """Set the usage of the next chunk."""

@@ -5,6 +5,9 @@ from typing import Any
 
 import msgspec
 
+INVALID = "INVALID_JSON"
+"""The one key of a call's arguments that were no JSON object; its value is their text. Anthropic's name for it."""
+
 
 def _number(text: str) -> float:
     value = float(text)

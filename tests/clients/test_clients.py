@@ -1,6 +1,6 @@
 """Real clients, unchanged, against a running Hearth: `make test-clients`, for their weight is more than the server's.
 
-They live in environments of their own; OpenAI's SDK for Python and lm-eval are in `make test` already.
+They live in environments of their own. OpenAI's and Anthropic's SDKs for Python, and lm-eval, are in `make test`.
 """
 
 import json
@@ -55,7 +55,7 @@ def test_python(hearth: Hearth, script: str, environment: str) -> None:
     run(hearth, ENVIRONMENTS / environment / "bin/python", script)
 
 
-@pytest.mark.parametrize("script", ["ai_sdk.mjs", "openai.mjs"])
+@pytest.mark.parametrize("script", ["ai_sdk.mjs", "anthropic.mjs", "openai.mjs"])
 def test_node(hearth: Hearth, script: str) -> None:
     run(hearth, NODE, HERE / "node" / script)
 

@@ -8,10 +8,12 @@ Which fields there are is read from vLLM's and from our own schemas; what is sai
 import sys
 from typing import Any
 
+from vllm.entrypoints.anthropic.protocol import AnthropicCountTokensRequest, AnthropicMessagesRequest
 from vllm.entrypoints.openai.chat_completion.protocol import ChatCompletionRequest
 from vllm.entrypoints.openai.completion.protocol import CompletionRequest
 from vllm.entrypoints.openai.responses.protocol import ResponsesRequest
 
+from schemas.requests.anthropic.messages import CountTokensSchema, MessagesSchema
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.responses import ResponseSchema
@@ -35,6 +37,8 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("GET /v1/responses/{id}/input_items", BETTER, "vLLM has none"),
     ("POST /v1/responses/input_tokens", BETTER, "vLLM has none"),
     ("POST /v1/responses/{id}/cancel", DIFFERENT, "a 400: nothing runs in the background; hanging up cancels"),
+    ("POST /v1/messages", BETTER, "survives a lost engine; Claude Code shortens a conversation that is too long"),
+    ("POST /v1/messages/count_tokens", SAME, "an answer that has begun counts as it would be continued"),
     ("GET /v1/models", SAME, "adapters too"),
     ("GET /v1/models/{id}", BETTER, "vLLM has none"),
     ("POST /tokenize", SAME, ""),
@@ -55,7 +59,6 @@ ENDPOINTS: list[tuple[str, str, str]] = [
     ("GET /load", NOT_YET, "`/metrics` and `/status.json` say how many requests run and wait"),
     ("GET /tokenizer_info", NOT_YET, ""),
     ("GET /server_info", NEVER, "`hearth status` has what operators need"),
-    ("POST /v1/messages, /v1/messages/count_tokens", NOT_YET, "Anthropic's"),
     ("POST /v1/chat/completions/batch", NOT_YET, "`hearth batch` answers files of requests"),
     ("POST /v1/*/render, /v1/*/derender, /inference/v1/generate", NEVER, "the two tiers speak a wire of their own"),
     (
@@ -82,6 +85,12 @@ HTTP: list[tuple[str, str, str]] = [
     ("a client that closes its sending half", BETTER, "gets its answer; vLLM aborts the request"),
     ("an API key", SAME, "several, each with a name; `/metrics`, `/version` and `/tokenize` need one too"),
     ("`X-Request-ID`", SAME, "always returned"),
+    ("`x-api-key`", BETTER, "on every path, as Anthropic's clients send it; vLLM takes bearer keys alone"),
+    (
+        "`anthropic-version`, `anthropic-beta`",
+        SAME,
+        "no effect; every error below `/v1/messages` has Anthropic's shape",
+    ),
 ]
 
 NOTES: dict[str, tuple[str, str]] = {
@@ -156,19 +165,43 @@ NOTES: dict[str, tuple[str, str]] = {
 }
 
 
+MESSAGE_NOTES: dict[str, tuple[str, str]] = {
+    **{name: NOTES[name] for name in ("model", "kv_transfer_params", "ec_transfer_params", "mm_payload")},
+    "return_mm_kwargs": NOTES["return_mm_kwargs"],
+    "top_p": NOTES["top_p"],
+    "messages": (
+        BETTER,
+        "consecutive turns of one role are one; results of tools in any order; an empty content; an assistant's text "
+        "that is last is continued; images and documents are refused by name",
+    ),
+    "system": (SAME, "the line that Claude Code writes for Anthropic's accounts is left out"),
+    "max_tokens": (BETTER, "more than the context has is the rest of it, not a 400; so is -1"),
+    "stop_sequences": (SAME, "empty texts are left out; the one that ended the message is named"),
+    "tools": (BETTER, "those that Anthropic's servers run are left out, with a `warning`"),
+    "tool_choice": (BETTER, "a word alone is taken; the input of a forced call matches the schema"),
+    "thinking": (SAME, "`budget_tokens` has no effect; `disabled` and `omitted` leave the reasoning out of the reply"),
+    "output_config": (SAME, "`effort` goes to the chat template, `format` is a structure"),
+    "metadata": (BETTER, "`user_id` goes to the log"),
+    "cache_control": (SAME, "no effect: equal beginnings are always cached"),
+    "service_tier": (SAME, "no effect"),
+    "vllm_xargs": (NEVER, "for extensions of vLLM"),
+    "watermarking": (NEVER, "the engine has none"),
+}
+
+
 def row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |\n"
 
 
-def fields(title: str, theirs: Any, ours: Any) -> str:
+def fields(title: str, theirs: Any, ours: Any, notes: dict[str, tuple[str, str]] = NOTES) -> str:
     """A table of all fields of either."""
     vllm, hearth = set(theirs.model_fields), set(ours().fields)
     text = f"\n## {title}\n\n" + row("field", "Hearth", "") + "|---|---|---|\n"
     for name in sorted(vllm | hearth):
-        status, why = NOTES.get(name, (SAME, ""))
+        status, why = notes.get(name, (SAME, ""))
         if name not in hearth:
             status, why = (status, why) if status in (DIFFERENT, NEVER) else (NOT_YET, why)
-        elif name not in vllm and name not in NOTES:
+        elif name not in vllm and name not in notes:
             status, why = BETTER, "Hearth's own"
         text += row(f"`{name}`", status, why)
     return text
@@ -184,6 +217,8 @@ def document() -> str:
         + fields("Chat completions", ChatCompletionRequest, ChatCompletionSchema)
         + fields("Completions", CompletionRequest, CompletionSchema)
         + fields("Responses", ResponsesRequest, ResponseSchema)
+        + fields("Messages", AnthropicMessagesRequest, MessagesSchema, MESSAGE_NOTES)
+        + fields("Counting a message's tokens", AnthropicCountTokensRequest, CountTokensSchema, MESSAGE_NOTES)
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError
 
 from schemas.errors import ApiError
+from schemas.requests.anthropic.messages import MessagesSchema
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.generation import GenerationSchema
@@ -16,11 +17,13 @@ from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
 
 CHAT, COMPLETIONS, PLAIN, RESPONSES = "/v1/chat/completions", "/v1/completions", "/", "/v1/responses"
+MESSAGES = "/v1/messages"
 SCHEMAS: dict[str, Schema] = {
     CHAT: ChatCompletionSchema(),
     COMPLETIONS: CompletionSchema(),
     PLAIN: PlainSchema(),
     RESPONSES: ResponseSchema(),
+    MESSAGES: MessagesSchema(),
 }
 
 SHAPE = {"type": "object", "properties": {"a": {"type": "string", "enum": ["b"]}}, "required": ["a"]}
@@ -66,6 +69,39 @@ SEEDS: dict[str, list[dict[str, Any]]] = {
             "text": {"format": {"type": "json_schema", "name": "a", "schema": SHAPE}},
         },
         {"input": "Hello", "conversation": {"id": "fuzz"}, "reasoning": {"effort": "low"}},
+    ],
+    MESSAGES: [
+        {"max_tokens": 5, "messages": [USER], "system": "Be brief.", "stop_sequences": ["a"], "top_k": 3},
+        {"max_tokens": 5, "messages": [USER, {"role": "assistant", "content": "I"}], "thinking": {"type": "adaptive"}},
+        {
+            "max_tokens": 5,
+            "system": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}],
+            "messages": [
+                USER,
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "Hm.", "signature": "x"},
+                        {"type": "tool_use", "id": "1", "name": "f", "input": {"a": "b"}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "42"}]},
+                        {"type": "text", "text": "And?"},
+                    ],
+                },
+            ],
+            "tools": [{"name": "f", "description": "Does it.", "input_schema": SHAPE}],
+            "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": True},
+        },
+        {
+            "max_tokens": 5,
+            "messages": [{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]}],
+            "output_config": {"effort": "low", "format": {"type": "json_schema", "schema": SHAPE}},
+            "metadata": {"user_id": "u"},
+        },
     ],
     COMPLETIONS: [
         {"prompt": "Once upon a time"},

@@ -7,7 +7,8 @@ from tests.fuzz import bodies
 
 METHODS = ["GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "BREW"]
 PATHS = [
-    bodies.CHAT, bodies.COMPLETIONS, bodies.PLAIN, bodies.RESPONSES, "/v1/responses/x", "/v1/responses/%00",
+    bodies.CHAT, bodies.COMPLETIONS, bodies.PLAIN, bodies.RESPONSES, bodies.MESSAGES, "/v1/messages/x",
+    "/v1/responses/x", "/v1/responses/%00",
     "/tokenize", "/detokenize", "/v1/embeddings", "/v1/models", "/v1/models/", "/v1/models/%00", "/v1/models/../x",
     "/v1/conversations/fuzz", "/v1/conversations/%ff%fe", "/v1/conversations/%00", "/v1/conversations/a%0ab",
     "/v1/conversations//", "/v1/conversations/" + "a" * 300, "/health", "/ready", "/version", "/docs", "/openapi.json",
@@ -47,7 +48,7 @@ def make(seed: int, number: int) -> Attempt:
     kind = rng.choices(["body", "route", "media type", "headers", "length", "garbage"], [70, 10, 4, 6, 6, 4])[0]
     match kind:
         case "body":
-            path = rng.choice([bodies.CHAT, bodies.CHAT, bodies.COMPLETIONS, bodies.PLAIN, bodies.RESPONSES])
+            path = rng.choice([bodies.CHAT, *bodies.SCHEMAS])
             return Attempt(kind, _post(path, bodies.spoil(rng, path)), keeps_alive=True)
         case "route":
             return Attempt(kind, _http(rng.choice(METHODS), rng.choice(PATHS)))

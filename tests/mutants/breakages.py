@@ -339,4 +339,35 @@ BREAKAGES = [
     Breakage(
         "schemas/shared/log_lines.py", 'text.encode(errors="backslashreplace").decode()', "text", "tests/schemas/shared"
     ),
+    # ---- Anthropic's API -----------------------------------------------------------------------------------------
+    Breakage(
+        "schemas/requests/anthropic/blocks.py",
+        "if text and not text.startswith(ATTRIBUTION)]",
+        "if text]",
+        REQUESTS + "/anthropic",
+    ),
+    Breakage(
+        "schemas/requests/anthropic/turns.py",
+        'or last.role != more.role or more.role == "tool":',
+        "or last.role != more.role:",
+        REQUESTS + "/anthropic",
+    ),
+    Breakage(
+        "schemas/replies/anthropic_message.py",
+        '"input_tokens": self.prompt_tokens - cached,',
+        '"input_tokens": self.prompt_tokens,',
+        REPLIES + "/test_anthropic.py",
+    ),
+    Breakage(
+        "webapp/middleware/errors.py",
+        "error_body(error, name) if is_anthropic(request.path) else error.body()",
+        "error.body()",
+        WEB + "routes/test_messages.py",
+    ),
+    Breakage(
+        "webapp/middleware/auth.py",
+        'find_key(given, keys) or find_key(f"Bearer {other}", keys)',
+        "find_key(given, keys)",
+        WEB + "routes/test_messages.py",
+    ),
 ]

@@ -35,6 +35,8 @@ def prompt_tokens(params: wire.GenerateParams) -> int:
         tools=params.tools,
         tool_choice=params.tool_choice,
         chat_template_kwargs=params.chat_template_kwargs,
+        add_generation_prompt=params.add_generation_prompt,
+        continue_final_message=params.continue_final_message,
         tokens_only="counted",
     )
     return tokenised(counted)[0].prompt_tokens

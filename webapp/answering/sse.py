@@ -15,10 +15,9 @@ SENT, CLIENT_DISCONNECTED, FAILED = 200, 499, 500
 """The statuses of a stream: sent to its end, cut off by the client (nginx's number), and broken by an exception."""
 
 PING_SECONDS = 15.0
-"""After so many seconds without an event a comment is sent, so that no proxy closes the connection."""
+"""After so many seconds without an event a ping is sent, so that no proxy closes the connection."""
 HEADERS_SECONDS = 5.0
 """How long the headers of a stream wait for its first text, or for a refusal, which is then a status of its own."""
-PING = b": ping\n\n"
 HEADERS = [
     ("Content-Type", "text/event-stream; charset=utf-8"),
     ("Cache-Control", "no-cache"),
@@ -59,7 +58,7 @@ def events(
                     timeout = PING_SECONDS - writer.silence()
                 else:
                     reply.ping_due = False
-                    yield PING
+                    yield shape.ping
                 continue
             on_text()
             if opening is None:

@@ -1,4 +1,4 @@
-"""Checks API keys, which OpenAI's clients send as `Authorization: Bearer <key>`."""
+"""Checks API keys: OpenAI's clients send `Authorization: Bearer <key>`, Anthropic's that or `x-api-key: <key>`."""
 
 import hmac
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
     def check_key() -> None:
         if _is_open() or request.method == "OPTIONS":  # which says what methods a path has, as api.md does
             return
-        given = request.headers.get("Authorization", "")
-        found = find_key(given, keys)
+        given, other = request.headers.get("Authorization", ""), request.headers.get("X-Api-Key", "")
+        found = find_key(given, keys) or find_key(f"Bearer {other}", keys)
         if found is None:
             raise ApiError(
                 401,
                 "Incorrect API key provided."
-                if given.partition(" ")[2]
+                if given.partition(" ")[2] or other
                 else "No API key provided: send `Authorization: Bearer <key>`.",
                 code="invalid_api_key",
             )

@@ -1,4 +1,4 @@
-"""Sends every error as OpenAI's JSON envelope."""
+"""Sends every error as OpenAI's JSON envelope, or as Anthropic's on the paths of Anthropic's API."""
 
 import logging
 
@@ -7,6 +7,9 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from schemas.errors import ApiError
+from schemas.replies.anthropic_error import error_body
+from webapp.middleware import request_id
+from webapp.middleware.paths import is_anthropic
 
 log = logging.getLogger("hearth.web")
 
@@ -38,7 +41,10 @@ def register(app: Flask) -> None:
 
 def respond(error: ApiError) -> Response:
     """Return `error` as a response."""
-    response = Response(msgspec.json.encode(error.body()), error.status, content_type="application/json")
+    name = request_id.given() or request_id.new()
+    body = error_body(error, name) if is_anthropic(request.path) else error.body()
+    response = Response(msgspec.json.encode(body), error.status, content_type="application/json")
+    response.headers[request_id.HEADER] = name
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     if error.final:

@@ -10,7 +10,7 @@ from schemas.errors import ApiError
 ANY = "*"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = "GET, POST, DELETE"
-EXPOSED = "X-Request-ID, Retry-After, X-Should-Retry"
+EXPOSED = "X-Request-ID, request-id, Retry-After, X-Should-Retry"
 """Response headers that a page of another origin may read."""
 PREFLIGHT_SECONDS = "7200"
 """How long a browser may remember the answer to a preflight; Chromium's maximum."""

@@ -1,4 +1,7 @@
-"""Forgives what base URLs do to paths: `//v1/models`, where a client has joined `http://host/` and `/v1/models`."""
+"""Forgives what base URLs do to paths: `//v1/models`, where a client has joined `http://host/` and `/v1/models`.
+
+And knows which paths are those of Anthropic's API.
+"""
 
 import re
 from collections.abc import Callable, Iterable
@@ -9,7 +12,14 @@ from flask import Flask
 JOINTS = re.compile("^/+(v1/+)?")
 """Where a client joins a base URL and a path. Further on, slashes may belong to the name of a conversation."""
 
+ANTHROPIC = "/v1/messages"
+
 Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def is_anthropic(path: str) -> bool:
+    """Return whether `path` is one of Anthropic's API, which has errors and a header of its own."""
+    return path == ANTHROPIC or path.startswith(f"{ANTHROPIC}/")
 
 
 def register(app: Flask) -> None:

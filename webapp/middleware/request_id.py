@@ -1,4 +1,7 @@
-"""`X-Request-ID`: the id that a client or a proxy gives a request, in both tiers' logs and on every response."""
+"""`X-Request-ID`: the id that a client or a proxy gives a request, in both tiers' logs and on every response.
+
+Anthropic's clients look for it in `request-id`.
+"""
 
 import re
 import uuid
@@ -7,7 +10,9 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-HEADER = "X-Request-ID"
+from webapp.middleware.paths import is_anthropic
+
+HEADER, ANTHROPIC_HEADER = "X-Request-ID", "request-id"
 USABLE = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -22,6 +27,11 @@ def usable(environ: Mapping[str, Any]) -> str:
     return name if name is not None and USABLE.fullmatch(name) else ""
 
 
+def new() -> str:
+    """Return an id for a request to which its client gives none."""
+    return uuid.uuid4().hex
+
+
 def register(app: Flask) -> None:
     """Set the header on every response of `app`."""
 
@@ -29,5 +39,7 @@ def register(app: Flask) -> None:
     def name(response: Response) -> Response:
         """Set the client's id, or a new one where a route has not set the reply's id already."""
         if HEADER not in response.headers:
-            response.headers[HEADER] = given() or uuid.uuid4().hex
+            response.headers[HEADER] = given() or new()
+        if is_anthropic(request.path):
+            response.headers[ANTHROPIC_HEADER] = response.headers[HEADER]
         return response

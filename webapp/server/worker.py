@@ -157,9 +157,12 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
 
 
 def _write_json_error(sock: Any, status: int, reason: str, message: str) -> None:
-    """Write an error as JSON for a request that never reaches the application, such as malformed HTTP."""
+    """Write an error as JSON for a request that never reaches the application, such as malformed HTTP.
+
+    Nobody knows for which API it was: with `type` beside it, OpenAI's envelope is also Anthropic's.
+    """
     error = ApiError(status, message or reason, type="invalid_request_error" if status < 500 else "server_error")
-    body = msgspec.json.encode(error.body())
+    body = msgspec.json.encode({"type": "error", **error.body()})
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"

@@ -11,8 +11,6 @@ from schemas.shared import client_json
 
 MAX_DEPTH = 64
 """Levels of free JSON: templates and parsers go through it recursively."""
-INVALID = "INVALID_JSON"
-"""The one key of arguments that were no JSON object; its value is their text. Anthropic's name for it."""
 MAX_BYTES = 4
 """Most bytes of a character."""
 _MAX_QUOTES = 3
@@ -42,7 +40,7 @@ def object_text(value: Any) -> str:
         return "{}"
     if isinstance(value, dict) and not is_deep(value):
         return _encoded(value) if text is None else text
-    return _encoded({INVALID: _encoded(value) if text is None else text})
+    return _encoded({client_json.INVALID: _encoded(value) if text is None else text})
 
 
 def check_values(*texts: str) -> None:

@@ -1,6 +1,6 @@
 """Field types of JSON bodies. They are strict: marshmallow's own also accept `"5"` and `true` as numbers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -143,6 +143,14 @@ def check_length(field: fields.Field[Any], value: Collection[Any]) -> None:
     for validator in field.validators:
         if isinstance(validator, validate.Length):
             validator(value)
+
+
+def at(key: Any, load: Callable[[Any], Any], value: Any) -> Any:
+    """Return `load(value)`. Adds `key`, where the value stands, to the path of a `ValidationError`."""
+    try:
+        return load(value)
+    except ValidationError as error:
+        raise ValidationError({key: error.messages}) from None
 
 
 class LogitBias(fields.Field[dict[str, float]]):

@@ -7,6 +7,7 @@ from marshmallow import ValidationError, fields
 
 from schemas.errors import quoted
 from schemas.requests.parts.arguments import check_values, object_text
+from schemas.requests.parts.json_types import at
 from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, ROLES
 from schemas.requests.parts.tool_items import as_known
 
@@ -31,7 +32,7 @@ class Input(fields.Field[list[Item]]):
             raise ValidationError("Expected a string or an array of items.")
         if len(value) > MAX_MESSAGES:
             raise ValidationError(f"Expected at most {MAX_MESSAGES} items.")
-        items = [_at(index, _load_item, item) for index, item in enumerate(value)]
+        items = [at(index, _load_item, item) for index, item in enumerate(value)]
         if sum(item["type"] == "item_reference" for item in items) > MAX_REFERENCES:
             raise ValidationError(f"Expected at most {MAX_REFERENCES} item references.")
         check_values(*(item["arguments"] for item in items if item["type"] == "function_call"))
@@ -49,14 +50,6 @@ def text_part(role: str, text: str) -> dict[str, Any]:
     if role == "assistant":
         return {"type": "output_text", "text": text, "annotations": []}
     return {"type": "input_text", "text": text}
-
-
-def _at(key: Any, load: Callable[[Any], Any], value: Any) -> Any:
-    """Return `load(value)`. Adds `key`, where the value stands, to the path of a `ValidationError`."""
-    try:
-        return load(value)
-    except ValidationError as error:
-        raise ValidationError({key: error.messages}) from None
 
 
 def _load_item(item: Any) -> Item:
@@ -79,13 +72,13 @@ def _load_message(item: Item) -> Item:
     given = item.get("content")
     if given is None and (role == "assistant" or "content" in item):
         given = []
-    content = _at("content", lambda value: _load_content(role, value), given)
+    content = at("content", lambda value: _load_content(role, value), given)
     return {"id": _id(item), "type": "message", "role": role, "status": "completed", "content": content}
 
 
 def _load_call(item: Item) -> Item:
-    call = {name: _at(name, _string, item.get(name)) for name in ("call_id", "name")}
-    arguments = _at("arguments", object_text, item.get("arguments"))
+    call = {name: at(name, _string, item.get(name)) for name in ("call_id", "name")}
+    arguments = at("arguments", object_text, item.get("arguments"))
     return {"id": _id(item), "type": "function_call", **call, "arguments": arguments, "status": "completed"}
 
 
@@ -94,10 +87,10 @@ def _load_output(item: Item) -> Item:
     return {
         "id": _id(item),
         "type": "function_call_output",
-        "call_id": _at("call_id", _string, item.get("call_id")),
+        "call_id": at("call_id", _string, item.get("call_id")),
         "output": output
         if isinstance(output, str)
-        else _at("output", lambda value: _load_content("tool", value), output),
+        else at("output", lambda value: _load_content("tool", value), output),
         "status": "completed",
     }
 
@@ -114,7 +107,7 @@ def _load_reasoning(item: Item) -> Item:
 
 
 def _load_reference(item: Item) -> Item:
-    return {"type": "item_reference", "id": _at("id", _short, item.get("id"))}
+    return {"type": "item_reference", "id": at("id", _short, item.get("id"))}
 
 
 LOADERS: dict[str, Callable[[Item], Item]] = {
@@ -130,7 +123,7 @@ LOADERS: dict[str, Callable[[Item], Item]] = {
 def _id(item: Item) -> str | None:
     """Return the item's own id. None: it has none yet (see `name_items`)."""
     given = item.get("id")
-    return _at("id", _short, given) if given not in (None, "") else None
+    return at("id", _short, given) if given not in (None, "") else None
 
 
 def _short(value: Any) -> str:
@@ -154,7 +147,7 @@ def _load_content(role: str, content: Any) -> list[dict[str, Any]]:
         raise ValidationError("Expected a string or an array of text parts.")
     if len(content) > MAX_PARTS:
         raise ValidationError(f"Expected at most {MAX_PARTS} parts.")
-    return [_at(index, lambda part: _load_part(role, part), part) for index, part in enumerate(content)]
+    return [at(index, lambda part: _load_part(role, part), part) for index, part in enumerate(content)]
 
 
 def _load_part(role: str, part: Any) -> dict[str, Any]:
@@ -162,10 +155,10 @@ def _load_part(role: str, part: Any) -> dict[str, Any]:
         return text_part(role, part)
     kind = part.get("type") if isinstance(part, dict) else part
     if kind == "refusal" and role == "assistant":
-        return {"type": "refusal", "refusal": _at("refusal", _text, part.get("refusal"))}
+        return {"type": "refusal", "refusal": at("refusal", _text, part.get("refusal"))}
     if not isinstance(part, dict) or kind not in TEXT_PARTS:
         raise ValidationError({"type": [f"This server accepts text only, not {quoted(kind)}."]})
-    return text_part(role, _at("text", _text, part.get("text")))
+    return text_part(role, at("text", _text, part.get("text")))
 
 
 def _text(value: Any) -> str:

@@ -90,7 +90,10 @@ class ToolSchema(ToolKind):
 class Tools(Items):
     """The functions of `tools`, in the format of either API. Tools that this server does not run are left out."""
 
-    def __init__(self, schema: type[ToolKind], **kwargs: Any) -> None:
+    own_type = "function"
+    """The type of the tools that are not left out; a tool without a type is one of them."""
+
+    def __init__(self, schema: type[WithoutNulls], **kwargs: Any) -> None:
         super().__init__(fields.Nested(schema), validate=validate.Length(max=MAX_TOOLS), **kwargs)
         self._nested = issubclass(schema, ToolSchema)
 
@@ -120,10 +123,9 @@ class Tools(Items):
             raise ValidationError("Two tools have the same name.")
         return tools
 
-    @staticmethod
-    def _is_left_out(tool: Any) -> bool:
+    def _is_left_out(self, tool: Any) -> bool:
         kind = tool.get("type") if isinstance(tool, dict) else None
-        if not isinstance(kind, str) or kind == "function":
+        if not isinstance(kind, str) or kind == self.own_type:
             return False
         warn(f"This server does not run tools of type {quoted(kind)}: they were left out.")
         return True

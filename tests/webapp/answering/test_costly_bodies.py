@@ -13,6 +13,7 @@ from tests.webapp.conftest import MakeApp
 from webapp.answering.request_body import LARGE
 
 CHAT, TOKENIZE, RESPONSES, CONVERSATIONS = "/v1/chat/completions", "/tokenize", "/v1/responses", "/v1/conversations"
+MESSAGES = "/v1/messages"
 USER = {"role": "user", "content": "a"}
 PART = {"type": "text", "text": ""}
 CALL = {"function": {"name": "f", "arguments": {}}}
@@ -33,6 +34,16 @@ def messages(element: Any, end: str = "") -> bytes:
 
 WRONG = '"model": 1'
 """What is wrong at the end makes marshmallow load the whole body a second time."""
+ASKED = {"max_tokens": 1, "messages": [USER]}
+USE = {"type": "tool_use", "name": "f", "input": {}}
+RESULT = {"type": "tool_result", "tool_use_id": ""}
+
+
+def turn(element: Any, content: Any = FILL, role: str = "user") -> tuple[str, bytes]:
+    """A request of Anthropic's API with one turn, which has FILL somewhere in its content."""
+    return MESSAGES, filled({**ASKED, "messages": [{"role": role, "content": content}]}, element, end=WRONG)
+
+
 CALLING = {"role": "assistant", "tool_calls": [CALL] * 50}
 BODIES = {
     "messages": (CHAT, messages(USER, WRONG)),
@@ -51,6 +62,17 @@ BODIES = {
     "items": (RESPONSES, filled({"input": FILL}, {"type": "reasoning"}, end=WRONG)),
     "items of others": (RESPONSES, filled({"input": FILL}, {"type": "mcp_call", "id": "a"}, end=WRONG)),
     "items to store": (CONVERSATIONS, filled({"items": FILL}, USER, end='"metadata": 1')),
+    "turns": (MESSAGES, filled({**ASKED, "messages": FILL}, {"role": "user", "content": ""}, end=WRONG)),
+    "turns that call": (
+        MESSAGES,
+        filled({**ASKED, "messages": FILL}, {"role": "assistant", "content": [USE]}, end=WRONG),
+    ),
+    "blocks": turn(PART),
+    "calls of a turn": turn(USE, role="assistant"),
+    "results of a turn": turn(RESULT),
+    "blocks of a result": turn(PART, [{**RESULT, "content": FILL}]),
+    "texts of a system prompt": (MESSAGES, filled({**ASKED, "system": FILL}, PART, end=WRONG)),
+    "tools of Anthropic's API": (MESSAGES, filled({**ASKED, "tools": FILL}, {"name": "", "input_schema": {}})),
     "surrogates": (CHAT, b'{"user": ["\\ud800", ' + b'"\\ud800", ' * 5000 + b'"\\ud800"]}'),
     "depth beside a surrogate": (
         CHAT,

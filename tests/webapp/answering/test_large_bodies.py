@@ -14,6 +14,7 @@ from tests.webapp.conftest import MakeApp
 
 MB = 10**6
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
+MESSAGES = "/v1/messages"
 WORD = b'"' + b"a" * 900 + b'"'
 MESSAGE = {"role": "user", "content": "a"}
 
@@ -47,6 +48,10 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "prompts": (COMPLETIONS, lambda: b'{"prompt":[' + many(b'""', MB) + b"]}"),
     "prompts of nothing": (COMPLETIONS, lambda: b'{"prompt":[' + many(b"[]", MB) + b"]}"),
     "items": (RESPONSES, lambda: b'{"input":[' + many(b"1", MB) + b"]}"),
+    "turns": (MESSAGES, lambda: b'{"max_tokens":1,"messages":[' + many(b"1", MB) + b"]}"),
+    "blocks": (MESSAGES, lambda: turn_of([{}] * 200_000)),
+    "results of no call": (MESSAGES, lambda: turn_of([{"type": "tool_result", "content": ""}] * 10_000)),
+    "results, too many": (MESSAGES, lambda: turn_of([{"type": "tool_result", "content": ""}] * 10_000, times=4)),
     "history": ("/", lambda: b'{"prompt":"a","history":[' + many(b"1", MB) + b"]}"),
     "tokens": ("/detokenize", lambda: b'{"tokens":[' + many(b"-1", MB) + b"]}"),
     "depth": (CHAT, lambda: b'{"messages":' + b"[" * 7 * MB),
@@ -59,6 +64,10 @@ BAD: dict[str, tuple[str, Callable[[], bytes]]] = {
     "keys": (CHAT, lambda: json.dumps({f"field {i}": 1 for i in range(400_000)}).encode()),
     "a large tool": (CHAT, lambda: chat_with(b"tools", json.dumps([tool("x" * 200_000)]).encode())),
 }
+
+
+def turn_of(content: Any, times: int = 1) -> bytes:
+    return json.dumps({"max_tokens": 1, "messages": [{"role": "user", "content": content}] * times}).encode()
 
 
 def tool(text: str) -> dict[str, Any]:
@@ -92,6 +101,10 @@ def test_a_bad_body_holds_the_loop_for_no_time_and_takes_little_memory(
 GOOD: dict[str, tuple[str, Callable[[], Any]]] = {
     "a long text": (CHAT, lambda: {"messages": [{"role": "user", "content": "word " * 3 * MB}]}),
     "many messages": (CHAT, lambda: {"messages": [MESSAGE] * 10_000}),
+    "many turns of one role": (
+        MESSAGES,
+        lambda: {"max_tokens": 1, "messages": [{"role": "assistant", "content": "word " * 200}] * 9_999 + [MESSAGE]},
+    ),
     "many token ids": (COMPLETIONS, lambda: {"prompt": [1000] * 400_000}),
     "commas": (COMPLETIONS, lambda: {"prompt": ",[{" * 4 * MB}),
 }

@@ -157,9 +157,9 @@ def test_a_ping_comes_after_a_silence_of_both(stream: Stream, monkeypatch: pytes
         gevent.sleep(0.2)
         stream.put("b")
         stream.client.recv(65536)
-    assert sse.PING not in stream.items
+    assert stream.shape.ping not in stream.items
     gevent.sleep(1.5)
-    assert sse.PING in stream.items
+    assert stream.shape.ping in stream.items
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def test_malformed_http_is_answered_by_write_error(worker: HearthWorker, sockets
         "so webapp/server/worker.py cannot make it JSON."
     )
     assert json.loads(body)["error"]["type"] == "invalid_request_error"
+    assert json.loads(body)["type"] == "error", "of Anthropic's clients, too"
 
 
 def test_a_malformed_chunk_raises_a_parse_exception(sockets: Sockets) -> None:
