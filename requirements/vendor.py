@@ -1,8 +1,8 @@
 """Fetches the libraries of the pages from npm into webapp/page/vendor: `make vendor`.
 
-vendor.json says which: each package's version, the checksum of its archive, and the files taken from it with theirs. The
-directory of a file has the version in its name, so a browser may keep the file for ever. `--pin` writes the checksums of
-what npm has now into vendor.json, after a version was changed there.
+vendor.json says which: each package's version, the checksum of its archive, and the files taken from it with theirs.
+The directory of a file has the version in its name, so a browser may keep the file for ever. `--pin` writes the
+checksums of what npm has now into vendor.json, after a version was changed there.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def main() -> None:
 def fetch(package: dict[str, Any], directory: Path, new: Path, pin: bool) -> None:
     """Write the files of `package` into `new`. Raises `SystemExit` where a checksum is another, unless `pin`."""
     name = package["package"]
-    command = ["npm", "pack", "--silent", "--pack-destination", directory, name]  # noqa: S607 - npm is the user's own
+    command = ["npm", "pack", "--silent", "--pack-destination", directory, name]
     packed = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     archive = directory / packed.stdout.split()[-1]
     digest = hashlib.sha512(archive.read_bytes()).digest()

@@ -8,10 +8,10 @@ import { Fields } from "./fields.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
 import { Shelf } from "./shelf.js";
 import { drawList, drawVersions } from "./sidebar.js";
-import { copy, curl, python } from "./snippets.js";
+import { confirmCopy, copy, curl, python } from "./snippets.js";
 import { load, save } from "./store.js";
 import { Talk, textOf } from "./talk.js";
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { Transcript } from "./transcript.js";
 import { t, translate } from "./words.js";
 
@@ -20,7 +20,7 @@ const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, curl: snippet(curl), python: snippet(python) });
+const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) });
 let talk = new Talk();
 let model = "";
 
@@ -72,7 +72,7 @@ function finish(mine, index, answer, failure) {
   $("prompt").focus({ preventScroll: true });
 }
 
-const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, curl: t`Copy as curl`, python: t`Copy as Python` });
+const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, source: t`Source`, curl: t`Copy as curl`, python: t`Copy as Python` });
 
 function edit(index) {
   if (talk.running) return;
@@ -97,19 +97,16 @@ function copyText(index, button) {
   return confirmCopy(button, copy(textOf(talk.messages[index])));
 }
 
+function source(index, button) {
+  return transcript.source(index, button);
+}
+
 function snippet(write) {
   return (index, button) => {
     const request = new Talk();
     request.messages = talk.messages.slice(0, index);
     return confirmCopy(button, copy(write(request.body(fields, model))));
   };
-}
-
-// Shows on the button whether the copy succeeded, for a moment.
-async function confirmCopy(button, promise) {
-  const label = button.textContent;
-  button.textContent = await promise.then(() => t`Copied`, () => t`Clipboard access denied`);
-  setTimeout(() => (button.textContent = label), 1500);
 }
 
 // ---- conversations -------------------------------------------------------------------------------------------

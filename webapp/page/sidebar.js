@@ -1,6 +1,6 @@
 // Draws the list of conversations, and the version switcher of the open one.
 
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
