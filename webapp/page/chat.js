@@ -3,6 +3,7 @@
 import { Answer } from "./answer.js";
 import { json } from "./api.js";
 import { banner, showEngine } from "./banner.js";
+import { Deletion } from "./deletion.js";
 import { Engine } from "./engine.js";
 import { Fields } from "./fields.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
@@ -20,7 +21,8 @@ const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) });
+const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) }, $("to-end"));
+const deletion = new Deletion(remove, list);
 let talk = new Talk();
 let model = "";
 
@@ -169,22 +171,40 @@ function welcome() {
 
 function list() {
   const query = $("find").value.toLowerCase();
-  drawList(shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query)), talk.root, remove);
+  const shown = shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query) && !deletion.hides(entry));
+  drawList(shown, talk.root, { pin, rename, remove: askToRemove });
   drawVersions(shelf.versions(talk.root), talk.id);
 }
 
-async function remove(entry) {
-  const ids = shelf.versions(entry.root).map((version) => version.id);
-  for (const id of ids) {
-    try {
-      await new Talk(id).remove();
-    } catch (error) {
-      if (error.status !== 404) return banner(error.message);
-    }
-    shelf.remove([id]);
-  }
+function pin(entry) {
+  shelf.pin(entry.root, !entry.pinned);
+  list();
+}
+
+function rename(entry, title) {
+  if (title !== entry.title) shelf.rename(entry.root, title);
+  list();
+}
+
+function askToRemove(entry) {
+  deletion.ask(entry, shelf.versions(entry.root).length);
   if (talk.root === entry.root) fresh();
-  else list();
+}
+
+// `closing`: the page is being closed, and waits for no answer.
+async function remove(entry, closing) {
+  for (const { id } of shelf.versions(entry.root)) {
+    const removed = new Talk(id).remove();
+    if (closing) shelf.remove(id);
+    try {
+      await removed;
+    } catch (error) {
+      if (error.status !== 404) banner(error.message);
+      if (error.status !== 404) break;
+    }
+    shelf.remove(id);
+  }
+  list();
 }
 
 // ---- the engine ----------------------------------------------------------------------------------------------

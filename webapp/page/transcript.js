@@ -7,15 +7,33 @@ import { t } from "./words.js";
 const AUTHORS = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
 
 export class Transcript {
-  // `handlers`: functions by button name, called with the message's index and the button.
-  constructor(target, handlers) {
+  #follow = true;
+
+  // `handlers`: functions by button name, called with the message's index and the button. `toEnd` is shown while the reader
+  // sees other than the end.
+  constructor(target, handlers, toEnd) {
     this.target = target;
     this.handlers = handlers;
-    this.follow = true;
+    this.toEnd = toEnd;
+    toEnd.addEventListener("click", () => {
+      this.follow = true;
+      target.focus({ preventScroll: true });
+      this.bottom();
+    });
     this.sizes = new ResizeObserver(() => this.bottom()); // a message that is rendered later has another height
     target.addEventListener("scroll", () => {
       this.follow = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
     });
+  }
+
+  // Whether the end stays in sight while messages grow.
+  get follow() {
+    return this.#follow;
+  }
+
+  set follow(on) {
+    this.#follow = on;
+    this.toEnd.hidden = on;
   }
 
   clear(...children) {
@@ -93,6 +111,6 @@ export class Transcript {
   }
 
   bottom() {
-    if (this.follow) this.target.scrollTop = this.target.scrollHeight;
+    if (this.follow) this.target.scrollTo({ top: this.target.scrollHeight, behavior: "instant" });
   }
 }

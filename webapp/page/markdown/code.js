@@ -5,9 +5,9 @@ import { confirmCopy, copy } from "../snippets.js";
 import { t } from "../words.js";
 
 const MAX_LENGTH = 50_000; // characters; longer code has no colours
-const MAX_TIME = 2000; // milliseconds, after which the worker is ended: code can be written to be slow
+const MAX_TIME = 5000; // milliseconds, after which the worker is ended: code can be written to be slow
 const waiting = new Map(); // code elements by number, which the worker has not answered
-let worker = null, deadline = 0, last = 0;
+let worker = null, ready = false, deadline = 0, last = 0;
 
 // Returns the element of a block of code. Its colours come once `colour` is called with it, or with what contains it.
 export function codeBlock(text, language) {
@@ -27,25 +27,32 @@ export function colour(node) {
     worker ??= start();
     waiting.set(++last, code);
     worker.postMessage({ number: last, text, language });
-    deadline ||= setTimeout(restart, MAX_TIME);
+    watch();
   }
 }
 
 function start() {
   const made = new Worker(new URL("colours.js", import.meta.url), { type: "module" });
   made.onmessage = ({ data: { number, runs } }) => {
-    clearTimeout(deadline);
     if (runs) waiting.get(number)?.replaceChildren(...runs.map(([name, text]) => (name ? element("span", { className: name }, text) : text)));
     waiting.delete(number);
-    deadline = waiting.size ? setTimeout(restart, MAX_TIME) : 0;
+    ready = true; // it begins with an empty message: how long it takes to load is no fault of the code's
+    clearTimeout(deadline);
+    deadline = 0;
+    watch();
   };
   return made;
 }
 
-// What the worker stands at keeps no colours; what waits behind it stays as it is, too.
+function watch() {
+  if (ready && waiting.size) deadline ||= setTimeout(restart, MAX_TIME);
+}
+
+// What the worker stands at keeps no colours, and neither does what waits behind it.
 function restart() {
   worker.terminate();
   worker = null;
+  ready = false;
   deadline = 0;
   waiting.clear();
 }

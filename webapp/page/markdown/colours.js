@@ -10,6 +10,8 @@ onmessage = ({ data: { number, text, language } }) => {
   postMessage({ number, runs: known ? runs(highlighter.highlight(text, { language, ignoreIllegals: true }).value) : null });
 };
 
+postMessage({});
+
 function runs(html) {
   const found = [], open = [];
   for (const [, opened, text] of html.matchAll(MARK)) {

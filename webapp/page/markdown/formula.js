@@ -8,7 +8,7 @@ const TURN = 8; // milliseconds of drawing, after which the reader has a turn
 const KEPT = 200; // drawn formulas: the paragraph that is being written shows the same ones again and again
 const DEFINES = /\\(?:[egx]?def|(?:future)?let|global|long|(?:re|provide)?newcommand|renewcommand|providecommand)(?![a-zA-Z])/; // and so repeats without end
 const STYLED = /\\(?:pmb|fcolorbox)(?![a-zA-Z])/; // KaTeX styles their MathML in attributes, which the policy forbids
-const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 1000, maxSize: 20 };
+const OPTIONS = { throwOnError: true, trust: false, strict: "ignore", maxExpand: 1000, maxSize: 20, errorColor: "var(--bad)" };
 const waiting = [];
 const drawn = new Map();
 let loading = null, working = false;

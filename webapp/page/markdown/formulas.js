@@ -2,6 +2,7 @@
 
 const CLOSERS = { "\\(": "\\)", "\\[": "\\]", $$: "$$", $: "$" };
 const MAX_LENGTH = 2000; // characters of a formula; a longer one stays its source
+const MAX_LINES = 100;
 
 export function addFormulas(markdown) {
   markdown.inline.ruler.before("escape", "formula", inline);
@@ -73,7 +74,7 @@ function lines(state, startLine, endLine, from, closer) {
     const at = text.indexOf(closer);
     const closed = at >= 0 && at === text.length - closer.length && Boolean((tex + text.slice(0, at)).trim());
     if (closed) return { line: line + 1, closed, tex: tex + text.slice(0, at) };
-    if (at >= 0 || (!text && line > startLine) || tex.length > MAX_LENGTH) return { line: -1, closed, tex };
+    if (at >= 0 || (!text && line > startLine) || tex.length > MAX_LENGTH || line - startLine > MAX_LINES) return { line: -1, closed, tex };
     tex += `${text}\n`;
   }
   return { line: endLine, closed: false, tex };

@@ -6,10 +6,9 @@ import { blocksOf, offsetOf } from "./blocks.js";
 import { colour } from "./code.js";
 import { Fence } from "./fence.js";
 import { build } from "./nodes.js";
-import { parse } from "./parser.js";
+import { isShowable, parse } from "./parser.js";
 
-const MAX_OPEN = 20_000; // characters of an open block; what follows is shown as its source until the end
-const MAX_TOKENS = 50_000; // of a whole text, which is shown as its source if it has more
+const MAX_OPEN = 8000; // characters of an open block; what follows is shown as its source until the end
 const UNDECIDED = /^[-=*+_#>|~`$\\[\]:.)\s\d]{0,40}$/; // a line that can still become anything
 
 export class Growing {
@@ -46,11 +45,11 @@ export class Growing {
     }
   }
 
-  // Shows the whole text and keeps every block that is as it was. Returns whether it could: not if it has too many tokens.
+  // Shows the whole text and keeps every block that is as it was. Returns whether it could: see `isShowable`.
   end(text) {
     const references = {}, outline = { level: 2 };
     const tokens = parse(text, { references });
-    if (tokens.reduce((count, token) => count + 1 + (token.children?.length ?? 0), 0) > MAX_TOKENS) return false;
+    if (!isShowable(tokens)) return false;
     const before = [...this.target.childNodes];
     const kept = Object.keys(references).length ? [] : this.#allMarks();
     const now = blocksOf(tokens).map((block, index) => {

@@ -3,7 +3,8 @@
 import MarkdownIt from "../vendor/markdown-it-15.0.3/markdown-it.min.mjs";
 import { addFormulas } from "./formulas.js";
 
-const MAX_NESTING = 20; // of quotes, lists and emphasis
+const MAX_NESTING = 50; // of quotes and lists; markdown-it leaves out what is deeper
+const MAX_TOKENS = 50_000;
 
 const markdown = new MarkdownIt({ html: false, linkify: true, breaks: true, maxNesting: MAX_NESTING });
 markdown.linkify.set({ fuzzyLink: false, fuzzyEmail: false }); // `setup.py` is a file, not a host in Paraguay
@@ -20,3 +21,7 @@ addFormulas(markdown);
 // Returns the tokens of `text`. In `streaming` text, a formula that has no end yet is a block of its own. `references` takes
 // up the link references that the text defines.
 export const parse = (text, { streaming = false, references = {} } = {}) => markdown.parse(text, { streaming, references });
+
+// Returns whether tokens have all of the text, and are no more than a page can show: else its source is shown.
+export const isShowable = (tokens) =>
+  tokens.every(({ level }) => level < MAX_NESTING - 1) && tokens.reduce((count, token) => count + 1 + (token.children?.length ?? 0), 0) <= MAX_TOKENS;
