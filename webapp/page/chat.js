@@ -194,15 +194,8 @@ function askToRemove(entry) {
 // `closing`: the page is being closed, and waits for no answer.
 async function remove(entry, closing) {
   for (const { id } of shelf.versions(entry.root)) {
-    const removed = new Talk(id).remove();
-    if (closing) shelf.remove(id);
-    try {
-      await removed;
-    } catch (error) {
-      if (error.status !== 404) banner(error.message);
-      if (error.status !== 404) break;
-    }
-    shelf.remove(id);
+    const removed = new Talk(id).remove().then(() => true, (error) => error.status === 404 || banner(error.message));
+    if (closing || (await removed)) shelf.remove(id);
   }
   list();
 }

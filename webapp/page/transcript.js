@@ -77,7 +77,7 @@ export class Transcript {
 
   // Shows a message's source, or its rendered text again, and on the button which of them.
   async source(index, button) {
-    const views = [...this.article(index).querySelectorAll(".text")].map((node) => View.of(node));
+    const views = [...this.article(index).querySelectorAll(".body > .text")].map((node) => View.of(node));
     for (const view of views) await view.toggle();
     button.setAttribute("aria-pressed", String(views.some((view) => view.isSource)));
   }
@@ -111,6 +111,6 @@ export class Transcript {
   }
 
   bottom() {
-    if (this.follow) this.target.scrollTo({ top: this.target.scrollHeight, behavior: "instant" });
+    if (this.follow) this.target.scrollTop = this.target.scrollHeight;
   }
 }

@@ -55,12 +55,14 @@ See [the end][end].
 
 DRAW = """async ([text, step]) => {
   const { Growing } = await import("/page/markdown/growing.js");
-  const target = document.createElement("div"), message = document.createElement("div");
+  const names = ["article", "h2", "div", "div", "div"];
+  const [article, author, body, message, target] = names.map((name) => document.createElement(name));
+  body.className = "body";
   message.className = "text";
-  message.append(target);
-  const article = document.createElement("article"), author = document.createElement("h2");
   author.append("Hearth");
-  article.append(author, message);
+  article.append(author, body);
+  body.append(message);
+  message.append(target);
   document.getElementById("transcript").replaceChildren(article);
   const growing = new Growing(target);
   for (let at = 0; step && at < text.length; at += step) growing.add(text.slice(at, at + step));

@@ -29,15 +29,6 @@ def locked(running: Hearth, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     stack.stop_web()
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    """A web tier without an engine."""
-    stack = Hearth(tmp_path_factory.mktemp("alone"), HEARTH_ENGINE_SPAWN="0")
-    stack.start_web()
-    yield stack
-    stack.stop_web()
-
-
 def test_html_and_script_are_shown_and_never_run(page: Page) -> None:
     ask(page, EVIL)
     answered(page)

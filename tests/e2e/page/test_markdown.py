@@ -11,16 +11,8 @@ from tests.browser import PHONE, page_of
 from tests.e2e.page.markdown import EVERYTHING, cost, draw
 from tests.harness import Hearth
 
+TEXT = ".body > .text"
 KATEX = ".formula .katex-html"
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    """A web tier without an engine."""
-    stack = Hearth(tmp_path_factory.mktemp("alone"), HEARTH_ENGINE_SPAWN="0")
-    stack.start_web()
-    yield stack
-    stack.stop_web()
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +30,14 @@ def coloured(page: Page) -> None:
 
 def html(page: Page) -> str:
     coloured(page)
-    found: str = page.locator(".text").inner_html()
+    found: str = page.locator(TEXT).inner_html()
     return found
 
 
 def test_markdown_is_shown_as_it_is_meant(page: Page) -> None:
     assert draw(page, EVERYTHING)
     coloured(page)
-    text = page.locator(".text")
+    text = page.locator(TEXT)
     expect(text.locator("h3")).to_have_text("A title")
     expect(text.locator("h4")).to_have_text("Under it")
     for tag, words in {
@@ -124,7 +116,7 @@ def test_nothing_that_a_message_holds_is_run_or_fetched(page: Page, text: str) -
     for step in (0, 3):
         draw(page, text, step)
         page.wait_for_timeout(100)
-        inside = page.locator(".text")
+        inside = page.locator(TEXT)
         assert inside.locator("script, img, iframe, svg, style, u, i, b, object, embed").count() == 0
         for link in inside.locator("a").all():
             assert (link.get_attribute("href") or "").startswith("https://")
@@ -157,7 +149,7 @@ def test_hostile_text_is_shown_and_the_page_goes_on(page: Page, name: str) -> No
     rendered = draw(page, text, max(100, len(text) // 50))
     assert rendered == (name not in ("quotes", "nested lists")), "their source is shown"
     if name == "10,000 cells":
-        expect(page.locator("td")).to_have_count(10_000)
+        expect(page.locator(f"{TEXT} td")).to_have_count(10_000)
     page.locator("#prompt").fill("still here")
     expect(page.locator("#prompt")).to_have_value("still here")
 
@@ -180,7 +172,7 @@ def test_a_latex_bomb_stays_source_and_small(page: Page, tex: str) -> None:
     draw(page, f"${tex}$ and $x$")
     expect(page.locator(KATEX).last).to_have_text("x")
     assert page.evaluate("document.querySelectorAll('.text *').length") < 5000
-    width = page.locator(".text").evaluate("element => element.scrollWidth")
+    width = page.locator(TEXT).evaluate("element => element.scrollWidth")
     assert width < 1300, width
 
 
@@ -202,13 +194,9 @@ def test_axe_finds_nothing(browser: Browser, alone: Hearth, size: tuple[int, int
 
 def test_libraries_come_late_and_stay(browser: Browser, alone: Hearth) -> None:
     with page_of(browser, alone.url) as page:
-        sizes = {"total": 0}
-        page.on(
-            "requestfinished", lambda request: sizes.update(total=sizes["total"] + request.sizes()["responseBodySize"])
-        )
-        page.reload()
         expect(page.locator("#engine")).to_have_text("engine unreachable")
-        assert 50_000 < sizes["total"] < 250_000
+        sent = page.evaluate("performance.getEntries().reduce((sum, entry) => sum + (entry.encodedBodySize ?? 0), 0)")
+        assert 50_000 < sent < 250_000
     for name in ("katex-0.19.1/katex.min.js", "katex-0.19.1/fonts/KaTeX_Main-Regular.woff2"):
         kept = alone.get(f"/page/vendor/{name}").headers["Cache-Control"]
         assert re.fullmatch(r"public, max-age=\d{8}, immutable", kept)
