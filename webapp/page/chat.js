@@ -13,6 +13,7 @@ import { confirmCopy, copy, curl, python } from "./snippets.js";
 import { load, save } from "./store.js";
 import { Talk, textOf } from "./talk.js";
 import { element } from "./element.js";
+import { transfer } from "./transfer.js";
 import { Transcript } from "./transcript.js";
 import { t, translate } from "./words.js";
 
@@ -186,6 +187,16 @@ function rename(entry, title) {
   list();
 }
 
+function current() {
+  const system = fields.system ? [{ role: "system", content: fields.system }] : [];
+  return { title: talk.title, messages: talk.messages.length ? [...system, ...talk.messages] : [] };
+}
+
+function imported(entry) {
+  shelf.put(entry);
+  list();
+}
+
 function askToRemove(entry) {
   deletion.ask(entry, shelf.versions(entry.root).length);
   if (talk.root === entry.root) fresh();
@@ -259,6 +270,7 @@ async function begin() {
   $("prompt").addEventListener("keydown", onPromptKey);
   $("find").addEventListener("input", list);
   frame({ fresh, stop, onKey: identify });
+  transfer({ current, listed: () => shelf.latest, imported });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
   addEventListener("storage", list);
   engine.addEventListener("change", onEngine);

@@ -195,6 +195,7 @@ def test_axe_finds_nothing(browser: Browser, alone: Hearth, size: tuple[int, int
 def test_libraries_come_late_and_stay(browser: Browser, alone: Hearth) -> None:
     with page_of(browser, alone.url) as page:
         expect(page.locator("#engine")).to_have_text("engine unreachable")
+        expect(page.locator("#field-top_p")).to_have_count(1)
         sent = page.evaluate("performance.getEntries().reduce((sum, entry) => sum + (entry.encodedBodySize ?? 0), 0)")
         assert 50_000 < sent < 250_000
     for name in ("katex-0.19.1/katex.min.js", "katex-0.19.1/fonts/KaTeX_Main-Regular.woff2"):
