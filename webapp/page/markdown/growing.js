@@ -36,13 +36,19 @@ export class Growing {
       colour(this.#fence.node);
       this.#fence = null;
     }
-    if (this.#rest.length > MAX_OPEN) {
-      if (!this.#plain) this.target.append(element("p", { className: "source" }, (this.#plain = new Text())));
+    if (this.#plain) {
       this.#plain.appendData(added);
+    } else if (this.#rest.length > MAX_OPEN) {
+      this.#showPlain(added);
     } else {
       this.#rest += added;
       this.#redraw();
     }
+  }
+
+  #showPlain(text) {
+    this.#plain = new Text(text);
+    this.target.append(element("p", { className: "source" }, this.#plain));
   }
 
   // Shows the whole text and keeps every block that is as it was. Returns whether it could: see `isShowable`.
@@ -72,7 +78,12 @@ export class Growing {
     const text = this.#head + this.#rest;
     const line = text.lastIndexOf("\n") + 1;
     const shown = UNDECIDED.test(text.slice(line)) ? text.slice(0, line) : text;
-    const blocks = blocksOf(parse(shown, { streaming: true }));
+    const tokens = parse(shown, { streaming: true });
+    if (!isShowable(tokens)) {
+      this.#showPlain(this.#rest);
+      return;
+    }
+    const blocks = blocksOf(tokens);
     if (!blocks.length) return;
     const continues = blocks[0].kind === this.#growing?.kind;
     for (const block of blocks.slice(0, -1)) this.#settle(block, continues && block === blocks[0]);
