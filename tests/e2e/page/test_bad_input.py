@@ -218,7 +218,7 @@ def test_right_to_left_text_and_emoji(page: Page) -> None:
     answered(page)
     said = page.locator("article.user .text")
     expect(said).to_have_text(words)
-    assert said.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    assert said.locator("p").evaluate("element => getComputedStyle(element).direction") == "rtl"
     expect(page.locator("#conversations a")).to_have_text(words)
     page.reload()
     expect(page.locator("article.user .text")).to_have_text(words)
