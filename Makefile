@@ -22,7 +22,7 @@ REQUESTS ?= 100000
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -166,6 +166,10 @@ screenshots: $(VENV)/installed-dev ## the pictures of docs/ again, in Chromium
 
 next-vllm: $(INSTALLED) ## what would break with a vLLM that is not installed; VERSION=0.33.0, say
 	$(BIN)/python -m tests.next_vllm $(VERSION)
+
+vendor: ## the libraries of the pages again from npm, their checksums compared with requirements/vendor.json; PIN=--pin writes them
+	@command -v npm >/dev/null || deploy/debian-packages requirements/debian-clients.txt
+	$(PYTHON) requirements/vendor.py $(PIN)
 
 lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrade takes today's versions
 	$(BIN)/pip install uv

@@ -19,7 +19,7 @@ LATIN = {"Hearth", "API", "Esc", "Enter", "Shift", "Ctrl", "Ctrl+Shift+O", "O"}
 def said_by_scripts() -> set[str]:
     """What stands in the scripts as t`...`, with the values numbered."""
     found = set()
-    for script in PAGE.glob("*.js"):
+    for script in (path for path in PAGE.rglob("*.js") if "vendor" not in path.parts):
         for text in re.findall(r"\bt`((?:[^`\\]|\\.)*)`", script.read_text()):
             numbers = count()
             numbered = re.sub(r"\$\{[^}]*\}", lambda _: f"{{{next(numbers)}}}", text)  # noqa: B023 - called at once

@@ -49,6 +49,8 @@ def test_a_package_holds_hearth_its_units_and_its_user(package: Path) -> None:
         "wsgi.py",
         "gunicorn.conf.py",
         "webapp/page/chat.html",
+        "webapp/page/vendor/katex-0.19.1/fonts/KaTeX_Main-Regular.woff2",
+        "webapp/page/vendor/katex-0.19.1/LICENSE",
         "engine_proc/adapter/engine.py",
         "requirements/cpu.txt",
     ):

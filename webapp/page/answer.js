@@ -1,10 +1,10 @@
 // An answer while it streams: its choices, their token counts and the token rate.
 
-import { element, show } from "./text.js";
-import { append } from "./tokens.js";
+import { element } from "./element.js";
+import { View } from "./view.js";
 import { t } from "./words.js";
 
-const REDRAW_EVERY = 80; // milliseconds: each redraw lays out the whole answer again
+const REDRAW_EVERY = 80; // milliseconds: each redraw lays out the open block again
 
 export class Answer {
   tokens = 0;
@@ -23,12 +23,8 @@ export class Answer {
   add(chunk) {
     for (const { index, delta, logprobs, finish_reason: finish } of chunk.choices) {
       const choice = (this.choices[index] ??= this.#choice());
-      choice.text += delta.content ?? "";
-      choice.thought += delta.reasoning ?? "";
-      if (logprobs?.content?.length) {
-        choice.scored = true;
-        choice.shown = append(choice.content, logprobs.content, choice.text, choice.shown);
-      }
+      choice.view.add(delta.content ?? "", logprobs?.content);
+      choice.thought.appendData(delta.reasoning ?? "");
       choice.finish = finish ?? choice.finish;
       if (delta.content || delta.reasoning) {
         this.#last = performance.now();
@@ -46,21 +42,21 @@ export class Answer {
   end() {
     clearTimeout(this.#drawing);
     this.draw();
+    for (const { view } of this.choices.filter(Boolean)) view.end();
     this.target.classList.remove("waiting");
   }
 
   draw() {
     this.#drawing = 0;
-    for (const choice of this.choices.filter(Boolean)) {
-      if (!choice.scored) show(choice.content, choice.text);
-      choice.thinking.hidden = !choice.thought;
-      choice.thinking.textContent = choice.thought;
+    for (const { view, thought } of this.choices.filter(Boolean)) {
+      view.draw();
+      thought.parentNode.hidden = !thought.data;
     }
     this.drawn?.();
   }
 
   get text() {
-    return this.choices[0]?.text ?? "";
+    return this.choices[0]?.view.text ?? "";
   }
 
   get seconds() {
@@ -78,9 +74,8 @@ export class Answer {
   }
 
   #choice() {
-    const content = element("div", { className: "text", dir: "auto" });
-    const thinking = element("div", { className: "thought", dir: "auto", hidden: true });
-    this.target.append(thinking, content);
-    return { text: "", thought: "", finish: null, scored: false, shown: 0, content, thinking };
+    const view = new View(), thought = new Text();
+    this.target.append(element("div", { className: "thought", dir: "auto", hidden: true }, thought), view.element);
+    return { view, thought, finish: null };
   }
 }

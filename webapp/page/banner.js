@@ -1,7 +1,7 @@
 // The engine's state: a label in the page's header, and a banner below it while the engine is not ready.
 
 import { stageName } from "./engine.js";
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { t } from "./words.js";
 
 const GONE = t`it has just exited`;

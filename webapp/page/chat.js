@@ -3,15 +3,17 @@
 import { Answer } from "./answer.js";
 import { json } from "./api.js";
 import { banner, showEngine } from "./banner.js";
+import { Deletion } from "./deletion.js";
 import { Engine } from "./engine.js";
 import { Fields } from "./fields.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
 import { Shelf } from "./shelf.js";
 import { drawList, drawVersions } from "./sidebar.js";
-import { copy, curl, python } from "./snippets.js";
+import { confirmCopy, copy, curl, python } from "./snippets.js";
 import { load, save } from "./store.js";
 import { Talk, textOf } from "./talk.js";
-import { element } from "./text.js";
+import { element } from "./element.js";
+import { transfer } from "./transfer.js";
 import { Transcript } from "./transcript.js";
 import { t, translate } from "./words.js";
 
@@ -20,7 +22,8 @@ const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, curl: snippet(curl), python: snippet(python) });
+const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) }, $("to-end"));
+const deletion = new Deletion(remove, list);
 let talk = new Talk();
 let model = "";
 
@@ -72,7 +75,7 @@ function finish(mine, index, answer, failure) {
   $("prompt").focus({ preventScroll: true });
 }
 
-const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, curl: t`Copy as curl`, python: t`Copy as Python` });
+const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, source: t`Source`, curl: t`Copy as curl`, python: t`Copy as Python` });
 
 function edit(index) {
   if (talk.running) return;
@@ -97,19 +100,16 @@ function copyText(index, button) {
   return confirmCopy(button, copy(textOf(talk.messages[index])));
 }
 
+function source(index, button) {
+  return transcript.source(index, button);
+}
+
 function snippet(write) {
   return (index, button) => {
     const request = new Talk();
     request.messages = talk.messages.slice(0, index);
     return confirmCopy(button, copy(write(request.body(fields, model))));
   };
-}
-
-// Shows on the button whether the copy succeeded, for a moment.
-async function confirmCopy(button, promise) {
-  const label = button.textContent;
-  button.textContent = await promise.then(() => t`Copied`, () => t`Clipboard access denied`);
-  setTimeout(() => (button.textContent = label), 1500);
 }
 
 // ---- conversations -------------------------------------------------------------------------------------------
@@ -172,22 +172,43 @@ function welcome() {
 
 function list() {
   const query = $("find").value.toLowerCase();
-  drawList(shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query)), talk.root, remove);
+  const shown = shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query) && !deletion.hides(entry));
+  drawList(shown, talk.root, { pin, rename, remove: askToRemove });
   drawVersions(shelf.versions(talk.root), talk.id);
 }
 
-async function remove(entry) {
-  const ids = shelf.versions(entry.root).map((version) => version.id);
-  for (const id of ids) {
-    try {
-      await new Talk(id).remove();
-    } catch (error) {
-      if (error.status !== 404) return banner(error.message);
-    }
-    shelf.remove([id]);
-  }
+function pin(entry) {
+  shelf.pin(entry.root, !entry.pinned);
+  list();
+}
+
+function rename(entry, title) {
+  if (title !== entry.title) shelf.rename(entry.root, title);
+  list();
+}
+
+function current() {
+  const system = fields.system ? [{ role: "system", content: fields.system }] : [];
+  return { title: talk.title, messages: talk.messages.length ? [...system, ...talk.messages] : [] };
+}
+
+function imported(entry) {
+  shelf.put(entry);
+  list();
+}
+
+function askToRemove(entry) {
+  deletion.ask(entry, shelf.versions(entry.root).length);
   if (talk.root === entry.root) fresh();
-  else list();
+}
+
+// `closing`: the page is being closed, and waits for no answer.
+async function remove(entry, closing) {
+  for (const { id } of shelf.versions(entry.root)) {
+    const removed = new Talk(id).remove().then(() => true, (error) => error.status === 404 || banner(error.message));
+    if (closing || (await removed)) shelf.remove(id);
+  }
+  list();
 }
 
 // ---- the engine ----------------------------------------------------------------------------------------------
@@ -249,6 +270,7 @@ async function begin() {
   $("prompt").addEventListener("keydown", onPromptKey);
   $("find").addEventListener("input", list);
   frame({ fresh, stop, onKey: identify });
+  transfer({ current, listed: () => shelf.latest, imported });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
   addEventListener("storage", list);
   engine.addEventListener("change", onEngine);

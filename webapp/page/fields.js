@@ -1,7 +1,7 @@
 // Form controls for the request fields. Types, ranges, defaults and descriptions come from the API (/openapi.json).
 
 import { load, save } from "./store.js";
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { t } from "./words.js";
 
 const GROUPS = {

@@ -1,6 +1,6 @@
 // Small SVG plots: a line over time, and a histogram.
 
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { t } from "./words.js";
 
 const WIDTH = 300, HEIGHT = 60;

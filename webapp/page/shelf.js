@@ -9,11 +9,15 @@ export class Shelf {
     return load("conversations", []);
   }
 
-  // The most recently used version of each root, newest first.
+  // The most recently used version of each root, newest first, those that are pinned before the others. A conversation has the
+  // title that the reader gave it, else its first question.
   get latest() {
-    const roots = new Map();
-    for (const entry of this.all.sort((a, b) => a.updated - b.updated)) roots.set(entry.root, entry);
-    return [...roots.values()].reverse();
+    const roots = new Map(), names = load("names", {}), pinned = new Set(load("pinned", []));
+    for (const entry of this.all.sort((a, b) => a.updated - b.updated)) {
+      roots.set(entry.root, { ...entry, title: String(names[entry.root] || entry.title), pinned: pinned.has(entry.root) });
+    }
+    const newest = [...roots.values()].reverse();
+    return [...newest.filter((entry) => entry.pinned), ...newest.filter((entry) => !entry.pinned)];
   }
 
   find(id) {
@@ -30,7 +34,21 @@ export class Shelf {
     save("conversations", [...this.all.filter((other) => other.id !== id), entry]);
   }
 
-  remove(ids) {
-    save("conversations", this.all.filter((entry) => !ids.includes(entry.id)));
+  // Gives a conversation a title of the reader's; "" gives it its first question back.
+  rename(root, name) {
+    save("names", { ...load("names", {}), [root]: name || undefined });
+  }
+
+  pin(root, on) {
+    const others = load("pinned", []).filter((other) => other !== root);
+    save("pinned", on ? [...others, root] : others);
+  }
+
+  remove(id) {
+    const root = this.find(id)?.root;
+    save("conversations", this.all.filter((entry) => entry.id !== id));
+    if (this.versions(root).length) return;
+    this.rename(root, "");
+    this.pin(root, false);
   }
 }

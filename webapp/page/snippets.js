@@ -1,6 +1,7 @@
 // A request as a curl command or a Python program. The API key is never included.
 
 import { key } from "./api.js";
+import { t } from "./words.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -53,4 +54,11 @@ export async function copy(text) {
   field.select();
   document.execCommand("copy");
   field.remove();
+}
+
+// Shows on the button whether the copy succeeded, for a moment.
+export async function confirmCopy(button, promise) {
+  const label = button.textContent;
+  button.textContent = await promise.then(() => t`Copied`, () => t`Clipboard access denied`);
+  setTimeout(() => (button.textContent = label), 1500);
 }

@@ -3,7 +3,7 @@
 import { json } from "./api.js";
 import { stageName } from "./engine.js";
 import { bars, line } from "./plot.js";
-import { element } from "./text.js";
+import { element } from "./element.js";
 import { t, translate } from "./words.js";
 
 const EVERY = 1000; // milliseconds

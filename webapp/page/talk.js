@@ -27,7 +27,7 @@ export class Talk {
   }
 
   async remove() {
-    await ask(this.path, { method: "DELETE" });
+    await ask(this.path, { method: "DELETE", keepalive: true }); // the page may be closed meanwhile
   }
 
   get path() {

@@ -1,22 +1,43 @@
 // The messages of a conversation on the page, with their buttons.
 
-import { element, show } from "./text.js";
+import { element } from "./element.js";
+import { View } from "./view.js";
 import { t } from "./words.js";
 
 const AUTHORS = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
 
 export class Transcript {
-  // `handlers`: functions by button name, called with the message's index and the button.
-  constructor(target, handlers) {
+  #follow = true;
+
+  // `handlers`: functions by button name, called with the message's index and the button. `toEnd` is shown while the reader
+  // sees other than the end.
+  constructor(target, handlers, toEnd) {
     this.target = target;
     this.handlers = handlers;
-    this.follow = true;
+    this.toEnd = toEnd;
+    toEnd.addEventListener("click", () => {
+      this.follow = true;
+      target.focus({ preventScroll: true });
+      this.bottom();
+    });
+    this.sizes = new ResizeObserver(() => this.bottom()); // a message that is rendered later has another height
     target.addEventListener("scroll", () => {
       this.follow = target.scrollHeight - target.scrollTop - target.clientHeight < 40;
     });
   }
 
+  // Whether the end stays in sight while messages grow.
+  get follow() {
+    return this.#follow;
+  }
+
+  set follow(on) {
+    this.#follow = on;
+    this.toEnd.hidden = on;
+  }
+
   clear(...children) {
+    this.sizes.disconnect();
     this.target.replaceChildren(...children);
     this.follow = true;
   }
@@ -24,15 +45,12 @@ export class Transcript {
   // Adds a message and returns the element for its text. If `text` is null, that element is empty.
   add(role, text, index) {
     const body = element("div", { className: "body" });
-    if (text !== null) {
-      const content = element("div", { className: "text", dir: "auto" });
-      show(content, text);
-      body.append(content);
-    }
+    if (text !== null) body.append(View.whole(text).element);
     const article = element("article", { className: role }, element("h2", {}, AUTHORS[role] ?? role), body);
     article.dataset.index = index;
     this.target.append(article);
-    if (role === "user") this.actions(index, { edit: t`Edit` });
+    this.sizes.observe(article);
+    if (role === "user") this.actions(index, { edit: t`Edit`, source: t`Source` });
     this.bottom();
     return body;
   }
@@ -55,6 +73,13 @@ export class Transcript {
     if (note) row.append(element("span", { className: failed ? "error" : "", role: failed ? "alert" : "note" }, note));
     article.append(row);
     this.bottom();
+  }
+
+  // Shows a message's source, or its rendered text again, and on the button which of them.
+  async source(index, button) {
+    const views = [...this.article(index).querySelectorAll(".body > .text")].map((node) => View.of(node));
+    for (const view of views) await view.toggle();
+    button.setAttribute("aria-pressed", String(views.some((view) => view.isSource)));
   }
 
   // Replaces a message with a text area; `done` is called with the new text.

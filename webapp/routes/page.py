@@ -10,6 +10,7 @@ POLICY = "; ".join(
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
+        "font-src 'self'",
         "connect-src 'self'",
         "img-src 'self'",
         "base-uri 'none'",
@@ -17,13 +18,16 @@ POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-"""Allows no content of other hosts and no inline scripts: the content of a message is shown, never executed."""
+"""Allows no content of other hosts, no inline scripts and no inline styles: a message is shown, never executed."""
 HEADERS = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",  # revalidated at each use, so that a new release is seen at once
 }
+
+FOR_EVER = "public, max-age=31536000, immutable"
+"""For files in `vendor/`: their directories have the libraries' versions in their names."""
 
 blueprint = Blueprint("page", __name__)
 
@@ -38,8 +42,10 @@ def status() -> Response:
     return file("status.html")
 
 
-@blueprint.get("/page/<name>")
+@blueprint.get("/page/<path:name>")
 def file(name: str) -> Response:
     response = send_from_directory(FILES, name)
     response.headers.update(HEADERS)
+    if name.startswith("vendor/"):
+        response.headers["Cache-Control"] = FOR_EVER
     return response

@@ -1,4 +1,4 @@
-"""One window for each test."""
+"""One window for each test, and a web tier without an engine."""
 
 from collections.abc import Iterator
 
@@ -13,3 +13,12 @@ from tests.harness import Hearth
 def page(browser: Browser, hearth: Hearth) -> Iterator[Page]:
     with page_of(browser, hearth.url) as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
+    """A web tier without an engine."""
+    stack = Hearth(tmp_path_factory.mktemp("alone"), HEARTH_ENGINE_SPAWN="0")
+    stack.start_web()
+    yield stack
+    stack.stop_web()

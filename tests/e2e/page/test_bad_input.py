@@ -29,15 +29,6 @@ def locked(running: Hearth, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     stack.stop_web()
 
 
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
-    """A web tier without an engine."""
-    stack = Hearth(tmp_path_factory.mktemp("alone"), HEARTH_ENGINE_SPAWN="0")
-    stack.start_web()
-    yield stack
-    stack.stop_web()
-
-
 def test_html_and_script_are_shown_and_never_run(page: Page) -> None:
     ask(page, EVIL)
     answered(page)
@@ -227,7 +218,7 @@ def test_right_to_left_text_and_emoji(page: Page) -> None:
     answered(page)
     said = page.locator("article.user .text")
     expect(said).to_have_text(words)
-    assert said.evaluate("element => getComputedStyle(element).direction") == "rtl"
+    assert said.locator("p").evaluate("element => getComputedStyle(element).direction") == "rtl"
     expect(page.locator("#conversations a")).to_have_text(words)
     page.reload()
     expect(page.locator("article.user .text")).to_have_text(words)
