@@ -34,10 +34,10 @@ from webapp.database.connecting import connect, make_tables
 SWEPT_AT_ONCE = 200
 """Most conversations deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
 
-_metadata = MetaData()
+metadata = MetaData()
 _turns = Table(
     "hearth_turns",
-    _metadata,
+    metadata,
     Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("scope", String(64), nullable=False),
     Column("conversation", String(255), nullable=False),
@@ -122,7 +122,7 @@ class Store:
 
     def _begin(self) -> Any:
         if not self._made:
-            make_tables(self._engine, _metadata)
+            make_tables(self._engine, metadata)
             self._made = True
         return self._engine.begin()
 
