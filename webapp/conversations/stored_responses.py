@@ -73,9 +73,8 @@ class Responses:
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
         """Store the response. Returns None, or a warning for the client where the database fails."""
-        output = StoredTurn(response.body["output"], continues=True)
-        record = StoredTurn([{"body": response.body, "items": response.items}, *response.messages])
-        return self._conversations.add(scope, MARK + response.body["id"], output, record)
+        name, turns = turns_of(response)
+        return self._conversations.add(scope, name, *turns)
 
     def resolve(self, scope: str, items: list[Item], field: str = "input") -> list[Item]:
         """Return `items` with the stored item in place of each reference to one.
@@ -95,6 +94,13 @@ class Responses:
         for digits in sorted(_owners(wanted - stored.keys()))[:MAX_INPUTS]:
             self.read(scope, f"resp_{digits}", lambda found: take(found.items if found else ()))
         return [_resolved(field, index, item, stored) for index, item in enumerate(items)]
+
+
+def turns_of(response: StoredResponse) -> tuple[str, list[StoredTurn]]:
+    """Return the two turns that are stored of a response, and the name of their conversation."""
+    output = StoredTurn(response.body["output"], continues=True)
+    record = StoredTurn([{"body": response.body, "items": response.items}, *response.messages])
+    return MARK + response.body["id"], [output, record]
 
 
 def _owners(item_ids: Iterable[str]) -> set[str]:

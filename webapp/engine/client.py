@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,6 +149,22 @@ class EngineClient:
         if not self._send(payload):
             del self.live[generate.id]
             raise unavailable("The engine does not accept requests now.", "engine_gone")
+        return reply
+
+    def take_up(self, generate: wire.Generate, fingerprint: str, received: Iterable[wire.Delta]) -> Reply:
+        """Go on with a streamed request that an earlier worker has begun, and return its reply. It waits for an engine
+        as a stranded request does.
+
+        `generate` has an id from `next_id`, `fingerprint` is that of the model which has begun it, and `received` are
+        the deltas that need not come again.
+        """
+        self._connect()
+        reply = Reply(generate, self._release)
+        reply.fingerprint = fingerprint
+        reply.restore(received)
+        if not reply.finished:
+            self.recovery.take_up(reply)
+            self._resume_stranded()
         return reply
 
     def _release(self, reply: Reply) -> None:

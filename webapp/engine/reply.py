@@ -92,9 +92,19 @@ class Reply:
         return self.finished and not self._queue
 
     @property
+    def behind(self) -> bool:
+        """Whether deltas were left in the queue when some were last taken."""
+        return self._behind
+
+    @property
     def begun(self) -> bool:
         """Whether the client may have a part of the answer."""
         return bool(self._sent or self._ended)
+
+    def restore(self, deltas: Iterable[wire.Delta]) -> None:
+        """Record what an earlier worker has received of the request, so that an engine goes on after it."""
+        for delta in deltas:
+            self._record(delta)
 
     def resumption(self, request_id: int) -> wire.Generate:
         """Return the message that resumes the request on another engine: the request, and what the client already has.
@@ -213,13 +223,17 @@ class Reply:
 
     def _add(self, delta: wire.Delta) -> None:
         if delta.finish_reason is not None:
-            self._ended.append(delta.index)
             self._only_text = False
-        elif self.generate.stream:
-            self._sent[delta.index].extend(delta.token_ids)
+        self._record(delta)
         self._queue.append(delta)
         if self._pace is not None:
             self._pace.add(delta)
+
+    def _record(self, delta: wire.Delta) -> None:
+        if delta.finish_reason is not None:
+            self._ended.append(delta.index)
+        elif self.generate.stream:
+            self._sent[delta.index].extend(delta.token_ids)
 
     def deliver(self) -> int:
         """Write the queued deltas with `writer`, or wake the request's greenlet to do it. Returns what it cost, as

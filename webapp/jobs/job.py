@@ -12,6 +12,10 @@ NOBODY = ""
 """The owner of a job that no worker has."""
 
 
+class TooMany(Exception):
+    """The key has as many jobs that have not ended as it may have."""
+
+
 class Job(msgspec.Struct, kw_only=True):
     """One row of the table of jobs."""
 
@@ -40,8 +44,8 @@ class Job(msgspec.Struct, kw_only=True):
     """When it was made, in Unix seconds, for lists and for its age. No decision of the leases depends on a clock."""
     ended: float = 0.0
     """When it ended, in Unix seconds; 0: it has not."""
-    bytes: int = 0
-    """The size of the request and the log."""
+    size: int = 0
+    """Bytes of the request and the log."""
     records: int = 0
     """How many records the log has."""
     request: bytes = b""

@@ -74,6 +74,13 @@ def give_back(database: Database, owner: str) -> int:
     return returned
 
 
+def give_back_one(database: Database, n: int, owner: str, epoch: int) -> None:
+    """Let other workers have a job that `owner` has and does not work on."""
+    with database.begin() as connection:
+        own = _of(owner) & (jobs.c.n == n) & (jobs.c.epoch == epoch)
+        connection.execute(update(jobs).where(own).values(owner=NOBODY, epoch=jobs.c.epoch + 1))
+
+
 def express_wish(database: Database, scope: str, job_id: str, wish: str, now: float) -> bool:
     """Tell a job's owner that a client wishes it to be cancelled or deleted. A queued job has no owner: it is cancelled
     at once, `now`. Returns whether there is such a job and it has not ended.

@@ -66,6 +66,8 @@ class Leases:
         self._held: dict[int, Holder] = {}
         self._seen: dict[Sighting, float] = {}
         """Jobs of other workers, with the time when each was first seen as it is."""
+        self._orphans: dict[int, int] = {}
+        """Jobs of this worker that nothing here works on, with their epochs."""
         self._look_now = Event()
         self._looked_at = self._beat_at = float("-inf")
         self._failing = False
@@ -81,8 +83,9 @@ class Leases:
         self._held[n] = holder
 
     def drop(self, n: int) -> None:
-        """Forget a job: it has ended, or is another worker's."""
-        self._held.pop(n, None)
+        """Forget a job: it has ended, or is another worker's. Otherwise another worker will have it."""
+        if (holder := self._held.pop(n, None)) is not None:
+            self._orphans[n] = holder.epoch
 
     def look_soon(self) -> None:
         """Look for jobs to take at once: one has been queued, or there is room again."""
@@ -136,9 +139,10 @@ class Leases:
     def _listen(self) -> None:
         """Tell each holder what the database says, and stop those whose job another worker has."""
         before = dict(self._held)
-        if not before:
+        if not before and not self._orphans:
             return
         held: dict[int, Held] = {each.n: each for each in self._call("held", self.owner)}
+        self._give_back_orphans(held)
         for n, holder in before.items():
             if self._held.get(n) is not holder:
                 continue  # it has ended meanwhile
@@ -147,6 +151,13 @@ class Leases:
             else:
                 self.drop(n)
                 holder.stop()
+
+    def _give_back_orphans(self, held: dict[int, Held]) -> None:
+        """Give back what nothing here works on, as is so after the database has failed. Others would see its beat."""
+        before, self._orphans = self._orphans, {n: each.epoch for n, each in held.items() if n not in self._held}
+        for n, epoch in self._orphans.items():
+            if before.get(n) == epoch:  # one that has just been taken, or is just ending, is none at the next look
+                self._call("give_back_one", n, self.owner, epoch)
 
     def _take_free(self) -> None:
         for name, kind in self._kinds.items():

@@ -3,37 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from webapp.conversations.store import insert_turns
-from webapp.conversations.turns import StoredTurn
-from webapp.jobs.job import LIVE, Job
+from webapp.jobs.job import LIVE, Job, TooMany
 from webapp.jobs.tables import Database, insert_job, job_of, jobs, log
+from webapp.jobs.writer import Write
 
 SWEPT_AT_ONCE = 200
 """Most jobs deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
 READ_AT_ONCE = 64
 """Most records read in one transaction."""
-
-
-class TooMany(Exception):
-    """The key has as many jobs that have not ended as it may have."""
-
-
-class Write(msgspec.Struct, kw_only=True):
-    """What the owner of a job adds to it: all of it is stored, or nothing."""
-
-    n: int
-    epoch: int
-    first: int
-    """The number of the first of `records`."""
-    records: Sequence[bytes] = ()
-    state: str | None = None
-    """The state in which the job ends. None: it goes on."""
-    ended: float = 0.0
-    turns: Sequence[tuple[str, str, Sequence[StoredTurn]]] = ()
-    """Turns of conversations to store with it: each with its scope and the conversation's id."""
 
 
 def add(database: Database, job: Job, most: int) -> int:
@@ -77,11 +57,13 @@ def append(database: Database, owner: str, writes: Sequence[Write]) -> list[bool
 
 def _append(connection: Connection, owner: str, write: Write) -> bool:
     size = sum(map(len, write.records))
-    values: dict[str, Any] = {"records": write.first + len(write.records), "bytes": jobs.c.bytes + size}
+    values: dict[str, Any] = {"records": write.first + len(write.records), "size": jobs.c.size + size}
     if write.state is not None:
         values |= {"state": write.state, "ended": write.ended}
     own = (jobs.c.n == write.n) & (jobs.c.epoch == write.epoch) & (jobs.c.owner == owner) & jobs.c.state.in_(LIVE)
-    if not connection.execute(update(jobs).where(own).values(**values)).rowcount:
+    # A write that took too long may have been stored all the same, and is tried again.
+    next_is_first = jobs.c.records == write.first
+    if not connection.execute(update(jobs).where(own, next_is_first).values(**values)).rowcount:
         return False
     if write.records:
         numbered = enumerate(write.records, write.first)
@@ -121,8 +103,8 @@ def sweep(database: Database, older_than: float, max_bytes: int) -> int:
     """
     ended = jobs.c.state.not_in(LIVE)
     with database.begin() as connection:
-        total = connection.scalar(select(func.sum(jobs.c.bytes))) or 0
-        oldest = select(jobs.c.n, jobs.c.ended, jobs.c.bytes).where(ended).order_by(jobs.c.ended).limit(SWEPT_AT_ONCE)
+        total = connection.scalar(select(func.sum(jobs.c.size))) or 0
+        oldest = select(jobs.c.n, jobs.c.ended, jobs.c.size).where(ended).order_by(jobs.c.ended).limit(SWEPT_AT_ONCE)
         old: list[int] = []
         for n, when, size in connection.execute(oldest).all():
             if when >= older_than and total <= max_bytes:

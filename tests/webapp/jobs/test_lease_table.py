@@ -6,12 +6,12 @@ import msgspec
 
 from webapp.jobs import lease_table, store
 from webapp.jobs.job import CANCEL, CANCELLED, DELETE, FAILED, IN_PROGRESS, Job
-from webapp.jobs.store import Write
 from webapp.jobs.tables import Database, jobs
+from webapp.jobs.writer import Write
 
 
-def queue(database: Database, name: str, **fields: str) -> int:
-    return store.add(database, Job(**{"id": name, "scope": "anyone", "kind": "background", **fields}), 100_000)
+def queue(database: Database, name: str, kind: str = "background") -> int:
+    return store.add(database, Job(id=name, scope="anyone", kind=kind), 100_000)
 
 
 def ids(found: list[Job]) -> list[str]:

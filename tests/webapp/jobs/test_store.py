@@ -8,9 +8,10 @@ import pytest
 from webapp.conversations.store import Store
 from webapp.conversations.turns import StoredTurn
 from webapp.jobs import lease_table, store
-from webapp.jobs.job import COMPLETED, Job
-from webapp.jobs.store import READ_AT_ONCE, TooMany, Write
+from webapp.jobs.job import COMPLETED, Job, TooMany
+from webapp.jobs.store import READ_AT_ONCE
 from webapp.jobs.tables import Database
+from webapp.jobs.writer import Write
 
 LARGE = 10**9
 
@@ -42,7 +43,7 @@ def test_a_log_is_read_as_it_was_written(database: Database) -> None:
     assert store.records(database, other, 0) == []
     job = store.find(database, "anyone", "resp_0")
     assert job is not None
-    assert (job.n, job.records, job.bytes, job.request) == (n, 3, 11, b"ask")
+    assert (job.n, job.records, job.size, job.request) == (n, 3, 11, b"ask")
 
 
 def test_a_log_is_read_in_parts(database: Database) -> None:
