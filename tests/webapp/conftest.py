@@ -88,6 +88,7 @@ def make_app(settings: Settings, greenlets: Group) -> Iterator[MakeApp]:
     for app in built:
         close_socket(app.extensions["hearth"].engine)
         app.extensions["hearth"].conversations.close()
+        app.extensions["hearth.jobs"].close()
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ class Responses:
 
         def of_some(found: StoredResponse | None) -> Result:
             if found is None:
-                raise _not_found(response_id)
+                raise response_not_found(response_id)
             return work(found)
 
         return self.read(scope, response_id, of_some)
@@ -69,7 +69,7 @@ class Responses:
     def delete(self, scope: str, response_id: str) -> None:
         """Delete the response. Raises `ApiError`, as `get` does."""
         if not _is_id(response_id) or not self._conversations.delete(scope, MARK + response_id):
-            raise _not_found(response_id)
+            raise response_not_found(response_id)
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
         """Store the response. Returns None, or a warning for the client where the database fails."""
@@ -125,5 +125,6 @@ def _is_id(response_id: str) -> bool:
     return is_name(response_id) and len(response_id) < MAX_CONVERSATION_ID  # `MARK` is one character more
 
 
-def _not_found(response_id: str) -> ApiError:
+def response_not_found(response_id: str) -> ApiError:
+    """Return the 404 of a response that is not stored, or another key's."""
     return ApiError(404, f"There is no response {quoted(response_id)}.", param="response_id", code="response_not_found")

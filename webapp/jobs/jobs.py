@@ -12,7 +12,7 @@ import gevent
 from schemas.errors import overloaded, unavailable
 from webapp.database.thread import in_one_line, is_of_database
 from webapp.jobs.database import JobsDatabase
-from webapp.jobs.job import CANCEL, IN_PROGRESS, LIVE, QUEUED, Job, TooMany
+from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
 from webapp.jobs.leases import Leases
 from webapp.jobs.live_log import LiveLog
 from webapp.jobs.reader import Reader
@@ -105,7 +105,8 @@ class Jobs:
 
     def log(self, job: Job) -> list[Record]:
         """Return all records of a job's log. Raises `ApiError` (503)."""
-        return self._checked(self.records, job.n)
+        found: list[Record] = self._checked(self.records, job.n)
+        return found
 
     def cancel(self, scope: str, job_id: str, wish: str = CANCEL) -> bool:
         """Have a job's owner end it, and wait for a while until it has. Returns whether it was live.

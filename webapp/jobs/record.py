@@ -70,6 +70,8 @@ class Work(msgspec.Struct, kw_only=True, omit_defaults=True):
     include_usage: bool = False
     background: bool = False
     """Whether it is worked on though nobody reads."""
+    streamed: bool = True
+    """Whether the client has asked for a stream."""
     echoed: dict[str, Any] = {}
     conversation: str | None = None
     """Both are for a response: what its object repeats of the request."""
