@@ -82,21 +82,24 @@ class Jobs:
             request=encode_work(work),
         )
         job.size = len(job.request)
+        own = not work.background and not self.leases.ended  # a worker that ends leaves new jobs to the others, too
         if not work.background:
-            job.state, job.owner, job.epoch = IN_PROGRESS, self.leases.owner, 1
+            job.state = IN_PROGRESS
+        if own:
+            job.owner, job.epoch = self.leases.owner, 1
         self._mark_used()
         most = self.shared.settings.jobs_per_key
         try:
             job.n = self._checked(self._writing.call, "add", job, most)
         except TooMany:
             raise overloaded(f"The limit of this key's jobs is reached: {most}", "too_many_jobs", 30) from None
-        if work.background:
-            self.leases.look_soon()
-        else:
+        if own:
             run = Run(self, job, work, call, [])
             self.leases.hold(job.n, run)
             self.add(run)
             gevent.spawn(run.run)
+        else:
+            self.leases.look_soon()
         return job
 
     def find(self, scope: str, job_id: str) -> Job | None:
