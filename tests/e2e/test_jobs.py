@@ -2,11 +2,6 @@
 event comes once.
 """
 
-import contextlib
-import json
-import os
-import signal
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,68 +10,15 @@ import openai
 import psutil
 import pytest
 
-from tests.harness import TLS, Hearth, until
+from tests.e2e.resuming import CHAT, ENOUGH, RESPONSES, TEXT, Client, kill_workers, reload_web, restart_web
+from tests.harness import Hearth, until
 
 pytestmark = pytest.mark.field("resumable")
 
-CHAT, TEXT, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 400}
 COUNT: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}], **LONG}
 TALE: dict[str, Any] = {"prompt": "Once upon a time, in a land far away,", **LONG, "n": 2, "logprobs": 1}
 ASKED = "Write a long story."
-ENOUGH = 10
-"""Events after which a connection is lost."""
-
-
-class Client:
-    """A client that loses its connection and comes back with the number of the last event that it has."""
-
-    def __init__(self, hearth: Hearth, path: str, body: dict[str, Any]) -> None:
-        self.hearth = hearth
-        self.events: list[tuple[int, dict[str, Any]]] = []
-        self.done = False
-        self.stream_id = ""
-        whole = {**body, "stream": True, "resumable": True}
-        self._read("POST", path, ENOUGH, json=whole)
-
-    def come_back(self) -> None:
-        """Read on, as often as that takes."""
-        end = time.monotonic() + 120
-        while not self.done:
-            assert time.monotonic() < end, "it does not end"
-            with contextlib.suppress(httpx.TransportError):
-                self._read("GET", f"/v1/streams/{self.stream_id}?after={self.events[-1][0]}")
-            time.sleep(0.1)
-
-    def _read(self, method: str, path: str, most: int = 10**6, **arguments: Any) -> None:
-        options: Any = {"headers": self.hearth.headers, "timeout": 60, "verify": TLS, **arguments}
-        with httpx.stream(method, self.hearth.url + path, **options) as response:
-            if response.status_code == 503:  # no engine is ready
-                return
-            assert response.status_code == 200, response.read()
-            number = -1
-            for line in response.iter_lines():
-                if line.startswith("id: "):
-                    number = int(line.removeprefix("id: "))
-                elif line == "data: [DONE]":
-                    self.done = True
-                elif line.startswith("data: "):
-                    event = json.loads(line.removeprefix("data: "))
-                    self.events.append((number, event))
-                    self.stream_id = self.stream_id or event.get("id") or event["response"]["id"]
-                    self.done = event.get("type") in ("response.completed", "response.incomplete")
-                    if len(self.events) == most or self.done:
-                        return
-
-    def text(self, index: int = 0) -> str:
-        numbers = [number for number, _ in self.events]
-        assert numbers == list(range(len(numbers))), "gapless, and each once"
-        assert not [event for _, event in self.events if "error" in event]
-        if self.stream_id.startswith("resp_"):
-            return "".join(event["delta"] for _, event in self.events if event["type"] == "response.output_text.delta")
-        found = [choice for _, event in self.events for choice in event["choices"] if choice["index"] == index]
-        pieces = [choice["delta"].get("content") if "delta" in choice else choice["text"] for choice in found]
-        return "".join(piece or "" for piece in pieces)
 
 
 def whole_text(hearth: Hearth, path: str, body: dict[str, Any]) -> str:
@@ -142,23 +84,6 @@ def test_a_lost_connection_loses_nothing(hearth: Hearth, path: str, body: dict[s
     assert len([event for _, event in client.events if event["choices"][0]["finish_reason"]]) == body.get("n", 1)
     httpx.delete(f"{hearth.url}/v1/streams/{client.stream_id}").raise_for_status()
     assert hearth.get(f"/v1/streams/{client.stream_id}").status_code == 404
-
-
-def kill_workers(hearth: Hearth) -> None:
-    for worker in hearth.workers():
-        worker.kill()
-
-
-def restart_web(hearth: Hearth) -> None:
-    hearth.stop_web()
-    hearth.start_web()
-
-
-def reload_web(hearth: Hearth) -> None:
-    assert hearth.web is not None
-    before = {worker.pid for worker in hearth.workers()}
-    os.kill(hearth.web.pid, signal.SIGHUP)
-    until(lambda: not before & {worker.pid for worker in hearth.workers()}, 60, "the old workers are gone")
 
 
 def kill_engine(hearth: Hearth) -> None:

@@ -248,7 +248,7 @@ BREAKAGES = [
     Breakage("webapp/engine/client.py", "self._abort_later += self.live", "pass", ENGINE),
     Breakage("webapp/engine/client.py", "self._was_ready = self._was_ready or welcome.load.ready", "pass", ENGINE),
     Breakage("webapp/engine/client.py", "> ENGINE_SILENCE_LIMIT:", "> 100 * ENGINE_SILENCE_LIMIT:", ENGINE),
-    Breakage("webapp/engine/client.py", "time.monotonic() - received_at < CACHE_SECONDS", "True", ENGINE),
+    Breakage("webapp/engine/questions.py", "time.monotonic() - received_at < CACHE_SECONDS", "True", ENGINE),
     Breakage("webapp/engine/reply.py", "if len(self._queue) >= MAX_QUEUED:", "if False:", ENGINE),
     Breakage("webapp/engine/reply.py", "if index not in ended}", "if True}", ENGINE),
     Breakage("webapp/engine/reply.py", "            self._queue = [error]\n", "            pass\n", ENGINE),

@@ -130,7 +130,7 @@ def input_items(response_id: str) -> Response:
 @blueprint.delete("/v1/responses/<response_id>")
 def delete(response_id: str) -> dict[str, Any]:
     """Delete a response. One that is not complete is cancelled."""
-    had_job = jobs().delete(caller(), response_id)
+    had_job = _is_of_job(response_id) and jobs().delete(caller(), response_id)
     try:
         services().responses.delete(caller(), response_id)
     except ApiError as error:
@@ -145,7 +145,7 @@ def cancel(response_id: str) -> Response:
 
     Raises `ApiError` (400) for any other: a client cancels one by closing its connection.
     """
-    job = jobs().find(caller(), response_id)
+    job = jobs().find(caller(), response_id) if _is_of_job(response_id) else None
     if job is None or not services().loader.apply(decode_work, (job.request,)).background:
         services().responses.get(caller(), response_id, lambda stored: None)
         raise invalid("Only a response that runs in the background can be cancelled.", "response_id")
@@ -153,10 +153,15 @@ def cancel(response_id: str) -> Response:
     return retrieve(response_id)
 
 
+def _is_of_job(response_id: str) -> bool:
+    """Return whether a job of a response can have this id: jobs of other streams have ids of their own."""
+    return is_name(response_id) and response_id.startswith(f"{ResponseShape.prefix}{ResponseShape.separator}")
+
+
 def _job(response_id: str) -> Job:
     """Return the job of a response. Raises `ApiError` (404)."""
-    job = jobs().find(caller(), response_id) if is_name(response_id) else None
-    if job is None or not job.id.startswith(ResponseShape.prefix):
+    job = jobs().find(caller(), response_id) if _is_of_job(response_id) else None
+    if job is None:
         raise response_not_found(response_id)
     return job
 

@@ -189,6 +189,13 @@ def test_another_keys_stream_does_not_exist(make_app: MakeApp, engine: FakeEngin
     assert client.delete(f"/v1/streams/{name}", headers=ann).status_code == 404
 
 
+def test_a_stream_of_chats_is_no_response(served: FlaskClient) -> None:
+    name = id_of(stream(served).text)
+    for method, path in (("GET", ""), ("GET", "?stream=true"), ("DELETE", ""), ("POST", "/cancel")):
+        assert served.open(f"/v1/responses/{name}{path}", method=method).status_code == 404
+    assert served.get(f"/v1/streams/{name}").status_code == 200
+
+
 def test_a_stream_that_is_deleted_while_it_runs_is_aborted(served: FlaskClient, engine: FakeEngine) -> None:
     Slow(engine)
     response = stream(served)
