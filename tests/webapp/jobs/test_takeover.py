@@ -95,7 +95,7 @@ def test_a_lost_workers_job_goes_on_after_its_last_token(
     rest = two.get(f"/v1/streams/{id_of(seen)}?after={events(seen)[-1][0]}").text
     numbered(seen, rest)
     assert text_of(seen + rest) == "one two"
-    assert two.get(f"/v1/streams/{id_of(seen)}").text == seen + rest
+    assert events(two.get(f"/v1/streams/{id_of(seen)}").text) == events(seen + rest)
     response.close()
 
 
@@ -189,7 +189,8 @@ def test_a_database_that_is_not_there_makes_an_ordinary_stream(
     break_database(workers[0], monkeypatch)
     whole = stream(workers[0]).text
     assert not events(whole)
-    assert '"one two"' in whole
+    assert "one" in whole
+    assert "two" in whole
     assert "cannot be resumed" in whole
 
 
