@@ -104,7 +104,9 @@ class Reply:
     def restore(self, deltas: Iterable[wire.Delta]) -> None:
         """Record what an earlier worker has received of the request, so that an engine goes on after it."""
         for delta in deltas:
-            self._record(delta)
+            self._add(delta)
+        self._queue = []
+        self._only_text = True
 
     def resumption(self, request_id: int) -> wire.Generate:
         """Return the message that resumes the request on another engine: the request, and what the client already has.
@@ -223,17 +225,13 @@ class Reply:
 
     def _add(self, delta: wire.Delta) -> None:
         if delta.finish_reason is not None:
+            self._ended.append(delta.index)
             self._only_text = False
-        self._record(delta)
+        elif self.generate.stream:
+            self._sent[delta.index].extend(delta.token_ids)
         self._queue.append(delta)
         if self._pace is not None:
             self._pace.add(delta)
-
-    def _record(self, delta: wire.Delta) -> None:
-        if delta.finish_reason is not None:
-            self._ended.append(delta.index)
-        elif self.generate.stream:
-            self._sent[delta.index].extend(delta.token_ids)
 
     def deliver(self) -> int:
         """Write the queued deltas with `writer`, or wake the request's greenlet to do it. Returns what it cost, as

@@ -16,7 +16,7 @@ from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
 from webapp.jobs.leases import Leases
 from webapp.jobs.live_log import LiveLog
 from webapp.jobs.reader import Reader
-from webapp.jobs.record import Record, Work, decode_record, encode_work
+from webapp.jobs.record import Record, Work, encode_work
 from webapp.jobs.run import Run
 from webapp.jobs.taking import Taking
 from webapp.jobs.writer import LogWriter
@@ -160,8 +160,8 @@ class Jobs:
     def records(self, n: int) -> list[Record]:
         """Return all records of a job's log. Raises what the database raises."""
         found: list[Record] = []
-        while part := self.read("records", n, len(found)):
-            found += map(decode_record, part)
+        while part := self.read("decoded_records", n, len(found)):
+            found += part
         return found
 
     def delete_row(self, n: int) -> None:

@@ -13,9 +13,9 @@ from webapp.database.thread import in_one_line, is_of_database
 from webapp.engine.reply import HungUp
 from webapp.jobs.job import CANCELLED, LIVE, Job
 from webapp.jobs.live_log import LiveLog
-from webapp.jobs.record import End, Record, Work, decode_record
+from webapp.jobs.record import End, Record, Work, cost
 from webapp.jobs.rendering import Rendering, refusal
-from webapp.jobs.run import NOT_STORED
+from webapp.jobs.run import AT_ONCE, NOT_STORED
 
 if TYPE_CHECKING:
     from webapp.jobs.jobs import Jobs
@@ -94,7 +94,7 @@ class Reader:
                 return []
             if here is not None:  # the job has ended before, or goes on in another worker
                 self.close()
-        stored = [decode_record(each) for each in self._ask("records", self._n, self._number)]
+        stored: list[Record] = self._ask("decoded_records", self._n, self._number)
         if not stored and self._live is None:
             return self._look_around()
         return stored
@@ -124,8 +124,7 @@ class Reader:
             raise ApiError(404, "The stream has been deleted.", code="stream_not_found")
         if state in LIVE:
             return []
-        stored = [decode_record(each) for each in self._ask("records", self._n, self._number)]
-        return stored or [Record(end=End(CANCELLED, int(time.time())))]
+        return self._ask("decoded_records", self._n, self._number) or [Record(end=End(CANCELLED, int(time.time())))]
 
     def _ask(self, name: str, *arguments: int) -> Any:
         """Ask the database, again while it fails. Raises `ApiError` (503)."""
@@ -195,14 +194,17 @@ class Events:
             yield from self._rendering.shape.error_pieces(error)
 
     def _render(self, records: list[Record]) -> None:
-        for number, record in enumerate(records, start=1):
+        spent = 0
+        for record in records:
             if record.end is not None:
                 self._ended = True
                 if self._reader.unstored:
                     self._rendering.shape.warn(NOT_STORED)
             self._take(self._rendering.events(record))
-            if number % 8 == 0:
+            spent += cost(record)
+            if spent > AT_ONCE:
                 let_others_run()
+                spent = 0
 
     def _take(self, events: list[bytes]) -> None:
         first = self._rendering.sent - len(events)

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from schemas.errors import ApiError, invalid
-from schemas.wire import Accepted, Delta, Generate
+from schemas.wire import Accepted, Delta, Generate, weight
 from webapp.answering.keeping import Keeping
 
 
@@ -48,6 +48,11 @@ class Record(msgspec.Struct, omit_defaults=True):
     accepted: Accepted | None = None
     deltas: list[Delta] = []
     end: End | None = None
+
+
+def cost(record: Record) -> int:
+    """Return how many deltas and log probabilities a record has: so long takes it to render."""
+    return sum(1 + weight(delta) for delta in record.deltas)
 
 
 class Work(msgspec.Struct, kw_only=True, omit_defaults=True):

@@ -19,7 +19,7 @@ from webapp.database.thread import in_one_line, is_of_database
 from webapp.engine.reply import HungUp, Reply
 from webapp.jobs.job import CANCEL, CANCELLED, COMPLETED, DELETE, FAILED, INCOMPLETE, Held, Job
 from webapp.jobs.live_log import LiveLog
-from webapp.jobs.record import End, Problem, Record, Work, encode_record
+from webapp.jobs.record import End, Problem, Record, Work, cost, encode_record
 from webapp.jobs.rendering import complete, fill, make_shape
 from webapp.jobs.writer import Write
 from webapp.middleware.call import Call
@@ -33,8 +33,8 @@ log = logging.getLogger("hearth.jobs")
 
 GROUP_SECONDS = 0.1
 """The least time from one record of a log to the next: each is a transaction."""
-AT_ONCE = 16
-"""After so many records that are restored other greenlets run."""
+AT_ONCE = 2000
+"""After so many deltas and log probabilities that are rendered or restored other greenlets run."""
 STORE_TRIES, STORE_PAUSE = 3, 0.5
 """How often a write is tried, and the seconds in between."""
 BUSY_SECONDS = 2.0
@@ -141,12 +141,15 @@ class Run(Ongoing):
     def _restore(self) -> list[wire.Delta]:
         """Make the reply of what is stored, and return the deltas in it."""
         received: list[wire.Delta] = []
-        for number, record in enumerate(self._earlier, start=1):
+        spent = 0
+        for record in self._earlier:
             fill(self._shape, [record])
             self._accepted = record.accepted or self._accepted
             received += record.deltas
-            if number % AT_ONCE == 0:
+            spent += cost(record)
+            if spent > AT_ONCE:
                 let_others_run()
+                spent = 0
         self._earlier = []
         return received
 

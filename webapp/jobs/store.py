@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, 
 
 from webapp.conversations.store import insert_turns
 from webapp.jobs.job import LIVE, Job, TooMany
+from webapp.jobs.record import Record, decode_record
 from webapp.jobs.tables import Database, insert_job, job_of, jobs, log
 from webapp.jobs.writer import Write
 
@@ -45,6 +46,11 @@ def records(database: Database, n: int, first: int) -> list[bytes]:
     with database.begin() as connection:
         found = connection.scalars(select(log.c.record).where(wanted).order_by(log.c.number).limit(READ_AT_ONCE))
         return list(found)
+
+
+def decoded_records(database: Database, n: int, first: int) -> list[Record]:
+    """Return `records`, decoded: where they have log probabilities, that takes too long for a worker's hub."""
+    return [decode_record(each) for each in records(database, n, first)]
 
 
 def append(database: Database, owner: str, writes: Sequence[Write]) -> list[bool]:
