@@ -312,6 +312,22 @@ BREAKAGES = [
         "if turn.continues and _extends",
         WEB + "conversations",
     ),
+    # ---- jobs -----------------------------------------------------------------------------------------------------
+    Breakage("webapp/jobs/leases.py", "if now - since >= LOST_SECONDS and", "if", WEB + "jobs/test_leases.py"),
+    Breakage(
+        "webapp/jobs/leases.py",
+        "if n in held and held[n].epoch == holder.epoch:",
+        "if n in held:",
+        WEB + "jobs/test_leases.py",
+    ),
+    Breakage("webapp/jobs/store.py", " & (jobs.c.epoch == write.epoch)", "", WEB + "jobs/test_store.py"),
+    Breakage(
+        "webapp/jobs/reader.py",
+        "self._ready += events[max(0, self._after + 1 - first) :]",
+        "self._ready += events",
+        WEB + "jobs",
+    ),
+    Breakage("webapp/jobs/run.py", "if self._stopped or self._wish:", "if self._stopped:", WEB + "jobs"),
     # ---- the schemas ----------------------------------------------------------------------------------------------
     Breakage(
         "schemas/replies/shape.py", "delta.cached_tokens and delta.index % self._n == 0", "delta.cached_tokens", REPLIES
