@@ -176,7 +176,7 @@ class Jobs:
         """Forget a job that has ended, or is another worker's."""
         if self._runs.get(run.job.n) is run:
             del self._runs[run.job.n]
-            self.leases.drop(run.job.n)
+        self.leases.drop(run.job.n, run.epoch)
         self.leases.look_soon()
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + SWEEP_EVERY

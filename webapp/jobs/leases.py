@@ -82,10 +82,11 @@ class Leases:
         """Note that `holder` works on job `n`, which this worker has taken, or has inserted as its own."""
         self._held[n] = holder
 
-    def drop(self, n: int) -> None:
-        """Forget a job: it has ended, or is another worker's. Otherwise another worker will have it."""
-        if (holder := self._held.pop(n, None)) is not None:
-            self._orphans[n] = holder.epoch
+    def drop(self, n: int, epoch: int) -> None:
+        """Forget a job as it was taken with `epoch`: it has ended, or is another worker's, or is to be."""
+        if n in self._held and self._held[n].epoch == epoch:
+            del self._held[n]
+            self._orphans[n] = epoch
 
     def look_soon(self) -> None:
         """Look for jobs to take at once: one has been queued, or there is room again."""
@@ -149,7 +150,7 @@ class Leases:
             if n in held and held[n].epoch == holder.epoch:
                 holder.heard(held[n])
             else:
-                self.drop(n)
+                self.drop(n, holder.epoch)
                 holder.stop()
 
     def _give_back_orphans(self, held: dict[int, Held]) -> None:

@@ -37,7 +37,7 @@ AT_ONCE = 2000
 """After so many deltas and log probabilities that are rendered or restored other greenlets run."""
 STORE_TRIES, STORE_PAUSE = 3, 0.5
 """How often a write is tried, and the seconds in between."""
-BUSY_SECONDS = 2.0
+BUSY_SECONDS = 1.0
 """How long a job waits before it asks an engine again that is not ready, or has no room in its queue."""
 MOST_LOSSES = 5
 """A job that has lost more workers than this fails: it may be what ends them."""
@@ -246,16 +246,17 @@ class Run(Ongoing):
     def _on_interrupt(self) -> None:
         if self._stopped:
             self._record.on_end(HANDED_OVER)
-        elif self._wish == DELETE:
-            self._jobs.delete_row(self.job.n)
         else:
             self._end_early(End(CANCELLED, int(time.time())))
 
     def _end_early(self, end: End) -> None:
-        """Store that the job has ended without its whole answer."""
+        """Store that the job has ended without its whole answer, or delete it, as its client wishes."""
         self._ending = True
         try:
-            self._store(Record(end=end), end.state)
+            if self._wish == DELETE:
+                self._jobs.delete_row(self.job.n)
+            else:
+                self._store(Record(end=end), end.state)
         except _NoLongerOurs:
             log.info("%s has ended in this worker, and another has it", self.job.id)
         except Exception:

@@ -72,7 +72,7 @@ class Taken:
             log.error("%s cannot be taken up: %s", job.id, in_one_line(error))
             if isinstance(error, msgspec.MsgspecError):
                 self._give_up()
-            jobs.leases.drop(job.n)
+            jobs.leases.drop(job.n, job.epoch)
             return
         if self._stopped:
             return

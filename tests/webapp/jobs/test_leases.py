@@ -138,6 +138,16 @@ def test_what_is_given_back_goes_on_at_once(workers: list[Worker], clock: Clock)
     assert two.works[0].job.losses == 0
 
 
+def test_a_holder_of_an_earlier_epoch_is_stopped(workers: list[Worker], clock: Clock) -> None:
+    one, _ = workers
+    queue(one, "a")
+    clock.passes(1, one)
+    one.database.call("give_back", one.leases.owner)
+    one.database.call("take_free", "b", one.leases.owner, 1)
+    clock.passes(0.5, one)
+    assert one.works[0].stopped, "the row is this worker's, but by another lease"
+
+
 def test_a_wish_is_heard(workers: list[Worker], clock: Clock) -> None:
     one, two = workers
     queue(one, "a")
@@ -178,7 +188,7 @@ def test_a_holder_that_has_ended_meanwhile_is_not_stopped(workers: list[Worker],
     call = one.call
 
     def end_first(name: str, *arguments: Any) -> Any:
-        one.leases.drop(one.works[0].job.n)
+        one.leases.drop(one.works[0].job.n, 1)
         return [] if name == "held" else call(name, *arguments)
 
     one.leases._call = end_first
