@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.counting_engine import CountingEngine, text_of
-from tests.e2e.resuming import CHAT, RESPONSES, TEXT, Client, kill_workers, reload_web, restart_web
+from tests.e2e.resuming import CHAT, ENOUGH, RESPONSES, TEXT, Client, kill_workers, reload_web, restart_web
 from tests.harness import Hearth, until
 
 TOKENS = 150
@@ -66,6 +66,22 @@ def test_any_worker_cancels(web: Hearth, engine: CountingEngine) -> None:
         until(lambda: engine.live() == 1, 10, "it has begun")
         assert web.post(f"{RESPONSES}/{name}/cancel", {}).json()["status"] == "cancelled"
         assert engine.live() == 0
+
+
+def test_the_sdk_reads_on_and_sees_a_cancellation(web: Hearth) -> None:
+    client = web.openai()
+    stream = client.responses.create(model="m", input="a", max_output_tokens=TOKENS, background=True, stream=True)
+    events = [next(stream) for _ in range(ENOUGH)]
+    stream.close()
+    first = events[0]
+    assert first.type == "response.created"
+    rest = client.responses.retrieve(first.response.id, stream=True, starting_after=ENOUGH - 1)
+    events.append(next(rest))
+    assert client.responses.cancel(first.response.id).status == "cancelled"
+    events += rest
+    assert [event.sequence_number for event in events] == list(range(len(events)))
+    assert events[-1].to_dict()["type"] == "response.cancelled"  # not in OpenAI's document
+    assert client.responses.retrieve(first.response.id).status == "cancelled"
 
 
 def test_workers_that_never_had_a_job_have_not_imported_sqlalchemy(web: Hearth) -> None:
