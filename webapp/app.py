@@ -6,6 +6,8 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
+from webapp.jobs import responding
+from webapp.jobs.jobs import Jobs
 from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
@@ -22,6 +24,7 @@ from webapp.routes import (
     responses,
     short_way,
     status,
+    streams,
     tokenization,
 )
 from webapp.settings import Settings, read_settings
@@ -36,6 +39,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     services.register(app, settings)
+    app.extensions[responding.EXTENSION] = Jobs(app.extensions[services.EXTENSION])
     errors.register(app)
     metrics.register(app)
     request_log.register(app)
@@ -57,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         embeddings.blueprint,
         responses.blueprint,
         messages.blueprint,
+        streams.blueprint,
         tokenization.blueprint,
         health.blueprint,
         docs.blueprint,

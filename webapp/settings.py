@@ -50,6 +50,10 @@ class Settings:
     conversation_max_days: float
     conversation_max_mb: float
     conversation_each_mb: float
+    jobs_at_once: int
+    jobs_per_key: int
+    resume_seconds: float
+    retention_hours: float
     log_format: str
 
 
@@ -84,6 +88,10 @@ def read_settings() -> Settings:
         conversation_max_days=env.float("CONVERSATION_MAX_DAYS", 30.0, validate=ABOVE_ZERO),
         conversation_max_mb=env.float("CONVERSATION_MAX_MB", 1024.0, validate=ABOVE_ZERO),
         conversation_each_mb=env.float("CONVERSATION_EACH_MB", 4.0, validate=ABOVE_ZERO),
+        jobs_at_once=env.int("JOBS_AT_ONCE", 4, validate=validate.Range(min=1)),
+        jobs_per_key=env.int("JOBS_PER_KEY", 1000, validate=validate.Range(min=1)),
+        resume_seconds=env.float("RESUME_SECONDS", 60.0, validate=ABOVE_ZERO),
+        retention_hours=env.float("RETENTION_HOURS", 24.0, validate=ABOVE_ZERO),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
 

@@ -136,6 +136,30 @@ def _in_query(name: str, schema: Json, description: str) -> Json:
     return {"name": name, "in": "query", "required": False, "schema": schema, "description": description}
 
 
+EVENT_NUMBER: Json = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
+AFTER = (
+    _in_query("after", EVENT_NUMBER, "The `id` of the last event that the client has; without it, all are sent."),
+    _in_query("Last-Event-ID", EVENT_NUMBER, "The same, as browsers send it; `after` goes before.") | {"in": "header"},
+)
+
+
+def _events(operation: Json, chunk: str) -> Json:
+    """Return `operation`, whose reply may be server-sent events, or is always that where it is of type `chunk`."""
+    content = operation["responses"]["200"]["content"]
+    if content == _json(chunk):
+        content.clear()
+    content["text/event-stream"] = {"schema": ref(chunk)}
+    operation["responses"]["400"]["description"] = "There is no such event: `event_not_found`."
+    return operation
+
+
+def _stream(name: str, summary: str, reply: str, *errors: int, parameters: tuple[Json, ...] = ()) -> Json:
+    operation = _query("Generate", name, summary, reply, *sorted((401, 404, 500, 503, *errors)))
+    operation["responses"]["404"]["description"] = "No such stream: `stream_not_found`."
+    operation["responses"]["503"]["description"] = "The database does not answer: `job_store_unavailable`."
+    return operation | {"parameters": [_in_path("id", "The `id` in the stream's events."), *parameters]}
+
+
 CONVERSATION_ID = _in_path("id", "The conversation's id: the `conversation_id` of a chat completion.")
 ITEM_ID = _in_path("item_id", "The item's `id`.")
 PAGE = (
@@ -200,14 +224,43 @@ PATHS: dict[str, Json] = {
         ),
     },
     "/v1/responses/{id}": {
-        "get": _response("getResponse", "Get a stored response.", "Response"),
-        "delete": _response("deleteResponse", "Delete a stored response.", "ResponseDeleted"),
+        "get": _events(
+            _response(
+                "getResponse",
+                "Get a response: a stored one, or one that is being answered in the background.",
+                "Response",
+                400,
+                parameters=(
+                    _in_query("stream", {"type": "boolean", "default": False}, "Send its events instead."),
+                    _in_query("starting_after", EVENT_NUMBER, "Leave out the events up to this `sequence_number`."),
+                ),
+            ),
+            "ResponseEvent",
+        ),
+        "delete": _response(
+            "deleteResponse", "Delete a response. One that is not complete is cancelled.", "ResponseDeleted"
+        ),
     },
     "/v1/responses/{id}/input_items": {
         "get": _response("getResponseInput", "List the input of a stored response.", "ItemList", 400, parameters=PAGE)
     },
     "/v1/responses/{id}/cancel": {
-        "post": _response("cancelResponse", "Always a 400: no response runs in the background.", "Response", 400),
+        "post": _response(
+            "cancelResponse", "End a response that is being answered in the background, and get it.", "Response", 400
+        ),
+    },
+    "/v1/streams/{id}": {
+        "get": _events(
+            _stream(
+                "resumeStream",
+                "Get the events of a stream that is `resumable`, those that are still to come included.",
+                "StreamEvent",
+                400,
+                parameters=AFTER,
+            ),
+            "StreamEvent",
+        ),
+        "delete": _stream("deleteStream", "Delete a stream. One that has not ended is cancelled.", "StreamDeleted"),
     },
     "/v1/messages": {
         "post": _anthropic(

@@ -34,7 +34,10 @@ class ResponseShape(Shape):
         self._output = Output(self._event, self.new_item_id)
         self._item_numbers = count()
         self._sequence = 0
-        self._completed_at: int | None = None
+        self._created = False
+        """Whether `queued_chunks` has told the client of the response."""
+        self.completed_at: int | None = None
+        """When the answer was complete, in Unix seconds. None: it is not, or nobody has asked."""
 
     def add(self, delta: Delta) -> None:
         super().add(delta)
@@ -59,13 +62,13 @@ class ResponseShape(Shape):
         """Return the response object in its present state, complete or not."""
         finish_reason = self.choices[0].finish_reason
         status = {None: "in_progress", "length": "incomplete"}.get(finish_reason, "completed")
-        if status == "completed" and self._completed_at is None:
-            self._completed_at = int(time.time())
+        if status == "completed" and self.completed_at is None:
+            self.completed_at = int(time.time())
         return {
             "id": self.id,
             "object": "response",
             "created_at": self.created,
-            "completed_at": self._completed_at,
+            "completed_at": self.completed_at,
             "status": status,
             "error": None,
             "incomplete_details": CUT_OFF if status == "incomplete" else None,
@@ -76,10 +79,28 @@ class ResponseShape(Shape):
             **({} if self.warning is None else {"warning": self.warning}),
         }
 
+    def body_in(self, state: str, error: ApiError | None = None) -> dict[str, Any]:
+        """Return the response object in a state that the answer itself does not show: `queued`, `in_progress`,
+        `cancelled`, or `failed` with its `error`.
+        """
+        if state in ("failed", "cancelled"):
+            self._output.break_off()
+        return {**self.body(), "status": state, "error": None if error is None else _failure(error)}
+
+    def queued_chunks(self) -> bytes:
+        """Return the first events of a response in the background, which are sent before it is begun. `opening_chunks`
+        has those that follow.
+        """
+        body = self.body_in("queued")
+        self._created = True
+        return b"".join(
+            (*self._event("response.created", response=body), *self._event("response.queued", response=body))
+        )
+
     def opening_chunks(self) -> bytes:
         body = self.body()
-        events = (*self._event("response.created", response=body), *self._event("response.in_progress", response=body))
-        return b"".join(events)
+        created = [] if self._created else self._event("response.created", response=body)
+        return b"".join((*created, *self._event("response.in_progress", response=body)))
 
     def chunk(self, delta: Delta) -> bytes:
         return b"".join(self.chunk_pieces(delta))
@@ -98,14 +119,10 @@ class ResponseShape(Shape):
         return self._event(f"response.{body['status']}", response=body)
 
     def error_pieces(self, error: ApiError) -> list[bytes]:
-        self._output.break_off()
-        failure = {
-            "code": CODES.get(error.status, "server_error"),
-            "message": error.message,
-            "type": error.code or error.type,
-            "param": error.param,
-        }
-        return self._event("response.failed", response={**self.body(), "status": "failed", "error": failure})
+        return self._event("response.failed", response=self.body_in("failed", error))
+
+    def cancelled_pieces(self) -> list[bytes]:
+        return self._event("response.cancelled", response=self.body_in("cancelled"))
 
     def _usage(self) -> dict[str, Any]:
         usage = self.usage()
@@ -123,3 +140,12 @@ class ResponseShape(Shape):
         self._sequence += 1
         first, *others = encode_pieces(event)
         return [b"event: %b\ndata: %b" % (kind.encode(), first), *others, b"\n\n"]
+
+
+def _failure(error: ApiError) -> dict[str, Any]:
+    return {
+        "code": CODES.get(error.status, "server_error"),
+        "message": error.message,
+        "type": error.code or error.type,
+        "param": error.param,
+    }

@@ -45,14 +45,17 @@ class Shape:
         with_token_ids: bool = False,
         fingerprint: str = "",
         warnings: Sequence[str] = (),
+        reply_id: str = "",
+        created: int = 0,
     ) -> None:
         """`choices` counts all choices, over all prompts.
 
         `n`: choices per prompt; 0 means that all belong to one prompt. `continuous_usage`: every chunk has the usage so
         far. `fingerprint`: OpenAI's `system_fingerprint`, left out where empty. `warnings` are for the client.
+        `reply_id` and `created` are those of a reply that is made again; otherwise they are new.
         """
-        self.id = new_id(self.prefix, self.separator)
-        self.created = int(time.time())
+        self.id = reply_id or new_id(self.prefix, self.separator)
+        self.created = created or int(time.time())
         self.model = model
         self.choices = [Choice() for _ in range(choices)]
         self.with_logprobs = with_logprobs
@@ -238,6 +241,10 @@ class Shape:
     def error_pieces(self, error: ApiError) -> list[bytes]:
         """Return the last server-sent event of a stream that fails, in pieces."""
         return [b"data: " + encode_json(error.body()) + b"\n\n"]
+
+    def cancelled_pieces(self) -> list[bytes]:
+        """Return the last server-sent event of a stream that a client has cancelled, in pieces."""
+        return self.error_pieces(ApiError(499, "The answer was cancelled.", type="cancelled", code="cancelled"))
 
     def _usage_chunk(self) -> bytes:
         return self._last_head + b'"usage":' + encode_json(self.usage()) + b"}\n\n"

@@ -61,6 +61,8 @@ class Request:
     conversation_id: str | None = None
     stream_interval: int = 1
     """Tokens of a choice that a stream sends together."""
+    resumable: bool = False
+    """Whether a stream outlives its connection."""
     warnings: tuple[str, ...] = ()
     """What of the request was taken, but not as it is written; for the client."""
 
@@ -80,6 +82,16 @@ class Request:
             "with_token_ids": self.return_token_ids,
             "warnings": self.warnings,
         }
+
+
+def resumable_field() -> Any:
+    """Return the field `resumable`, which all streams have."""
+    return optional(
+        Bool,
+        False,
+        "With `stream`: the answer goes on when the connection is lost, and `GET /v1/streams/{id}` has the rest. Each "
+        "event has its number as `id`. The header `X-Resumable: 1` says the same.",
+    )
 
 
 class SamplingSchema(Body):
@@ -204,6 +216,7 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
         allow_none=True,
         metadata={"description": "Options of a stream: no effect without `stream`.", "x-default": "none"},
     )
+    resumable = resumable_field()
     user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
     ignore_eos = optional(
         Bool, False, "Ignore the end-of-text token and the default stops, until another limit ends the choice."
@@ -283,6 +296,7 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
             logprobs=self._logprobs(data) is not None,
             return_token_ids=data["return_token_ids"],
             stream_interval=data["stream_interval"],
+            resumable=data["resumable"] and data["stream"],
             warnings=warnings.taken(),
             **self._web_tier_fields(data),
         )

@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, post_load, pre_load, validate, 
 
 from schemas import wire
 from schemas.requests.chat import ChatCompletionSchema, thinking
-from schemas.requests.generation import MAX_USER_CHARS, Request, SamplingSchema, nucleus
+from schemas.requests.generation import MAX_USER_CHARS, Request, SamplingSchema, nucleus, resumable_field
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import (
     MAX_ALTERNATIVES,
@@ -40,6 +40,8 @@ class ResponseRequest:
     items: list[Item]
     """The input. References to stored items stand in it as the client sent them."""
     store: bool
+    background: bool
+    """Whether it is answered though nobody waits."""
     previous: str | None
     """`previous_response_id`."""
     conversation: str | None
@@ -154,7 +156,13 @@ class ResponseSchema(SamplingSchema):
         Text, None, "Returned with the response; no other effect: equal beginnings are always cached.", otherwise="none"
     )
     service_tier = optional(Text, "default", "No effect: every request has the tier `default`.")
-    background = optional(Bool, False, "Must be false. Use `stream` instead: a stream survives restarts of the engine.")
+    resumable = resumable_field()
+    background = optional(
+        Bool,
+        False,
+        "Answer without the client: the reply comes at once, with the status `queued`, and `GET /v1/responses/{id}` "
+        "has the answer. Requires `store`.",
+    )
 
     @pre_load
     def _refuse_prompt(self, data: Any, **kwargs: Any) -> Any:
@@ -179,8 +187,8 @@ class ResponseSchema(SamplingSchema):
             raise ValidationError("Cannot be combined with `conversation`.", "previous_response_id")
         if not data["input"] and not continued:
             raise ValidationError("Expected a string or an array of items: there is nothing to answer.", "input")
-        if data["background"]:
-            raise ValidationError("Must be false: background responses are not supported.", "background")
+        if data["background"] and data["store"] is False:
+            raise ValidationError("Requires `store`: true.", "background")
         check_choice(data["tools"] or [], data["tool_choice"])
 
     @post_load
@@ -192,10 +200,15 @@ class ResponseSchema(SamplingSchema):
         logprobs = bool(data["top_logprobs"]) or WITH_LOGPROBS in data["include"]
         return ResponseRequest(
             request=Request(
-                params=_params(data, logprobs), model=data["model"], logprobs=logprobs, warnings=warnings.taken()
+                params=_params(data, logprobs),
+                model=data["model"],
+                logprobs=logprobs,
+                resumable=data["resumable"] and data["stream"],
+                warnings=warnings.taken(),
             ),
             items=data["input"],
             store=data["store"],
+            background=data["background"],
             previous=data["previous_response_id"],
             conversation=data["conversation"],
             instructions=data["instructions"],

@@ -1,9 +1,5 @@
 """Two web hosts that share conversations through a real PostgreSQL, from Debian's packages."""
 
-import os
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,52 +7,16 @@ from typing import Any
 
 import pytest
 
-from tests.harness import Hearth, free_port, until
+from tests.harness import Hearth, until
+from tests.postgres import Postgres, running_postgres
 
 pytestmark = pytest.mark.field("conversation_id")
-
-WAIT = 60
-
-
-class Postgres:
-    """A cluster of its own; its server refuses to run as root."""
-
-    def __init__(self, directory: Path) -> None:
-        self._bin = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-        self._directory = directory
-        self._as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []
-        self.port = free_port()
-        self.url = f"postgresql://hearth@127.0.0.1:{self.port}/postgres"
-        if self._as_user:
-            shutil.chown(directory, "postgres")
-        self._run("initdb", "-D", str(directory / "data"), "-U", "hearth", "-A", "trust", "--no-sync", "-E", "UTF8")
-
-    def start(self) -> None:
-        options = f"-c listen_addresses=127.0.0.1 -p {self.port} -k {self._directory} -c fsync=off"
-        self._control("start", "-l", str(self._directory / "log"), "-o", options)
-
-    def stop(self) -> None:
-        self._control("stop", "-m", "immediate")
-
-    def _control(self, *arguments: str) -> None:
-        self._run("pg_ctl", "-D", str(self._directory / "data"), "-w", "-t", str(WAIT), *arguments)
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [*self._as_user, str(self._bin / program), *arguments]
-        # Not through a pipe: the server that pg_ctl starts would hold it open.
-        with (self._directory / "commands.log").open("a") as log:
-            status = subprocess.run(command, cwd="/", stdout=log, stderr=log, timeout=2 * WAIT).returncode
-        assert status == 0, (self._directory / "commands.log").read_text()
 
 
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
-    # Not in pytest's directories: those are closed to the user postgres.
-    with tempfile.TemporaryDirectory(prefix="hearth-pg-") as directory:
-        server = Postgres(Path(directory))
-        server.start()
+    with running_postgres() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture

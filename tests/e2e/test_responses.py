@@ -195,7 +195,7 @@ def test_what_is_cut_off_is_incomplete(hearth: Hearth) -> None:
         ({"input": [{"type": "item_reference", "id": "msg_x"}]}, 404, "input[0].id"),
         ({"input": "a", "top_logprobs": 21}, 400, "top_logprobs"),
         ({"input": "a", "previous_response_id": "resp_x", "conversation": "c"}, 400, "previous_response_id"),
-        ({"input": "a", "background": True}, 400, "background"),
+        ({"input": "a", "background": True, "store": False}, 400, "background"),
         ({"input": "a", "max_output_tokens": 999_999}, 400, "max_output_tokens"),
         ({"input": "a", "text": {"format": {"type": "json_schema", "name": "a"}}}, 400, "text.format.schema"),
         ({"input": "word " * 3000}, 400, "input"),
@@ -207,7 +207,7 @@ def test_bad_input_is_named(hearth: Hearth, body: dict[str, Any], status: int, p
     assert (response.status_code, response.json()["error"]["param"]) == (status, param), response.text
 
 
-def test_a_complete_response_cannot_be_cancelled(hearth: Hearth) -> None:
+def test_a_response_that_never_ran_in_the_background_cannot_be_cancelled(hearth: Hearth) -> None:
     client = hearth.openai()
     made = client.responses.create(model="m", input="Hello", temperature=0)
     with pytest.raises(openai.BadRequestError):

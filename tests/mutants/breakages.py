@@ -248,7 +248,7 @@ BREAKAGES = [
     Breakage("webapp/engine/client.py", "self._abort_later += self.live", "pass", ENGINE),
     Breakage("webapp/engine/client.py", "self._was_ready = self._was_ready or welcome.load.ready", "pass", ENGINE),
     Breakage("webapp/engine/client.py", "> ENGINE_SILENCE_LIMIT:", "> 100 * ENGINE_SILENCE_LIMIT:", ENGINE),
-    Breakage("webapp/engine/client.py", "time.monotonic() - received_at < CACHE_SECONDS", "True", ENGINE),
+    Breakage("webapp/engine/questions.py", "time.monotonic() - received_at < CACHE_SECONDS", "True", ENGINE),
     Breakage("webapp/engine/reply.py", "if len(self._queue) >= MAX_QUEUED:", "if False:", ENGINE),
     Breakage("webapp/engine/reply.py", "if index not in ended}", "if True}", ENGINE),
     Breakage("webapp/engine/reply.py", "            self._queue = [error]\n", "            pass\n", ENGINE),
@@ -312,6 +312,22 @@ BREAKAGES = [
         "if turn.continues and _extends",
         WEB + "conversations",
     ),
+    # ---- jobs -----------------------------------------------------------------------------------------------------
+    Breakage("webapp/jobs/leases.py", "if now - since >= LOST_SECONDS and", "if", WEB + "jobs/test_leases.py"),
+    Breakage(
+        "webapp/jobs/leases.py",
+        "if n in held and held[n].epoch == holder.epoch:",
+        "if n in held:",
+        WEB + "jobs/test_leases.py",
+    ),
+    Breakage("webapp/jobs/store.py", " & (jobs.c.epoch == write.epoch)", "", WEB + "jobs/test_store.py"),
+    Breakage(
+        "webapp/jobs/reader.py",
+        "self._ready += events[max(0, self._after + 1 - first) :]",
+        "self._ready += events",
+        WEB + "jobs",
+    ),
+    Breakage("webapp/jobs/run.py", "if self._stopped or self._wish:", "if self._stopped:", WEB + "jobs"),
     # ---- the schemas ----------------------------------------------------------------------------------------------
     Breakage(
         "schemas/replies/shape.py", "delta.cached_tokens and delta.index % self._n == 0", "delta.cached_tokens", REPLIES

@@ -65,6 +65,10 @@ def settings(tmp_path: Path) -> Settings:
         conversation_max_days=30,
         conversation_max_mb=1024,
         conversation_each_mb=4,
+        jobs_at_once=4,
+        jobs_per_key=1000,
+        resume_seconds=60.0,
+        retention_hours=24.0,
         log_format="console",
     )
 
@@ -84,6 +88,7 @@ def make_app(settings: Settings, greenlets: Group) -> Iterator[MakeApp]:
     for app in built:
         close_socket(app.extensions["hearth"].engine)
         app.extensions["hearth"].conversations.close()
+        app.extensions["hearth.jobs"].close()
 
 
 @pytest.fixture

@@ -46,6 +46,10 @@ def with_env(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Any:
         ("conversation_max_days", 30.0),
         ("conversation_max_mb", 1024.0),
         ("conversation_each_mb", 4.0),
+        ("jobs_at_once", 4),
+        ("jobs_per_key", 1000),
+        ("resume_seconds", 60.0),
+        ("retention_hours", 24.0),
     ],
 )
 def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting: str, default: Any) -> None:
@@ -81,6 +85,10 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
         ("CONVERSATION_MAX_DAYS", "0.5", "conversation_max_days", 0.5),
         ("CONVERSATION_MAX_MB", "10", "conversation_max_mb", 10.0),
         ("CONVERSATION_EACH_MB", "1", "conversation_each_mb", 1.0),
+        ("JOBS_AT_ONCE", "1", "jobs_at_once", 1),
+        ("JOBS_PER_KEY", "5", "jobs_per_key", 5),
+        ("RESUME_SECONDS", "0.5", "resume_seconds", 0.5),
+        ("RETENTION_HOURS", "0.1", "retention_hours", 0.1),
         ("API_KEYS", "sk-one, ann:sk-two ,", "api_keys", parse_keys(["sk-one", "ann:sk-two"])),
         (
             "ALLOWED_HOSTS",
@@ -136,6 +144,10 @@ def test_each_variable_is_read(
         ("CONVERSATION_MAX_DAYS", "0"),
         ("CONVERSATION_MAX_MB", "-1"),
         ("CONVERSATION_EACH_MB", "much"),
+        ("JOBS_AT_ONCE", "0"),
+        ("JOBS_PER_KEY", "0"),
+        ("RESUME_SECONDS", "0"),
+        ("RETENTION_HOURS", "-1"),
         ("ALLOWED_HOSTS", "https://hearth.example"),
         ("ALLOWED_HOSTS", "a.example,[::1"),
         ("CORS_ORIGINS", "chat.example"),

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Response
-from gevent import get_hub
 
 from schemas.errors import ApiError, invalid, quoted
 from schemas.replies.shape import Shape
@@ -14,6 +13,7 @@ from schemas.requests.generation import Request
 from schemas.wire import Welcome
 from webapp.answering import sse
 from webapp.answering.message import make_message
+from webapp.answering.ongoing import Ongoing
 from webapp.answering.sse import OnComplete
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
 from webapp.connection.yielding import in_turns
@@ -62,16 +62,14 @@ def begin(
     accept the request, or refuses it. Nothing has been logged or sent to the engine unless `call` is `LOGGED`.
     """
     welcome = shared.engine.require_ready()
-    adapter = welcome.adapter_named(request.model)
-    if not adapter:
-        _check_model(request.model, welcome, strict=shared.settings.strict_model)
+    adapter = adapter_of(request, welcome, strict=shared.settings.strict_model)
     shape = make_shape(
         adapter or welcome.served_names[0],
         request.params.choices,
         fingerprint=welcome.system_fingerprint,
         **request.shape_options(),
     )
-    seconds = _allowed_seconds(call.environ, shared.settings.request_seconds)
+    seconds = allowed_seconds(call.environ, shared.settings.request_seconds)
     ongoing = Answer(call, shared, request, shape, on_complete)
     try:
         return ongoing.respond(adapter, seconds)
@@ -80,45 +78,27 @@ def begin(
         raise
 
 
-class Answer:
-    """The answer to one request. Its log record, reply, hang-up watch and deadline are acquired one by one and released
-    together: when the response is closed, or at once if an exception is raised before there is a response.
+class Answer(Ongoing):
+    """The answer to one request over its client's connection. All that it holds is released when the response is
+    closed, or at once if an exception is raised before there is a response.
     """
 
     def __init__(
         self, call: Call, shared: Services, request: Request, shape: Shape, on_complete: OnComplete | None
     ) -> None:
+        record = RequestLog(call, stream=request.params.stream, user=request.params.user, shape=shape)
+        super().__init__(shared, record)
         self._call = call
-        self._shared = shared
         self._request = request
         self._shape = shape
         self._on_complete = on_complete
-        self._reply: Reply | None = None
-        self._deadline: Any = None
         self._watched: int | None = None
         """The file descriptor that is watched for a hang-up."""
-        self._closed = False
-        self._record = RequestLog(call, stream=request.params.stream, user=request.params.user, shape=shape)
 
-    def close(self) -> None:
-        """Release everything, and write the log line. Does nothing after the first call."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            if self._deadline is not None:
-                self._deadline.close()
-            if self._watched is not None:
-                self._shared.hangups.remove(self._watched)
-            if self._reply is not None:
-                self._reply.close()
-        finally:
-            self._record.write()
-
-    def fail(self, status: int) -> None:
-        """Close an answer that has no response."""
-        self._record.status = status
-        self.close()
+    def _release(self) -> None:
+        if self._watched is not None:
+            self._shared.hangups.remove(self._watched)
+        super()._release()
 
     def respond(self, adapter: str, seconds: float) -> Answered:
         """Send the request and return its response. After `seconds` the client gets an error in place of the rest."""
@@ -144,13 +124,12 @@ class Answer:
             adapter=adapter,
             trace=self._record.trace_parent,
         )
-        self._reply = reply = self._shared.engine.submit(message, self._request.stream_interval)
+        reply = self._submit(message, self._request.stream_interval)
         socket = self._call.environ.get("gunicorn.socket")
         if socket is not None:
             self._watched = socket.fileno()
             self._shared.hangups.add(self._watched, reply.hang_up, self._on_half_close)
-        self._deadline = get_hub().loop.timer(seconds)
-        self._deadline.start(reply.time_out, seconds)
+        self._limit(reply, seconds)
         return reply
 
     def _on_half_close(self) -> None:
@@ -186,7 +165,7 @@ class Answer:
         return self._shape.whole_pieces()
 
 
-def _allowed_seconds(environ: dict[str, Any], allowed: float) -> float:
+def allowed_seconds(environ: dict[str, Any], allowed: float) -> float:
     """Return the seconds that the request may take: `allowed`, or the client's X-Request-Timeout if less.
 
     Raises `ApiError` (400).
@@ -203,9 +182,15 @@ def _allowed_seconds(environ: dict[str, Any], allowed: float) -> float:
     return min(seconds, allowed)
 
 
-def _check_model(name: str | None, welcome: Welcome, *, strict: bool) -> None:
-    if strict and name is not None and name not in welcome.served_names:
+def adapter_of(request: Request, welcome: Welcome, *, strict: bool) -> str:
+    """Return the LoRA adapter that `request` names; empty: the model itself. Raises `ApiError` (404) if it is `strict`
+    and the name is unknown.
+    """
+    name = request.model
+    adapter = welcome.adapter_named(name)
+    if not adapter and strict and name is not None and name not in welcome.served_names:
         raise model_not_found(name)
+    return adapter
 
 
 def model_not_found(name: str) -> ApiError:

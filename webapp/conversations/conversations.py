@@ -1,7 +1,6 @@
 """Stored conversations: read the history for a request, and store each completed turn.
 
 One thread of the web worker calls the database, so that a slow database does not block the worker's other requests.
-The database's calls have timeouts of their own; `WAIT_SECONDS` limits the whole wait, whatever the database does.
 """
 
 import logging
@@ -11,13 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import gevent
-from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.replies.choice import Choice
 from schemas.replies.shape import encode_json
 from schemas.requests.chat import MAX_CONVERSATION_ID
 from webapp.conversations.turns import Message, OpenTurn, StoredTurn, history, open_turn
+from webapp.database.thread import DatabaseThread, in_one_line, is_of_database
 from webapp.settings import MIB, Settings
 
 if TYPE_CHECKING:
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hearth.web")
 
-WAIT_SECONDS = 12.0
-"""Seconds that a request waits for the thread and its work; a little more than the database's own timeouts."""
 SWEEP_EVERY = 300.0
 """Least seconds between two sweeps of one worker."""
 DAY = 24 * 60 * 60
@@ -45,7 +42,7 @@ class Conversations:
         self._settings = settings
         self._clock = clock
         self._max_bytes = int(settings.conversation_each_mb * MIB)
-        self._thread: ThreadPool | None = None
+        self._thread = DatabaseThread()
         self._store: Store | None = None
         self._next_sweep = 0.0
 
@@ -84,7 +81,7 @@ class Conversations:
         try:
             self._store_now(self._call, scope, name, turns)
         except Exception as error:
-            log.error("a turn of conversation %r could not be stored: %s", name, _in_one_line(error))
+            log.error("a turn of conversation %r could not be stored: %s", name, in_one_line(error))
             return NOT_STORED
         return None
 
@@ -130,25 +127,24 @@ class Conversations:
             while count := self._call(self._sweep, older_than, max_bytes):  # requests use the thread in between
                 deleted += count
         except Exception as error:
-            log.error("old conversations could not be deleted: %s", _in_one_line(error))
+            log.error("old conversations could not be deleted: %s", in_one_line(error))
             return
         if deleted:
             log.info("deleted %d old conversations", deleted)
 
     def close(self) -> None:
         """Close the connection and end the thread."""
-        if self._thread is not None:
-            if self._store is not None:
-                self._call(self._store.close)
-            self._thread.kill()
+        if self._store is not None:
+            self._call(self._store.close)
+        self._thread.end()
 
     def _try(self, past_verb: str, work: Callable[..., Result], *arguments: Any) -> Result:
         try:
             return self._call(work, *arguments)
         except Exception as error:
-            if not _is_of_database(error):
+            if not is_of_database(error):
                 raise
-            log.error("a conversation could not be %s: %s", past_verb, _in_one_line(error))
+            log.error("a conversation could not be %s: %s", past_verb, in_one_line(error))
             raise unavailable(
                 f"The conversation cannot be {past_verb} now: the database has failed or is too slow.",
                 "conversation_store_unavailable",
@@ -164,16 +160,7 @@ class Conversations:
             gevent.spawn(self.sweep)
 
     def _call(self, work: Callable[..., Result], *arguments: Any) -> Result:
-        if self._thread is None:
-            self._thread = ThreadPool(1)
-        with gevent.Timeout(WAIT_SECONDS, TimeoutError(f"the database took more than {WAIT_SECONDS:g} s")):
-            result: Result | Exception = self._thread.spawn(_attempt, work, *arguments).get()
-        if isinstance(result, Exception):
-            try:
-                raise result
-            finally:
-                del result, work, arguments  # the error's traceback refers to this frame
-        return result
+        return self._thread.call(work, *arguments)
 
     # ---- in the thread -------------------------------------------------------------------------------------------
 
@@ -220,33 +207,9 @@ def is_name(name: str) -> bool:
     return 1 <= len(name) <= MAX_CONVERSATION_ID and name.isprintable()
 
 
-def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | Exception:
-    """Return the result, or the exception: gevent would print a traceback for each exception that leaves its thread."""
-    try:
-        return work(*arguments)
-    except ApiError as error:
-        return error.with_traceback(None)  # its frames hold a whole conversation
-    except Exception as error:
-        return error
-
-
-def _is_of_database(error: Exception) -> bool:
-    """Return whether the database has failed, or is too slow. False: the error is a refusal, or a defect of Hearth."""
-    if isinstance(error, ApiError):
-        return False
-    from sqlalchemy.exc import SQLAlchemyError
-
-    return isinstance(error, SQLAlchemyError | OSError)
-
-
 def _too_long(size: int, limit: int) -> ApiError:
     return invalid(
         f"The conversation has {size} bytes, but at most {limit} are allowed: begin a new one, or DELETE this one.",
         "conversation_id",
         "conversation_too_long",
     )
-
-
-def _in_one_line(error: Exception) -> str:
-    """Return the error in one line: while a database is unreachable every request fails, too often for tracebacks."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"

@@ -4,7 +4,7 @@ Two turns of a conversation that finish at the same time are two rows, so neithe
 Importing SQLAlchemy takes 15 MB: `conversations.py` imports this file when the first conversation is used.
 """
 
-import time
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,7 +14,6 @@ from sqlalchemy import (
     Column,
     ColumnElement,
     Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -22,30 +21,23 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
     delete,
-    event,
     func,
     insert,
-    make_url,
     select,
 )
-from sqlalchemy.exc import DBAPIError
 
 from schemas.replies.blocks import encode
 from webapp.conversations.turns import Message, StoredTurn
+from webapp.database.connecting import connect, make_tables
 
-WAIT_SECONDS = 5
-"""Seconds to wait for a connection, for SQLite's write lock, and for a statement of PostgreSQL's."""
 SWEPT_AT_ONCE = 200
 """Most conversations deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
-TRIES = 5
-"""Attempts of one worker to create the table."""
 
-_metadata = MetaData()
+metadata = MetaData()
 _turns = Table(
     "hearth_turns",
-    _metadata,
+    metadata,
     Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("scope", String(64), nullable=False),
     Column("conversation", String(255), nullable=False),
@@ -68,7 +60,7 @@ class Store:
     """The table of turns. Used by one thread only; it has at most one connection, opened at the first call."""
 
     def __init__(self, url: str) -> None:
-        self._engine = _engine(url)
+        self._engine = connect(url)
         self._made = False
 
     def read(self, scope: str, conversation: str, max_bytes: int) -> list[StoredTurn]:
@@ -103,7 +95,7 @@ class Store:
     def add(self, scope: str, conversation: str, *turns: StoredTurn) -> None:
         """Insert `turns` as the conversation's last: all of them, or none."""
         with self._begin() as connection:
-            connection.execute(insert(_turns), [_row(scope, conversation, turn) for turn in turns])
+            insert_turns(connection, scope, conversation, turns)
 
     def remove(self, scope: str, conversation: str) -> bool:
         """Delete the conversation. Returns whether there was one."""
@@ -130,9 +122,14 @@ class Store:
 
     def _begin(self) -> Any:
         if not self._made:
-            _make_tables(self._engine)
+            make_tables(self._engine, metadata)
             self._made = True
         return self._engine.begin()
+
+
+def insert_turns(connection: Connection, scope: str, conversation: str, turns: Sequence[StoredTurn]) -> None:
+    """Insert `turns` as the conversation's last, in the transaction of `connection`. The table must have been made."""
+    connection.execute(insert(_turns), [_row(scope, conversation, turn) for turn in turns])
 
 
 def _oldest(connection: Connection, older_than: float, max_bytes: int) -> list[tuple[str, str, int]]:
@@ -174,47 +171,3 @@ def _row(scope: str, conversation: str, turn: StoredTurn) -> dict[str, Any]:
 
 def _json(value: Any) -> str:
     return encode(value).decode()
-
-
-def _engine(url: str) -> Engine:
-    given = make_url(url)
-    if given.get_backend_name() == "sqlite":
-        engine = create_engine(given, hide_parameters=True, connect_args={"timeout": WAIT_SECONDS})
-        event.listen(engine, "connect", _set_up_sqlite)
-        return engine
-    return create_engine(
-        given,
-        hide_parameters=True,  # conversations must not appear in the log
-        pool_size=1,
-        max_overflow=0,
-        pool_pre_ping=True,  # the database may have been restarted since the last use
-        connect_args={
-            "connect_timeout": WAIT_SECONDS,
-            "options": f"-c statement_timeout={WAIT_SECONDS}s -c lock_timeout={WAIT_SECONDS}s",
-            "tcp_user_timeout": 1000 * WAIT_SECONDS,
-            "keepalives_idle": WAIT_SECONDS,
-            "keepalives_interval": 1,
-            "keepalives_count": WAIT_SECONDS,
-            "application_name": "hearth",
-        },
-    )
-
-
-def _set_up_sqlite(connection: Any, record: Any) -> None:
-    connection.execute("PRAGMA journal_mode=WAL")  # so that readers and the writer do not block each other
-    connection.execute("PRAGMA journal_size_limit=16777216")
-
-
-def _make_tables(engine: Engine) -> None:
-    """Create the table where it is missing.
-
-    Workers that start together all find no table and all create it: those whose attempt fails try again.
-    """
-    for tries_left in reversed(range(TRIES)):
-        try:
-            _metadata.create_all(engine)
-            return
-        except DBAPIError:
-            if not tries_left:
-                raise
-            time.sleep(0.1)

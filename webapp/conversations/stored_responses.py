@@ -50,7 +50,7 @@ class Responses:
 
         def of_some(found: StoredResponse | None) -> Result:
             if found is None:
-                raise _not_found(response_id)
+                raise response_not_found(response_id)
             return work(found)
 
         return self.read(scope, response_id, of_some)
@@ -69,13 +69,12 @@ class Responses:
     def delete(self, scope: str, response_id: str) -> None:
         """Delete the response. Raises `ApiError`, as `get` does."""
         if not _is_id(response_id) or not self._conversations.delete(scope, MARK + response_id):
-            raise _not_found(response_id)
+            raise response_not_found(response_id)
 
     def keep(self, scope: str, response: StoredResponse) -> str | None:
         """Store the response. Returns None, or a warning for the client where the database fails."""
-        output = StoredTurn(response.body["output"], continues=True)
-        record = StoredTurn([{"body": response.body, "items": response.items}, *response.messages])
-        return self._conversations.add(scope, MARK + response.body["id"], output, record)
+        name, turns = turns_of(response)
+        return self._conversations.add(scope, name, *turns)
 
     def resolve(self, scope: str, items: list[Item], field: str = "input") -> list[Item]:
         """Return `items` with the stored item in place of each reference to one.
@@ -95,6 +94,13 @@ class Responses:
         for digits in sorted(_owners(wanted - stored.keys()))[:MAX_INPUTS]:
             self.read(scope, f"resp_{digits}", lambda found: take(found.items if found else ()))
         return [_resolved(field, index, item, stored) for index, item in enumerate(items)]
+
+
+def turns_of(response: StoredResponse) -> tuple[str, list[StoredTurn]]:
+    """Return the two turns that are stored of a response, and the name of their conversation."""
+    output = StoredTurn(response.body["output"], continues=True)
+    record = StoredTurn([{"body": response.body, "items": response.items}, *response.messages])
+    return MARK + response.body["id"], [output, record]
 
 
 def _owners(item_ids: Iterable[str]) -> set[str]:
@@ -119,5 +125,6 @@ def _is_id(response_id: str) -> bool:
     return is_name(response_id) and len(response_id) < MAX_CONVERSATION_ID  # `MARK` is one character more
 
 
-def _not_found(response_id: str) -> ApiError:
+def response_not_found(response_id: str) -> ApiError:
+    """Return the 404 of a response that is not stored, or another key's."""
     return ApiError(404, f"There is no response {quoted(response_id)}.", param="response_id", code="response_not_found")

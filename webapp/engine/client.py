@@ -2,15 +2,14 @@
 
 import itertools
 import logging
-import math
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TypeVar
 
 import gevent
 import msgspec
-from gevent.event import AsyncResult, Event
+from gevent.event import Event
 
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
@@ -18,6 +17,7 @@ from schemas.shared.curve import ClientKeys
 from schemas.shared.problem import read_problem
 from webapp.connection.yielding import let_others_run
 from webapp.engine.dealer import Dealer
+from webapp.engine.questions import Answer, Questions
 from webapp.engine.recovery import RESUMED_AT_ONCE, Recovery
 from webapp.engine.reply import Reply, deliver_all
 from webapp.engine.unready import unready, worker_failed
@@ -31,12 +31,6 @@ FIRST_ANSWER_SECONDS = 2.0
 """How many seconds a worker's first request waits until the engine accepts a connection, or answers."""
 BUSY_ANSWER_SECONDS = ENGINE_SILENCE_LIMIT
 """How many seconds it waits for the answer of an engine that has accepted the connection: the host may be busy."""
-ASK_SECONDS = 2.0
-"""How many seconds the engine has to answer `ask`."""
-CACHE_SECONDS = 0.5
-"""How many seconds `ask` caches an answer, so that many open status pages cost the engine little."""
-
-Answer = TypeVar("Answer", bound=wire.Message)
 
 
 class EngineClient:
@@ -68,10 +62,7 @@ class EngineClient:
         self._answered = Event()
         """Set once the engine has sent a `Welcome` or a `Refused`."""
         self._dealer: Dealer | None = None
-        self._pending: dict[type[wire.Message], AsyncResult[Any]] = {}
-        """Answers that `ask` waits for, by their type."""
-        self._cache: dict[type[wire.Message], tuple[float, Any]] = {}
-        """Answers to `ask`, each with the time when it was received."""
+        self._questions = Questions(self._send)
 
     # ---- state -------------------------------------------------------------------------------------------------
 
@@ -109,22 +100,9 @@ class EngineClient:
         raise unready(state, self.load if self.welcome is not None else None, self.refusal, self.problem)
 
     def ask(self, question: wire.Message, kind: type[Answer]) -> Answer | None:
-        """Send `question` and return the engine's answer, a message of type `kind`. None: none in `ASK_SECONDS`.
-
-        An answer received less than `CACHE_SECONDS` ago is returned at once.
-        """
-        received_at, cached = self._cache.get(kind, (-math.inf, None))
-        if time.monotonic() - received_at < CACHE_SECONDS:
-            return cached  # type: ignore[no-any-return]
+        """Return the engine's answer to `question`, as `Questions.ask` does."""
         self._connect()
-        pending = self._pending.setdefault(kind, AsyncResult())  # one answer serves all greenlets that ask meanwhile
-        self._send(wire.encode(question))
-        try:
-            answer: Answer = pending.get(timeout=ASK_SECONDS)
-        except gevent.Timeout:
-            return None
-        self._cache[kind] = time.monotonic(), answer
-        return answer
+        return self._questions.ask(question, kind)
 
     # ---- requests ----------------------------------------------------------------------------------------------
 
@@ -148,6 +126,22 @@ class EngineClient:
         if not self._send(payload):
             del self.live[generate.id]
             raise unavailable("The engine does not accept requests now.", "engine_gone")
+        return reply
+
+    def take_up(self, generate: wire.Generate, fingerprint: str, received: Iterable[wire.Delta]) -> Reply:
+        """Go on with a streamed request that an earlier worker has begun, and return its reply. It waits for an engine
+        as a stranded request does.
+
+        `generate` has an id from `next_id`, `fingerprint` is that of the model which has begun it, and `received` are
+        the deltas that need not come again.
+        """
+        self._connect()
+        reply = Reply(generate, self._release)
+        reply.fingerprint = fingerprint
+        reply.restore(received)
+        if not reply.finished:
+            self.recovery.take_up(reply)
+            self._resume_stranded()
         return reply
 
     def _release(self, reply: Reply) -> None:
@@ -205,8 +199,7 @@ class EngineClient:
             self._on_message(message)
 
     def _on_message(self, message: wire.ToWeb) -> None:
-        if (pending := self._pending.pop(type(message), None)) is not None:
-            pending.set(message)
+        self._questions.on_message(message)
         match message:
             case wire.Accepted() if message.id in self.live:
                 self.live[message.id].accept(message)

@@ -47,6 +47,11 @@ class Recovery:
             self._hold(reply)
         gevent.spawn(_log_stranded, lost)
 
+    def take_up(self, reply: Reply) -> None:
+        """Hold a request that an earlier worker has begun, as if it had just lost its engine here."""
+        reply.waiting_since = time.monotonic()
+        self._stranded[reply] = None
+
     def _hold(self, reply: Reply) -> None:
         metrics.STRANDED.inc()
         reply.waiting_since = reply.waiting_since or time.monotonic()

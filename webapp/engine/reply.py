@@ -92,9 +92,21 @@ class Reply:
         return self.finished and not self._queue
 
     @property
+    def behind(self) -> bool:
+        """Whether deltas were left in the queue when some were last taken."""
+        return self._behind
+
+    @property
     def begun(self) -> bool:
         """Whether the client may have a part of the answer."""
         return bool(self._sent or self._ended)
+
+    def restore(self, deltas: Iterable[wire.Delta]) -> None:
+        """Record what an earlier worker has received of the request, so that an engine goes on after it."""
+        for delta in deltas:
+            self._add(delta)
+        self._queue = []
+        self._only_text = True
 
     def resumption(self, request_id: int) -> wire.Generate:
         """Return the message that resumes the request on another engine: the request, and what the client already has.

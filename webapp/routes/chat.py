@@ -8,6 +8,8 @@ from schemas.requests.generation import Request
 from schemas.requests.parts.tools import check_results
 from webapp.answering import request_body
 from webapp.answering.answer import answer
+from webapp.answering.keeping import Keeping
+from webapp.jobs.responding import answer_resumable, wants_resumable
 from webapp.middleware.auth import caller
 from webapp.services import services
 
@@ -19,7 +21,10 @@ def create() -> Response:
     request: Request = request_body.load(services().schemas.chat, _check)
     if request.conversation_id is not None:
         return _answer_in_conversation(request, request.conversation_id)
-    return answer(request.with_messages(request.params.messages or []), ChatShape)
+    request = request.with_messages(request.params.messages or [])
+    if wants_resumable(request):
+        return answer_resumable(request, "chat", None, ChatShape, None)
+    return answer(request, ChatShape)
 
 
 def _check(request: Request) -> None:
@@ -45,4 +50,8 @@ def _answer_in_conversation(request: Request, name: str) -> Response:
         return conversations.keep(scope, name, turn, reply.choices[0], echo=params.echo)
 
     # `with_messages` adds the instruction `force_prompt` to the request alone: it is never stored with the turn.
-    return answer(request.with_messages(turn.messages), ChatShape, keep)
+    request = request.with_messages(turn.messages)
+    if wants_resumable(request):
+        keeping = Keeping(conversation=name, turn=turn, echo=params.echo)
+        return answer_resumable(request, "chat", keeping, ChatShape, keep)
+    return answer(request, ChatShape, keep)

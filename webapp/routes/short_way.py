@@ -84,7 +84,7 @@ class ShortWay:
         call = Call(environ, environ["PATH_INFO"], request_id.usable(environ), key)
         try:
             request: Request | None = body.accept(schema, raw) if fits_a_turn(raw) else None
-            if request is not None and request.conversation_id is None:
+            if request is not None and request.conversation_id is None and not request.resumable:
                 answered = begin(call, self._shared, _with_messages(request), make_shape)
                 answered.headers += self._more_headers
                 return answered
@@ -102,6 +102,7 @@ class ShortWay:
             and "HTTP_ORIGIN" not in environ
             and "HTTP_TRANSFER_ENCODING" not in environ
             and "HTTP_CONTENT_ENCODING" not in environ
+            and "HTTP_X_RESUMABLE" not in environ
             and environ.get("CONTENT_TYPE", "").partition(";")[0] == JSON
             and length.isdecimal()
             and len(length) < 10

@@ -23,9 +23,10 @@ from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.api_keys import parse_keys
 from webapp.conversations import conversations
-from webapp.conversations import store as conversation_store
 from webapp.conversations.conversations import DAY, SWEEP_EVERY, Conversations
 from webapp.conversations.store import Store
+from webapp.database import connecting, thread
+from webapp.database.thread import DatabaseThread
 from webapp.settings import Settings
 
 CHAT = "/v1/chat/completions"
@@ -201,13 +202,13 @@ def test_an_answer_that_cannot_be_kept_is_still_given(
 def test_a_full_disk_loses_the_record_and_not_the_answer(
     served: FlaskClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, stream: bool
 ) -> None:
-    set_up = conversation_store._set_up_sqlite
+    set_up = connecting._set_up_sqlite
 
     def set_up_small(connection: Any, record: Any) -> None:
         set_up(connection, record)
         connection.execute("PRAGMA max_page_count=8")  # what SQLite then says is what it says of a full disk
 
-    monkeypatch.setattr(conversation_store, "_set_up_sqlite", set_up_small)
+    monkeypatch.setattr(connecting, "_set_up_sqlite", set_up_small)
     assert say(served, "a", "small").status_code == 200
     assert_answered_with_a_warning(say(served, "b" * 50_000, stream=stream), stream)
     assert "could not be stored: OperationalError: (sqlite3.OperationalError) database or disk is full" in caplog.text
@@ -236,7 +237,7 @@ def test_a_database_that_has_gone_is_a_503_until_it_is_back(served: FlaskClient,
         file.unlink()
     (tmp_path / "conversations.db").mkdir()
     served.application.extensions["hearth"].conversations._store = None
-    served.application.extensions["hearth"].conversations._thread = None
+    served.application.extensions["hearth"].conversations._thread = DatabaseThread()
     assert_unavailable(say(served, "b"))
     assert served.post(CHAT, json={"messages": [user("a")]}).status_code == 200, "others are answered"
     (tmp_path / "conversations.db").rmdir()
@@ -245,7 +246,7 @@ def test_a_database_that_has_gone_is_a_503_until_it_is_back(served: FlaskClient,
 
 
 def test_a_database_that_hangs_holds_up_nobody_else(served: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversations, "WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(thread, "WAIT_SECONDS", 0.3)
     goes_on = threading.Event()
     monkeypatch.setattr(Store, "read", lambda *_: goes_on.wait(10) and [])
     stuck = [gevent.spawn(say, served, "a") for _ in range(4)]

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
-from webapp.engine import client as engine_client
+from webapp.engine import questions
 from webapp.routes import status
 
 
@@ -66,7 +66,7 @@ def test_metrics_without_an_engine_say_so(client: FlaskClient) -> None:
 def test_an_engine_that_says_nothing_holds_nobody_up(
     served: FlaskClient, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engine_client, "ASK_SECONDS", 0.05)
+    monkeypatch.setattr(questions, "ASK_SECONDS", 0.05)
     served.get("/health")
     engine.silent = True
     assert served.get("/status.json").status_code == 200
