@@ -100,6 +100,7 @@ BEAMS = [
     ),
     completion("beam, 8 prompts", lambda: {"use_beam_search": True, "n": 8, "prompt": ["Hello"] * 8}),
 ]
+REPEATED = "root ::= a{1,100}\na ::= b{1,100}\nb ::= [^a]"
 STRUCTURES = [
     chat("choice: 1 MB", lambda: structured(choice=[f"{number}" + "a" * 990 for number in range(1000)])),
     chat("choice: 128 kB", lambda: structured(choice=[f"{number}" + "a" * 120 for number in range(1000)])),
@@ -108,6 +109,7 @@ STRUCTURES = [
     chat("regex: 100 kB", lambda: structured(regex="a?" * 50_000)),
     chat("regex: broken", lambda: structured(regex="(" * 1000)),
     chat("grammar: recursive", lambda: structured(grammar="root ::= root root | 'a'")),
+    chat("grammar: rules that repeat rules", lambda: structured(grammar=REPEATED)),
     chat("grammar: 100 kB", lambda: structured(grammar="root ::= " + " | ".join(['"a"'] * 20_000))),
     chat("json: depth 60", lambda: structured(json=nested(60))),
     raw(
