@@ -1,8 +1,8 @@
 """Every tool parser that vLLM ships: what it finds in an answer is what the model ended, whole and in pieces."""
 
 import json
-import os
 import re
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -15,7 +15,7 @@ from engine_proc.adapter.calls import apart as process
 from engine_proc.adapter.calls import parsing
 from engine_proc.adapter.calls.apart import apart
 from engine_proc.adapter.calls.json_calls import CallReader
-from engine_proc.adapter.calls.parsing import MOST_HERE, Parsing, Reading, Stream
+from engine_proc.adapter.calls.parsing import MOST_HERE, Parsing, Parts, Reading, Stream
 from schemas.wire import Generate
 from tests.engine_proc.adapter.calls.formats import CALLS, NAME, TOKENS
 from tests.engine_proc.helpers import MODEL
@@ -91,12 +91,17 @@ def test_a_long_answer_is_parsed_in_a_process_of_its_own(
 ) -> None:
     """Where vLLM's parser finds the calls. What it finds is the same."""
     read = reading(tokenizer, parser)
-    pids: list[int] = []
-    monkeypatch.setattr(parsing, "apart", lambda work, kind: pids.append(apart(os.getpid, int)) or apart(work, kind))
+    apart_for: list[type] = []
+
+    def noted(work: Callable[[], Parts], kind: type[Parts]) -> Parts:
+        apart_for.append(kind)
+        return apart(work, kind)
+
+    monkeypatch.setattr(parsing, "apart", noted)
     text = "Let me look.\n" * (MOST_HERE // 13 + 1) + CALLS[parser]
     ids = tokenizer.encode(text, add_special_tokens=False)
     answer = whole(read, tokenizer.decode(ids), ids, False)
-    assert bool(pids) == (not isinstance(read.reader(), CallReader))
+    assert apart_for == ([] if isinstance(read.reader(), CallReader) else [Parts])
     monkeypatch.setattr(parsing, "MOST_HERE", len(text) * 2)
     assert answer == whole(read, tokenizer.decode(ids), ids, False)
 
