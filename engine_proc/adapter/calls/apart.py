@@ -38,11 +38,18 @@ def apart(work: Callable[[], Result], kind: type[Result]) -> Result:
     """Return what `work` returns, an object of `kind` that msgspec can write.
 
     Blocks the calling thread, which must live as long (see `die_with_parent`), and no other thread for longer than a
-    fork takes. `work` must not wait for other threads, for the copy has none. Raises `NotDone`.
+    fork takes. `work` must not wait for other threads, for the copy has none. It is done in this process if the kernel
+    makes no copy, as where memory must not be promised twice. Raises `NotDone`.
     """
     reading, writing = os.pipe()
     parent = os.getpid()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        log.warning("this process cannot be copied, and does the work itself: %s", error)
+        os.close(reading)
+        os.close(writing)
+        return work()
     if child == 0:
         _work(work, writing, parent)
     os.close(writing)

@@ -1,5 +1,6 @@
 """Work in a process of its own: what it returns, and what ends it."""
 
+import errno
 import itertools
 import os
 import subprocess
@@ -48,6 +49,16 @@ def test_work_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_pa
 def test_work_that_raises_is_not_done() -> None:
     with pytest.raises(NotDone):
         apart(lambda: 1 // 0, int)
+
+
+def test_where_no_process_can_be_copied_this_one_does_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(os, "fork", refuse)
+    files = len([*Path("/proc/self/fd").iterdir()])
+    assert apart(os.getpid, int) == os.getpid()
+    assert len([*Path("/proc/self/fd").iterdir()]) == files
 
 
 def test_it_dies_with_its_process() -> None:
