@@ -1,6 +1,8 @@
 """Abusive requests that have no one limit, or whose work only begins within it."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 from tests.abuse.abuse import (
     CHAT,
@@ -17,6 +19,7 @@ from tests.abuse.abuse import (
     chat,
     completion,
     deep,
+    long_answers,
     many,
     nested,
     raw,
@@ -25,6 +28,14 @@ from tests.abuse.abuse import (
 )
 from tests.abuse.limits import LIMITS
 
+ANSWERS = [
+    replace(chat(name, partial(long_answers, **fields)), of_vocabulary=False)
+    for name, fields in (
+        ("tools: a long answer", {"n": 1, "stream": True}),
+        ("tools: 8 long answers", {"n": 8}),
+    )
+]
+"""Answers in which vLLM's parser looks for calls."""
 BODIES = [
     raw("messages: ones, 1 MB", CHAT, lambda: b'{"messages":[' + many(b"1", MB) + b"]}"),
     raw("messages: ones, 15 MB", CHAT, lambda: b'{"messages":[' + many(b"1", 15 * MB) + b"]}"),
@@ -132,7 +143,7 @@ STRUCTURES = [
     chat("template: 100 kB", lambda: {"chat_template_kwargs": {"a": "x" * 100_000}}),
 ]
 AT_LIMITS = [abuse for limit in LIMITS for abuse in limit.abuses()]
-ALL = [*BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
+ALL = [*ANSWERS, *BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
 VOCABULARY = [abuse for abuse in [*TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS] if abuse.of_vocabulary]
 """Those whose work depends on the model's vocabulary, for a model with the whole vocabulary of Llama 3."""
 BY_NAME = {abuse.name: abuse for abuse in ALL}
