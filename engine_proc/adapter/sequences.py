@@ -18,6 +18,7 @@ from engine_proc.adapter.observing.metrics import SequenceStats
 from engine_proc.adapter.observing.traces import PARENT
 from engine_proc.adapter.outputs import Output, Row
 from engine_proc.adapter.resuming import Resumed
+from engine_proc.adapter.shortcuts import stop_check
 from engine_proc.adapter.shortcuts.byte_detokenizer import ByteDetokenizer, ByteTable
 from engine_proc.adapter.special_tokens import SpacedDetokenizer, special_ids
 from engine_proc.adapter.token_bytes import TokenBytes
@@ -78,6 +79,7 @@ class Sequences:
 
     def __init__(self, tokenizer: Any, table: ByteTable | None = None) -> None:
         """`table` decodes the tokenizer's tokens. None: vLLM's detokenisers do."""
+        stop_check.install()
         self._tokenizer = tokenizer
         self._table = table
         self._special_ids = special_ids(tokenizer)

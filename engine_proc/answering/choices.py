@@ -50,14 +50,16 @@ class Choice:
     def delta(self, output: Output, discarded_tokens: int = 0) -> Delta:
         """Return the delta for `output`. `discarded_tokens` counts the tokens of discarded candidates."""
         text, token_ids, logprobs = output.text, output.token_ids, output.logprobs
+        prompt_logprobs = output.prompt_logprobs
+        output.logprobs = output.prompt_logprobs = None  # the delta has them, until it is sent
         reason, stop_reason = output.finish_reason, output.stop_reason
         if self.prompt_only:
             text, token_ids, logprobs = "", [], [] if logprobs is not None else None
             reason, stop_reason = "length", None
-        if output.prompt_logprobs is not None and not self.scored_apart:
-            first = output.prompt_logprobs[0]
+        if prompt_logprobs is not None and not self.scored_apart:
+            first = prompt_logprobs[0]
             first.silent = first.silent or not self.opening.startswith(first.text)  # added by the tokenizer
-            logprobs = [*output.prompt_logprobs, *(logprobs or ())]
+            logprobs = [*prompt_logprobs, *(logprobs or ())]
         text, self.opening = self.opening + text, ""
         if reason is not None:
             text += self.ending
@@ -71,7 +73,7 @@ class Choice:
             logprobs,
             discarded_tokens,
             cached_tokens=output.cached_tokens,
-            prompt_logprobs=output.prompt_logprobs if self.scored_apart else None,
+            prompt_logprobs=prompt_logprobs if self.scored_apart else None,
         )
 
 

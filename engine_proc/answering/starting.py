@@ -14,6 +14,7 @@ from engine_proc.adapter.sampling import SamplingRules
 from engine_proc.adapter.stop_strings import TextTail
 from engine_proc.answering.beam_search import BeamSearch, SearchPool
 from engine_proc.answering.choices import Choice, Contest, Embedding, Tag
+from engine_proc.answering.fair_turns import FairTurns
 from engine_proc.answering.live import LiveRequest
 from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
@@ -67,6 +68,7 @@ class Starter:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan")
         self._slow_pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="plan-slow")
         """For what can take seconds, so that ordinary requests do not wait for it."""
+        self._slow_turns = FairTurns(1)
         self._search_pool = SearchPool()
         self._planned = 0
         """Requests planned in this turn of the loop."""
@@ -87,9 +89,11 @@ class Starter:
         if size <= INLINE_BYTES and _is_light(generate):
             await self._wait_for_turn()
             return self._plan_checked(request, generate)
-        slow = size > SLOW_BYTES or generate.sampling.structure is not None
-        pool = self._slow_pool if slow else self._pool
-        return await asyncio.get_running_loop().run_in_executor(pool, self._plan_checked, request, generate)
+        loop = asyncio.get_running_loop()
+        if size <= SLOW_BYTES and generate.sampling.structure is None:
+            return await loop.run_in_executor(self._pool, self._plan_checked, request, generate)
+        async with self._slow_turns.turn(generate.tenant):
+            return await loop.run_in_executor(self._slow_pool, self._plan_checked, request, generate)
 
     def _plan_checked(self, request: LiveRequest, generate: Generate) -> Plan:
         """Return what to start. Raises `ApiError` (400) for whatever vLLM refuses."""

@@ -46,6 +46,8 @@ class Outbox:
                 for delta in batch:
                     self._send_alone(client, delta)
             self._count(client, batch)
+            for delta in batch:
+                _forget_logprobs(delta)
 
     def _send_alone(self, client: bytes, delta: wire.Delta) -> None:
         """Send one delta, or fail its request if it cannot be encoded."""
@@ -67,6 +69,11 @@ class Outbox:
                 self._on_finish(request)
 
 
+def _forget_logprobs(delta: wire.Delta) -> None:
+    """To free those of many choices at once, when the step is over, would take as long as to encode them."""
+    delta.logprobs = delta.prompt_logprobs = None
+
+
 def _messages(deltas: list[wire.Delta], *, split: bool) -> Iterator[list[wire.Delta]]:
     """Yield the deltas in batches of about `MOST_LOGPROBS`. `split`: a delta with more than that is divided."""
     batch: list[wire.Delta] = []
@@ -75,11 +82,14 @@ def _messages(deltas: list[wire.Delta], *, split: bool) -> Iterator[list[wire.De
         if not wire.weight(delta):
             batch.append(delta)
             continue
+        part = delta
         for part in wire.split(delta, MOST_LOGPROBS) if split else (delta,):
             batch.append(part)
             logprobs += wire.weight(part)
             if logprobs >= MOST_LOGPROBS:
                 yield batch
                 batch, logprobs = [], 0
+        if part is not delta:
+            _forget_logprobs(delta)  # its parts have them
     if batch:
         yield batch

@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+from engine_proc.answering.fair_turns import FairTurns
 from engine_proc.answering.live import LiveRequest, LiveTable
 from schemas import wire
 
@@ -28,18 +29,24 @@ class ParseThreads:
         self._fail = fail
         self._quick = ThreadPoolExecutor(max_workers=1, thread_name_prefix="parse")
         self._slow = ThreadPoolExecutor(max_workers=SLOW_THREADS, thread_name_prefix="parse-slow")
+        self._turns = FairTurns(SLOW_THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def receive(self, output: "Output", chars: int) -> None:
         """Have the tag of `output`, its sequence's last, receive it in a thread. `chars`: see `Tag.to_parse`."""
-        task = asyncio.create_task(self._receive(output, self._quick if chars <= QUICK_CHARS else self._slow))
+        task = asyncio.create_task(self._receive(output, chars))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _receive(self, output: "Output", pool: ThreadPoolExecutor) -> None:
+    async def _receive(self, output: "Output", chars: int) -> None:
         request: LiveRequest = output.tag.request
+        loop = asyncio.get_running_loop()
         try:
-            deltas = await asyncio.get_running_loop().run_in_executor(pool, self._deltas, output)
+            if chars <= QUICK_CHARS:
+                deltas = await loop.run_in_executor(self._quick, self._deltas, output)
+            else:
+                async with self._turns.turn(request.tenant):
+                    deltas = await loop.run_in_executor(self._slow, self._deltas, output)
             if request in self._live:
                 await self._send(request.client, deltas)
         except Exception as error:

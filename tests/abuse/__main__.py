@@ -1,7 +1,7 @@
 """`make abuse`: every abusive request beside four innocent streams, and the table. Exit status 1: one was hurt.
 
-First on the demo model, then what depends on the vocabulary, on a model with the whole vocabulary of Llama 3. Arguments
-are the names of requests: then only these are sent.
+First on the demo model, with a parser of calls that may take long, then what depends on the vocabulary, on a model with
+the whole vocabulary of Llama 3. Arguments are the names of requests: then only these are sent.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ def main() -> int:
     llama = {"HEARTH_MODEL": str(llama3.tiny()), "HEARTH_ENGINE_ARGS": FLAGS}
     found = []
     for title, abuses, settings in (
-        ("The demo model", ALL, {}),
+        ("The demo model", ALL, {"HEARTH_ENGINE_ARGS": "--tool-call-parser pythonic"}),
         ("A tiny model with the vocabulary of Llama 3", VOCABULARY, llama),
     ):
         wanted = [abuse for abuse in abuses if not names or abuse.name in names]

@@ -53,6 +53,10 @@ def called(arguments: str) -> list[dict[str, Any]]:
     return [HELLO, {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "tool_call_id": "c", "content": "1"}]
 
 
+def long_answers(**fields: Any) -> dict[str, Any]:
+    return {"tools": [tool()], "ignore_eos": True, "max_tokens": 700, **fields}
+
+
 def nested(depth: int) -> dict[str, Any]:
     inner: dict[str, Any] = {"type": "string"}
     for _ in range(depth):

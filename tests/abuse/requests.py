@@ -1,6 +1,8 @@
 """Abusive requests that have no one limit, or whose work only begins within it."""
 
 import json
+from dataclasses import replace
+from functools import partial
 
 from tests.abuse.abuse import (
     CHAT,
@@ -17,6 +19,7 @@ from tests.abuse.abuse import (
     chat,
     completion,
     deep,
+    long_answers,
     many,
     nested,
     raw,
@@ -25,6 +28,14 @@ from tests.abuse.abuse import (
 )
 from tests.abuse.limits import LIMITS
 
+ANSWERS = [
+    replace(chat(name, partial(long_answers, **fields)), of_vocabulary=False)
+    for name, fields in (
+        ("tools: a long answer", {"n": 1, "stream": True}),
+        ("tools: 8 long answers", {"n": 8}),
+    )
+]
+"""Answers in which vLLM's parser looks for calls."""
 BODIES = [
     raw("messages: ones, 1 MB", CHAT, lambda: b'{"messages":[' + many(b"1", MB) + b"]}"),
     raw("messages: ones, 15 MB", CHAT, lambda: b'{"messages":[' + many(b"1", 15 * MB) + b"]}"),
@@ -100,6 +111,7 @@ BEAMS = [
     ),
     completion("beam, 8 prompts", lambda: {"use_beam_search": True, "n": 8, "prompt": ["Hello"] * 8}),
 ]
+REPEATED = "root ::= a{1,100}\na ::= b{1,100}\nb ::= [^a]"
 STRUCTURES = [
     chat("choice: 1 MB", lambda: structured(choice=[f"{number}" + "a" * 990 for number in range(1000)])),
     chat("choice: 128 kB", lambda: structured(choice=[f"{number}" + "a" * 120 for number in range(1000)])),
@@ -108,6 +120,7 @@ STRUCTURES = [
     chat("regex: 100 kB", lambda: structured(regex="a?" * 50_000)),
     chat("regex: broken", lambda: structured(regex="(" * 1000)),
     chat("grammar: recursive", lambda: structured(grammar="root ::= root root | 'a'")),
+    chat("grammar: rules that repeat rules", lambda: structured(grammar=REPEATED)),
     chat("grammar: 100 kB", lambda: structured(grammar="root ::= " + " | ".join(['"a"'] * 20_000))),
     chat("json: depth 60", lambda: structured(json=nested(60))),
     raw(
@@ -130,7 +143,7 @@ STRUCTURES = [
     chat("template: 100 kB", lambda: {"chat_template_kwargs": {"a": "x" * 100_000}}),
 ]
 AT_LIMITS = [abuse for limit in LIMITS for abuse in limit.abuses()]
-ALL = [*BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
+ALL = [*ANSWERS, *BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
 VOCABULARY = [abuse for abuse in [*TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS] if abuse.of_vocabulary]
 """Those whose work depends on the model's vocabulary, for a model with the whole vocabulary of Llama 3."""
 BY_NAME = {abuse.name: abuse for abuse in ALL}

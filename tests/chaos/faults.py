@@ -45,6 +45,9 @@ def kill_one_of_vllms_processes(hearth: Hearth, dice: random.Random) -> None:
 
 
 def hang_a_step(hearth: Hearth, dice: random.Random) -> None:
+    """A killer may have ended the engine a moment ago: the next one makes no step while it loads."""
+    if not hearth.welcome().load.ready:
+        return
     for process in _vllms_processes(hearth):
         process.suspend()
 

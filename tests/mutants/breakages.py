@@ -21,6 +21,25 @@ class Breakage:
 
 
 BREAKAGES = [
+    # ---- the engine: what a client could do to the others ----------------------------------------------------------
+    Breakage(
+        "engine_proc/adapter/grammars/counting.py",
+        'whole = rules[found["name"]].whole if',
+        "whole = 0 if",
+        ADAPTER + "grammars/test_costs.py",
+    ),
+    Breakage(
+        "engine_proc/adapter/calls/apart.py",
+        "resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))",
+        "pass",
+        ADAPTER + "calls/test_apart.py",
+    ),
+    Breakage(
+        "engine_proc/answering/fair_turns.py",
+        "min(self._waiting, key=lambda waiting: self._running[waiting])",
+        "next(iter(self._waiting))",
+        ANSWERING + "test_fair_turns.py",
+    ),
     # ---- the engine: which requests are admitted, and how they end ------------------------------------------------
     Breakage(
         "engine_proc/serving/admission.py",

@@ -10,9 +10,10 @@ from vllm.parser.abstract_parser import DelegatingParser, Parser
 from vllm.renderers.chat_utils import make_tool_call_id
 from vllm.sampling_params import StructuredOutputsParams
 
+from engine_proc.adapter.calls.apart import NotDone, apart
 from engine_proc.adapter.calls.call_formats import Reader, make_reader
 from engine_proc.adapter.calls.ended_calls import EndedCalls
-from engine_proc.adapter.calls.json_calls import Call
+from engine_proc.adapter.calls.json_calls import Call, CallReader
 from engine_proc.adapter.calls.offered_tools import OfferedTools
 from engine_proc.adapter.refusals import client_errors
 from schemas.errors import invalid
@@ -25,6 +26,11 @@ log = logging.getLogger("hearth.engine")
 
 MOST_HELD = 4000
 """Characters that vLLM's streaming parsers may hold back: many of them look at the whole of a call for each token."""
+
+MOST_HERE = 2000
+"""Characters in which vLLM's parsers may look for calls in this process. Some take a second for 20,000, most of it for
+one regular expression, which keeps Python's lock, and the time grows with the square of the length.
+"""
 
 
 @dataclass(slots=True)
@@ -85,6 +91,8 @@ class Reading:
         # These parsers get no tools: the calls are found in the content that they return.
         self._content_only = self._with_reasoning.model_copy(update={"tool_choice": "none"})
         self._new_reader = make_reader(tools, parser.tool_parser, self._calls_in)
+        self._by_vllm = bool(tools) and not isinstance(self.reader(), CallReader)
+        """Whether vLLM's parser finds the calls."""
         self._ended_calls = EndedCalls(self.parser, self.request, tools.names)
 
     @property
@@ -110,7 +118,22 @@ class Reading:
         return ended
 
     def whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int], *, cut: bool = False) -> Parts:
-        """Parse a complete answer. `cut`: a limit or a stop has ended the answer, and not the model."""
+        """Parse a complete answer. `cut`: a limit or a stop has ended the answer, and not the model.
+
+        A long one is parsed in a process of its own, if vLLM's parser finds the calls.
+        """
+        parse = partial(self._whole, text, token_ids, prompt_token_ids, cut)
+        if not self._by_vllm or len(text) <= MOST_HERE:
+            return parse()
+        try:
+            return apart(parse, Parts)
+        except NotDone as error:
+            log.error(
+                "vLLM's parser does not end on an answer of %d characters, which is sent as it is: %s", len(text), error
+            )
+            return Parts(text)
+
+    def _whole(self, text: str, token_ids: list[int], prompt_token_ids: list[int], cut: bool) -> Parts:
         if self._new_reader is None and self._tools:
             found = self._ended_calls.split(text, token_ids, prompt_token_ids, cut=cut)
             reasoning, content = found.reasoning, found.content

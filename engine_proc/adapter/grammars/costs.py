@@ -4,7 +4,6 @@ The limits are for Llama 3's vocabulary, at some seconds of one core for each: x
 state of the grammar.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from vllm.v1.structured_output.backend_xgrammar import STRING_SUPPORTED_FORMATS
 from vllm.v1.structured_output.utils import grammar_is_likely_lark
 
+from engine_proc.adapter.grammars.counting import EBNF, LARK, count_grammar, count_pattern
 from schemas.errors import ApiError, invalid
 from schemas.shared.limits import (
     COUNTED_CLASSES,
@@ -24,35 +24,11 @@ from schemas.shared.limits import (
     MAX_QUANTIFIERS,
     MAX_SCHEMA_OBJECTS,
     MAX_TYPES,
-    REPEATS,
-    WIDE,
 )
 
 LONG = 256
 """Above so many characters, longer bounds of a string's length cost no more."""
 _OTHERS = ("additionalProperties", "unevaluatedProperties")
-_COUNTS = r"(?:\{|~)(?P<counts>[\d,\s.]*)\}?\??"
-_GROUP = r"(?P<open>\((?:\?(?:[:=!]|<[=!]|P?<\w+>))?)|(?P<close>\))"
-_PATTERN = re.compile(
-    r"(?P<wide>\\[DWS]|\\[pP](?:\{[\w=]*\}|\w)?|\[\^(?:\\.|[^\]\\])*\]?|\.)|(?P<narrow>\\[dws]|\[(?:\\.|[^\]\\])*\]?)"
-    rf"|(?P<literal>\\.)|{_GROUP}|(?P<sign>[?*+]\??)|{_COUNTS}",
-    re.DOTALL,
-)
-"""A class of characters, an escaped character, the begin or end of a group, or a quantifier, greedy or lazy."""
-_HIDDEN = r"(?P<hidden>%(?:json|lark|regex)\b|\b(?:Regex|Substring)\b(?=(?:\s|#[^\n]*\n|//[^\n]*\n)*\())"
-_EBNF = re.compile(
-    rf'#[^\n]*|(?P<literal>"(?:\\.|[^"\\\n])*"?)|{_HIDDEN}|(?P<wide>\[\^(?:\\.|[^\]\\])*\]?)'
-    rf"|(?P<narrow>\[(?:\\.|[^\]\\])*\]?)|{_GROUP}|(?P<sign>[?*])|{_COUNTS}"
-)
-"""A comment, a literal text, another notation's begin, a class of characters, a group or a repetition in EBNF."""
-_LARK = re.compile(
-    rf'//[^\n]*|(?P<literal>"(?:\\.|[^"\\\n])*"?)|{_HIDDEN}|/(?P<pattern>(?:\\.|[^/\\\n])+)/?'
-    rf"|{_GROUP}|(?P<sign>[?*])|{_COUNTS}"
-)
-"""A comment, a literal text, another notation's begin, a regular expression, a group or a repetition in Lark."""
-_SPACE = re.compile(r"\s*")
-_MOST = 10**6
-"""What is above is not told apart: groups in groups multiply."""
 
 
 class TooCostly(ApiError):
@@ -93,9 +69,9 @@ class Costs:
         if isinstance(schema.get("pattern"), str) and not formatted:  # xgrammar looks at the format alone
             patterns.append(schema["pattern"])
         for pattern in patterns:
-            classes, signs, repeats = _count(pattern, _PATTERN)
+            classes, quantifiers = count_pattern(pattern)
             self.classes += classes
-            self.quantifiers += signs + repeats
+            self.quantifiers += quantifiers
 
     def plus(self, other: "Costs") -> "Costs":
         return Costs(
@@ -158,8 +134,7 @@ def _refuse_excess(costs: Costs, path: str, what: str) -> None:
 def check_pattern_cost(pattern: str, path: str) -> None:
     """Raise `ApiError` (400) where a regular expression takes too long to compile. `path` is its field's."""
     costs = Costs()
-    costs.classes, signs, repeats = _count(pattern, _PATTERN)
-    costs.quantifiers = signs + repeats
+    costs.classes, costs.quantifiers = count_pattern(pattern)
     _refuse_excess(costs, path, "pattern")
 
 
@@ -168,12 +143,12 @@ def check_grammar_cost(grammar: str, path: str) -> None:
 
     `path` is its field's. Literal texts, alternatives and `+` cost little.
     """
-    pieces = _LARK if grammar_is_likely_lark(grammar) else _EBNF
+    pieces = LARK if grammar_is_likely_lark(grammar) else EBNF
     hidden = next((found["hidden"] for found in pieces.finditer(grammar) if found["hidden"]), None)
     if hidden is not None:
         raise invalid(f"Invalid value for `{path}`: `{hidden}` is not supported in a grammar.", path)
     costs = Costs()
-    costs.classes, costs.quantifiers, _ = _count(grammar, pieces, unknown=WIDE)
+    costs.classes, costs.quantifiers = count_grammar(grammar, pieces)
     _refuse_excess(costs, path, "grammar")
 
 
@@ -182,53 +157,6 @@ def _is_formatted(schema: dict[str, Any]) -> bool:
     kinds, name = schema.get("type"), schema.get("format")
     of_strings = kinds in (None, "string") or (isinstance(kinds, list) and "string" in kinds)
     return of_strings and isinstance(name, str) and name in STRING_SUPPORTED_FORMATS
-
-
-def _count(text: str, pieces: re.Pattern[str], unknown: int = 0) -> tuple[int, int, int]:
-    """Return how many classes of characters, repeated ones as often as they are, signs and repetitions a text has.
-
-    `unknown` is what the name of a rule, which is repeated, counts at least: 0 in a pattern, where spaces are no gaps.
-    """
-    totals = [0]
-    """Of the text, and of each group that is open."""
-    signs = repeats = last = end = 0
-    for found in pieces.finditer(text):
-        kind, start = found.lastgroup, found.start()
-        space = _SPACE.match(text, end) if unknown and end >= 0 else None
-        follows = end == start or (space is not None and space.end() == start)
-        end = found.end()
-        if kind == "open":
-            totals.append(0)
-        elif kind == "close":
-            inner = totals.pop() if len(totals) > 1 else 0
-            totals[-1] = min(totals[-1] + inner, _MOST)
-            last = max(inner, unknown)
-        elif kind in ("wide", "narrow"):
-            last = WIDE if kind == "wide" else 1
-            totals[-1] += last
-        elif kind == "pattern":
-            last, inner_signs, inner_repeats = _count(found["pattern"], _PATTERN)
-            totals[-1] += last
-            signs += inner_signs + inner_repeats
-            last = max(last, unknown)
-        elif kind == "counts":
-            repeats += 1
-            extra = _extra(found["counts"])
-            last = last if follows else unknown
-            totals[-1] = min(totals[-1] + last * extra, _MOST)
-            last = min(last * (extra + 1), _MOST)
-        elif kind == "literal":
-            last = 0
-        else:  # a sign or a comment, after which a repetition is still of what is before
-            signs += kind == "sign"
-            end = end if follows else -1
-    return min(sum(totals), _MOST), signs, repeats
-
-
-def _extra(counts: str) -> int:
-    """Return how often, after the first time, what is before the quantifier `counts` counts."""
-    most = max((int(number[:9]) for number in re.findall(r"\d+", counts)), default=1)
-    return max(min(most, REPEATS) - 1, 0)
 
 
 def _number(value: Any) -> int:

@@ -18,13 +18,15 @@ TIMER_SLACK = 1000
 """Nanoseconds. With Linux's default of 50,000 a nap of 10 us would last 60 us."""
 
 
-def die_with_parent() -> None:
+def die_with_parent(parent: int | None = None) -> None:
     """Ask the kernel to kill this process when its parent dies, for whatever reason (Linux: prctl(2)).
+
+    `parent` is the pid that it must have. None: what `PARENT_VARIABLE` says.
 
     The signal is KILL, because a hung process would ignore TERM. To the kernel the parent is the THREAD that forked:
     start a process that calls this only from a thread that lives as long as the process should.
     """
-    expected = int(os.environ.get(PARENT_VARIABLE, "0")) or os.getppid()
+    expected = parent or int(os.environ.get(PARENT_VARIABLE, "0")) or os.getppid()
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != expected:
         os._exit(1)  # the parent died before the call, while this process was starting; a zombie is dead too

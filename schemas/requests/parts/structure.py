@@ -118,8 +118,8 @@ class StructuredOutputsSchema(Schema):
         Text,
         None,
         f"A grammar, in EBNF or in Lark's notation, of at most {limits.MAX_CLASSES} classes of characters (each counts "
-        f"{limits.COUNTED_CLASSES}; a group or a rule that `{{n,m}}` repeats counts as `.`) "
-        f"and {limits.MAX_QUANTIFIERS} quantifiers.",
+        f"{limits.COUNTED_CLASSES}; a group or a rule that `{{n,m}}` repeats counts as all that is in it and in the "
+        f"rules that it names, or as `.`) and {limits.MAX_QUANTIFIERS} quantifiers.",
         otherwise="none",
         validate=_LENGTH,
     )

@@ -39,6 +39,7 @@ async def test_choices_that_end_in_one_step_are_sent_in_turns(tmp_path: Path) ->
     batches = [message.batch for _, message in room.take()]
     assert [[delta.index for delta in batch] for batch in batches] == [[0], [1], [2]]
     assert {1, 2} <= set(sent), "other work has its turn between two messages"
+    assert all(output.logprobs is None for output in outputs), "to free all of them at once takes long"
     assert len(room.server.live) == 0
 
 
@@ -57,6 +58,28 @@ async def test_a_ping_between_two_messages_finds_the_request(tmp_path: Path) -> 
     kinds = [type(message) for _, message in room.take()]
     assert kinds == [wire.Deltas, wire.Pong, wire.Deltas]
     assert len(room.server.live) == 0
+
+
+@on_a_loop
+@pytest.mark.parametrize("minor", [wire.PARTS_MINOR, wire.PARTS_MINOR - 1])
+async def test_what_is_sent_is_not_kept_until_all_is_sent(tmp_path: Path, minor: int) -> None:
+    room = Room(tmp_path)
+    room.receive(wire.Hello(major=wire.MAJOR, minor=minor))
+    room.take()
+    await room.start(1, n=3)
+    deltas = [wire.Delta(1, index, "x", [1] * 10, logprobs=[*SCORED], prompt_logprobs=[*SCORED]) for index in range(3)]
+    kept: list[int] = []
+
+    async def watch() -> None:
+        while True:
+            kept.append(sum(delta.logprobs is not None for delta in deltas))
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    await room.server.outbox.send(b"ann", deltas)
+    watching.cancel()
+    assert {2, 1} <= set(kept)
+    assert all(delta.logprobs is None and delta.prompt_logprobs is None for delta in deltas)
 
 
 @on_a_loop

@@ -80,6 +80,24 @@ async def test_short_answers_do_not_wait_for_long_ones(tmp_path: Path) -> None:
 
 
 @on_a_loop
+async def test_a_key_with_many_long_answers_does_not_keep_the_long_one_of_another_waiting(tmp_path: Path) -> None:
+    many = 2 * SLOW_THREADS
+    room = Room(tmp_path, max_queue=many + 1)
+    keys = [await room.start(number, tenant="ann") for number in range(many)]
+    keys.append(await room.start(many, tenant="bob"))
+    *anns, bobs = [Parsed(room.engine.tags[key], QUICK_CHARS + 1) for (key,) in keys]
+    bobs.may_end.set()
+    pump = await end(room, *anns, bobs)
+    anns[0].may_end.set()
+    await eventually(lambda: len(room.sent) == 2, "the other key's answer is sent next")
+    assert sent(room) == [(0, "x"), (many, "x")]
+    for parsed in anns:
+        parsed.may_end.set()
+    await eventually(lambda: not len(room.server.live), "the long answers are sent")
+    pump.cancel()
+
+
+@on_a_loop
 async def test_an_answer_that_nobody_waits_for_is_neither_parsed_nor_sent(tmp_path: Path) -> None:
     room = Room(tmp_path)
     (first,), (second,) = await room.start(1), await room.start(2)

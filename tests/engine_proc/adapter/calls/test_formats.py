@@ -1,6 +1,9 @@
 """Every tool parser that vLLM ships: what it finds in an answer is what the model ended, whole and in pieces."""
 
 import json
+import re
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +11,11 @@ from transformers import AutoTokenizer
 from vllm.parser import ParserManager
 from vllm.tool_parsers import ToolParserManager
 
-from engine_proc.adapter.calls.parsing import Parsing, Reading, Stream
+from engine_proc.adapter.calls import apart as process
+from engine_proc.adapter.calls import parsing
+from engine_proc.adapter.calls.apart import apart
+from engine_proc.adapter.calls.json_calls import CallReader
+from engine_proc.adapter.calls.parsing import MOST_HERE, Parsing, Parts, Reading, Stream
 from schemas.wire import Generate
 from tests.engine_proc.adapter.calls.formats import CALLS, NAME, TOKENS
 from tests.engine_proc.helpers import MODEL
@@ -76,6 +83,42 @@ def test_a_call_is_found_whole_and_in_pieces(tokenizer: Any, parser: str, before
         assert answer == (before.strip(), PARIS)
     for at_once in (1, 3, 1000):
         assert streamed(read, tokenizer, ids, at_once, False) == answer
+
+
+@pytest.mark.parametrize("parser", CALLS)
+def test_a_long_answer_is_parsed_in_a_process_of_its_own(
+    tokenizer: Any, parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where vLLM's parser finds the calls. What it finds is the same."""
+    read = reading(tokenizer, parser)
+    apart_for: list[type] = []
+
+    def noted(work: Callable[[], Parts], kind: type[Parts]) -> Parts:
+        apart_for.append(kind)
+        return apart(work, kind)
+
+    monkeypatch.setattr(parsing, "apart", noted)
+    text = "Let me look.\n" * (MOST_HERE // 13 + 1) + CALLS[parser]
+    ids = tokenizer.encode(text, add_special_tokens=False)
+    answer = whole(read, tokenizer.decode(ids), ids, False)
+    assert apart_for == ([] if isinstance(read.reader(), CallReader) else [Parts])
+    monkeypatch.setattr(parsing, "MOST_HERE", len(text) * 2)
+    assert answer == whole(read, tokenizer.decode(ids), ids, False)
+
+
+def test_a_parser_that_does_not_end_is_ended_and_the_answer_sent_as_it_is(
+    tokenizer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a regular expression that tries every way to divide a text, and keeps Python's lock for as long."""
+    monkeypatch.setattr(process, "CPU_SECONDS", 1)
+    read = reading(tokenizer, "pythonic")
+    monkeypatch.setattr(read, "_ended_calls", SimpleNamespace(split=lambda *_, **__: search_for_ever()))
+    text = "[get_weather(" + 'city="Paris", ' * MOST_HERE
+    assert whole(read, text, [], False) == (text.strip(), [])
+
+
+def search_for_ever() -> None:
+    re.match("(a|aa)+$", "a" * 1000 + "b")
 
 
 @pytest.mark.parametrize("parser", CALLS)

@@ -95,6 +95,10 @@ def test_patterns() -> None:
         'root ::= [a-z]+ | "[^a]" {1,5000} # [a][b]{1,900}' + " | [0-9]" * 900,
         "root ::= [^a]{1,5000}\n" + "\n".join(f'r{n} ::= "{n}"? r{n + 1}+' for n in range(199)),
         'start: (/[^a]{1,5000}/ | "//" | "a".."z")+ // /[a]{1,900}/ /[^b]{1,900}/ /[^c]{1,900}/',
+        "root ::= a0 a0\n" + "\n".join(f"a{n} ::= a{n + 1} a{n + 1}" for n in range(30)) + "\na30 ::= [a-z]",
+        'root ::= line{1,40}\nline ::= word " " word "\\n"\nword ::= [a-z]{1,12}',
+        'root ::= "(" root{0,9} ")" | [a-z]+',
+        'start: line~1..40\nline: WORD "a"i WORD "\\n"\nWORD.2: /[a-z]{1,12}/i',
     ],
 )
 def test_a_usual_grammar_is_not_refused(grammar: str) -> None:
@@ -114,6 +118,10 @@ def test_a_usual_grammar_is_not_refused(grammar: str) -> None:
         'start: /"/ ' + "/[^a]{1,900}/ " * 4,
         "start: a " + "(a)~1..900 " * 4 + "\na: /./",
         "start: /" + "." * 334 + "/",
+        "root ::= a{1,100}\na ::= b{1,100}\nb ::= [^a]",
+        'b ::= [^a]\na ::= b {1,100}\nroot ::= (a | a "x") # all\n {1,100}',
+        "root ::= a0{1,50}\n" + "\n".join(f"a{n} ::= a{n + 1} a{n + 1}" for n in range(9)) + "\na9 ::= [a-z]",
+        "start: a~1..100\na: b\nb: C~1..100\nC: /[a-z]/",
         "root ::= " + '"a"? ' * 201,
         "start: " + '"a"? ' * 201,
     ],
