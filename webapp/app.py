@@ -6,6 +6,7 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
+from webapp.files.files import Files
 from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
@@ -14,6 +15,7 @@ from webapp.routes import (
     conversations,
     docs,
     embeddings,
+    files,
     health,
     models,
     page,
@@ -35,6 +37,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     services.register(app, settings)
+    app.extensions[files.EXTENSION] = Files(settings)
     errors.register(app)
     metrics.register(app)
     request_log.register(app)
@@ -54,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         models.blueprint,
         plain.blueprint,
         embeddings.blueprint,
+        files.blueprint,
         responses.blueprint,
         tokenization.blueprint,
         health.blueprint,

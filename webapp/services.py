@@ -6,6 +6,7 @@ from typing import Any
 from flask import Flask, current_app
 from gevent.threadpool import ThreadPool
 
+from schemas.requests.batches import BatchSchema
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.conversations import (
@@ -14,6 +15,7 @@ from schemas.requests.conversations import (
     ConversationUpdateSchema,
 )
 from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.files import FileUploadSchema
 from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
@@ -43,6 +45,8 @@ class RequestSchemas:
         self.tokenize = TokenizeSchema(**strict)
         self.detokenize = DetokenizeSchema(**strict)
         self.plain = PlainSchema(**strict)
+        self.file_upload = FileUploadSchema(**strict)
+        self.batch = BatchSchema(**strict)
 
 
 @dataclass(frozen=True, slots=True)
