@@ -126,8 +126,17 @@ def post_fork(server: Any, worker: Any) -> None:
 
 @_logged
 def post_worker_init(worker: Any) -> None:
-    """Connect to the engine before the first request, which would wait for its greeting."""
-    worker.app.wsgi().extensions["hearth"].engine.connect()
+    """Connect to the engine before the first request, which would wait for its greeting, and look for jobs to take."""
+    extensions = worker.app.wsgi().extensions
+    extensions["hearth"].engine.connect()
+    extensions["hearth.jobs"].start(lambda: worker.alive)
+
+
+@_logged
+def worker_exit(server: Any, worker: Any) -> None:
+    """Give back the jobs of a worker that ends as soon as it is told to."""
+    if worker.booted:
+        worker.app.wsgi().extensions["hearth.jobs"].leases.end()
 
 
 @_logged

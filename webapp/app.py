@@ -6,10 +6,13 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
+from webapp.batches.batches import Batches
 from webapp.files.files import Files
+from webapp.jobs.jobs import Jobs
 from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
+    batches,
     chat,
     completions,
     conversations,
@@ -37,7 +40,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     services.register(app, settings)
+    app.extensions["hearth.jobs"] = jobs = Jobs(app.extensions[services.EXTENSION])
     app.extensions[files.EXTENSION] = Files(settings)
+    app.extensions[batches.EXTENSION] = Batches(jobs)
     errors.register(app)
     metrics.register(app)
     request_log.register(app)
@@ -51,6 +56,7 @@ def create_app(settings: Settings | None = None) -> Flask:
             "every user of this host can read the API keys in %s: run chmod o-rwx on it", settings.api_keys_file
         )
     for blueprint in (
+        batches.blueprint,
         chat.blueprint,
         completions.blueprint,
         conversations.blueprint,

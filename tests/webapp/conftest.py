@@ -93,7 +93,9 @@ def make_app(settings: Settings, greenlets: Group) -> Iterator[MakeApp]:
     for app in built:
         close_socket(app.extensions["hearth"].engine)
         app.extensions["hearth"].conversations.close()
+        app.extensions["hearth.jobs"].close()
         app.extensions["hearth.files"].close()
+        app.extensions["hearth.batches"].close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import gevent
 from schemas.errors import overloaded, unavailable
 from webapp.database.thread import in_one_line, is_of_database
 from webapp.jobs.database import JobsDatabase
-from webapp.jobs.job import CANCEL, IN_PROGRESS, LIVE, QUEUED, Job, TooMany
+from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
 from webapp.jobs.leases import Leases
 from webapp.jobs.live_log import LiveLog
 from webapp.jobs.reader import Reader
@@ -99,13 +99,19 @@ class Jobs:
             gevent.spawn(run.run)
         return job
 
+    def expect(self) -> None:
+        """Look for jobs from now on, in this worker and the others: one of another kind is about to be queued."""
+        self._mark_used()
+        self.leases.look_soon()
+
     def find(self, scope: str, job_id: str) -> Job | None:
         """Return the job. Raises `ApiError` (503)."""
         return self._checked(self._reading.call, "find", scope, job_id) if self._are_used() else None
 
     def log(self, job: Job) -> list[Record]:
         """Return all records of a job's log. Raises `ApiError` (503)."""
-        return self._checked(self.records, job.n)
+        found: list[Record] = self._checked(self.records, job.n)
+        return found
 
     def cancel(self, scope: str, job_id: str, wish: str = CANCEL) -> bool:
         """Have a job's owner end it, and wait for a while until it has. Returns whether it was live.

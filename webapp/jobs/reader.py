@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 
@@ -43,6 +43,7 @@ class Reader:
         """The next record."""
         self._live = live
         self._hung_up = False
+        self._ping_due = False
         self._noted_at = self._asked_at = time.monotonic()
         if live is not None:
             live.readers += 1
@@ -56,6 +57,10 @@ class Reader:
         """Note that the client has gone: whatever waits for records raises `HungUp` soon."""
         self._hung_up = True
 
+    def ask_for_ping(self) -> None:
+        """Have `records` return soon, even without any: only a write shows whether the client is gone."""
+        self._ping_due = True
+
     def close(self) -> None:
         """Read no more."""
         live, self._live = self._live, None
@@ -64,7 +69,7 @@ class Reader:
             live.note_reader()
 
     def records(self, seconds: float) -> list[Record]:
-        """Return the next records, or an empty list if there are none within `seconds`.
+        """Return the next records, or an empty list if there are none within `seconds`, or a ping is due.
 
         Raises `ApiError` (404) if the job has been deleted, 503 if the database fails, and `HungUp`.
         """
@@ -75,7 +80,8 @@ class Reader:
             found = self._next()
             self._number += len(found)
             left = end - time.monotonic()
-            if found or left <= 0:
+            if found or left <= 0 or self._ping_due:
+                self._ping_due = False
                 return found
             self._pause(left)
 
@@ -121,12 +127,12 @@ class Reader:
         stored = [decode_record(each) for each in self._ask("records", self._n, self._number)]
         return stored or [Record(end=End(CANCELLED, int(time.time())))]
 
-    def _ask(self, name: str, *arguments: int) -> list[bytes] | str | None:  # what `store`'s functions return
+    def _ask(self, name: str, *arguments: int) -> Any:
         """Ask the database, again while it fails. Raises `ApiError` (503)."""
         until = time.monotonic() + FAILING_SECONDS
         while True:
             try:
-                return self._jobs.read(name, *arguments)  # type: ignore[no-any-return]
+                return self._jobs.read(name, *arguments)
             except Exception as error:
                 if not is_of_database(error):
                     raise
@@ -155,7 +161,7 @@ class Events:
         """Wait for the first events of a stream that has just been asked for. Raises `ApiError`: what the job has
         failed with before anything was generated.
         """
-        if not self._ready:
+        if not self._ready and not self._ended:
             records = self._reader.records(seconds)
             if records and (error := refusal(records[0])) is not None:
                 raise error
@@ -170,8 +176,10 @@ class Events:
             raise invalid(message, "after", "event_not_found")
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the stream, some events at a time."""
+        """Yield the stream, some events at a time. The headers go out with the first item, so that comes at once."""
         try:
+            if not self._ready and not self._ended:
+                yield sse.PING
             while True:
                 events, self._ready = self._ready, []
                 yield from in_turns(events)

@@ -50,7 +50,8 @@ class LogWriter:
         if not self._writing:
             self._writing = True
             gevent.spawn(self._write_all)
-        return result.get()
+        owned: bool = result.get()
+        return owned
 
     def _write_all(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """`/v1/files` over HTTP: what is uploaded comes back byte by byte, to its own key, within limits."""
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from openai.types import FileDeleted, FileObject
 from tests.sdk_types import check
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.api_keys import parse_keys
-from webapp.files import files as files_module
 from webapp.files.file import GONE
 from webapp.files.files import PART_BYTES, PARTS_AT_ONCE, Files
 
@@ -210,8 +210,8 @@ def test_what_has_expired_and_uploads_that_never_ended_are_swept(
     files.add("anyone", 100).write(b"x" * PART_BYTES * PARTS_AT_ONCE)
     files.sweep()
     assert len(web.get("/v1/files").get_json()["data"]) == 1
-    later = files_module.time.time() + files.max_seconds + 10
-    monkeypatch.setattr(files_module.time, "time", lambda: later)
+    later = time.time() + files.max_seconds + 10
+    monkeypatch.setattr(time, "time", lambda: later)
     files.sweep()
     assert web.get("/v1/files").get_json()["data"] == []
     assert [files._database.call("read_parts", n, -1) for n in (1, 2)] == [[], []]
