@@ -12,6 +12,8 @@ from openai.types import Batch
 from tests.fake_engine import FakeEngine
 from tests.sdk_types import check
 from tests.webapp.conftest import MakeApp, wait_until
+from webapp.batches import results, run
+from webapp.jobs import leases
 
 CHAT = "/v1/chat/completions"
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -69,9 +71,23 @@ class Web:
 MakeWeb = Callable[..., Web]
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("TICK_SECONDS", 0.05), ("LOOK_SECONDS", 0.1), ("BEAT_SECONDS", 0.2), ("LOST_SECONDS", 1.0)):
+        monkeypatch.setattr(leases, name, seconds)
+    monkeypatch.setattr(results, "PAUSE", 0.01)
+    monkeypatch.setattr(run, "BUSY_SECONDS", 0.01)
+
+
 @pytest.fixture
 def make_web(engine: FakeEngine, make_app: MakeApp) -> MakeWeb:
-    return lambda **settings: Web(make_app(**settings).test_client())
+    def make(*, connected: bool = True, **settings: Any) -> Web:
+        app = make_app(**settings)
+        if connected:
+            app.extensions["hearth"].engine.state()
+        return Web(app.test_client())
+
+    return make
 
 
 @pytest.fixture
