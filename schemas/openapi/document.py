@@ -8,10 +8,13 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, validate
 
+from schemas.openapi.batches import BATCH_PATHS, BATCH_REPLIES
+from schemas.openapi.batches import TAGS as BATCH_TAGS
 from schemas.openapi.operating import OPERATING
 from schemas.openapi.paths import PATHS, TAGS
 from schemas.openapi.replies import REPLIES
 from schemas.openapi.responses import RESPONSES
+from schemas.requests.batches import BatchSchema
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.requests.conversations import (
@@ -20,6 +23,7 @@ from schemas.requests.conversations import (
     ConversationUpdateSchema,
 )
 from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.files import FileUploadSchema
 from schemas.requests.parts.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
 from schemas.requests.parts.messages import MAX_MESSAGES, Content
 from schemas.requests.parts.response_items import Input
@@ -62,6 +66,8 @@ BODIES = (
     ConversationCreationSchema,
     ConversationUpdateSchema,
     ConversationItemsSchema,
+    FileUploadSchema,
+    BatchSchema,
     TokenizeSchema,
     DetokenizeSchema,
 )
@@ -142,7 +148,7 @@ def document() -> dict[str, Any]:
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
         security=[{"key": []}, {}],
-        tags=TAGS,
+        tags=[*TAGS, *BATCH_TAGS],
     )
     converter = plugin.converter
     assert converter is not None
@@ -152,9 +158,9 @@ def document() -> dict[str, Any]:
     spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
     for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
-    for name, component in (REPLIES | RESPONSES | OPERATING).items():
+    for name, component in (REPLIES | RESPONSES | BATCH_REPLIES | OPERATING).items():
         spec.components.schema(name, component)
-    for path, operations in PATHS.items():
+    for path, operations in (PATHS | BATCH_PATHS).items():
         spec.path(path=path, operations=copy.deepcopy(operations))
     whole: dict[str, Any] = _plain(spec.to_dict())
     return whole

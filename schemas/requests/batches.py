@@ -42,13 +42,11 @@ class BatchSchema(Body):
         validate=validate.OneOf(ENDPOINTS, error=f"Expected one of {', '.join(ENDPOINTS)}."),
         metadata={"description": "The `url` of every line."},
     )
-    completion_window = Window(
-        required=True,
-        metadata={
-            "description": "How long the batch may take, such as `24h`: the lines that have no result by then get an "
-            "error.",
-            "x-range": "up to `30d`",
-        },
+    completion_window = optional(
+        Window,
+        "24h",
+        "How long the batch may take, in minutes (`90m`), hours or days (`30d` at most): the lines that have no result "
+        "by then get an error.",
     )
     metadata = optional(Metadata, {}, "Returned with the batch: up to 16 texts by name.")
     output_expires_after = expires_after("the files of results are")

@@ -12,6 +12,7 @@ from tests.postgres import Postgres, running_postgres
 
 pytestmark = pytest.mark.field("conversation_id")
 
+
 @pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     with running_postgres() as server:

@@ -109,11 +109,8 @@ def cancel(database: Database, scope: str, batch_id: str, now: float) -> bool:
         running = (batches.c.n == n) & batches.c.status.in_((VALIDATING, IN_PROGRESS))
         wish = update(batches).where(running).values(status=CANCELLING, cancelling_at=now)
         row = connection.execute(wish.returning(*batches.c)).one_or_none()
-        waits = (jobs.c.n == n) & (jobs.c.state == states.QUEUED) & (jobs.c.owner == states.NOBODY)
-        if (
-            row is not None
-            and connection.execute(update(jobs).where(waits).values(state=states.CANCELLED, ended=now)).rowcount
-        ):
+        free = update(jobs).where(live, jobs.c.owner == states.NOBODY).values(state=states.CANCELLED, ended=now)
+        if row is not None and connection.execute(free).rowcount:
             _end(connection, _batch_of(row), CANCELLED, now)
     return n is not None
 
