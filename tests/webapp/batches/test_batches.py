@@ -2,6 +2,7 @@
 
 import json
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,6 +19,10 @@ from webapp.api_keys import parse_keys
 
 def names(results: list[dict[str, Any]]) -> list[str]:
     return [result["custom_id"] for result in results]
+
+
+def answered(web: Web, batch: str, count: int) -> bool:
+    return bool(web.get(batch)["request_counts"]["completed"] == count)
 
 
 def test_every_line_is_answered_in_its_place(web: Web) -> None:
@@ -175,7 +180,7 @@ def test_no_more_lines_than_allowed_are_in_the_engine(make_web: MakeWeb, engine:
     for number in range(9):
         request = engine.messages(wire.Generate)[number]
         engine.send(wire.Deltas(batch=[wire.Delta(request.id, 0, "x", [1], "stop")]))
-        wait_until(lambda done=number: web.get(batch)["request_counts"]["completed"] == done + 1)
+        wait_until(partial(answered, web, batch, number + 1))
         assert len(engine.messages(wire.Generate)) <= number + 4
     assert web.ended(batch)["status"] == "completed"
 
