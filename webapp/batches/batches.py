@@ -93,6 +93,7 @@ class Batches:
             expires=now + seconds_of(body["completion_window"]),
         )
         job = Job(id=new_id("job"), scope=batch.scope, kind=KIND, created=now)
+        self._jobs.expect()
         try:
             self._database.checked("make", batch, job, self._most)
         except NoInput:
@@ -100,7 +101,7 @@ class Batches:
             raise invalid(message, "input_file_id", "file_not_found") from None
         except TooMany:
             raise overloaded(f"The limit of this key's jobs is reached: {self._most}", "too_many_jobs", 30) from None
-        self._jobs.expect()
+        self._jobs.leases.look_soon()
         return batch
 
     def find(self, scope: str, batch_id: str) -> Batch:
@@ -146,10 +147,10 @@ class Batches:
         return run
 
     def _end(self, n: int, run: BatchRun) -> None:
-        """Forget a batch that has ended, or that another worker goes on with."""
+        """Forget a batch that has ended, or that another worker goes on with; or this one, with another run."""
         if self._running.get(n) is run:
             del self._running[n]
-        self._jobs.leases.drop(n)
+            self._jobs.leases.drop(n)
         self._jobs.leases.look_soon()
 
     def sweep_sometimes(self) -> None:

@@ -102,7 +102,6 @@ class Jobs:
     def expect(self) -> None:
         """Look for jobs from now on, in this worker and the others: one of another kind is about to be queued."""
         self._mark_used()
-        self.leases.look_soon()
 
     def find(self, scope: str, job_id: str) -> Job | None:
         """Return the job. Raises `ApiError` (503)."""

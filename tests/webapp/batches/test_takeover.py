@@ -16,6 +16,7 @@ from tests.webapp.batches.conftest import Web, some
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.batches.batches import Batches
 from webapp.batches.pace import Pace
+from webapp.batches.run import BatchRun
 from webapp.jobs.jobs import Jobs
 
 
@@ -109,6 +110,20 @@ def test_a_worker_that_was_thought_lost_stores_nothing(
             answer(engines[0], request)
         wait_until(lambda: not batches_of(one)._running)
     check_whole(two, batch, 3)
+
+
+def test_a_worker_that_takes_its_own_batch_again_keeps_it(workers: list[Web], engines: list[FakeEngine]) -> None:
+    """The run that has lost the lease may end after the next one of the same worker has begun."""
+    one, _ = workers
+    engines[0].on_generate = hold
+    take_part(one)
+    batch = one.make(some(1))
+    wait_until(lambda: engines[0].messages(wire.Generate))
+    ((n, run),) = batches_of(one)._running.items()
+    batches_of(one)._end(n, BatchRun(batches_of(one), run._job))
+    assert (batches_of(one)._running, jobs_of(one).leases._held) == ({n: run}, {n: run})
+    answer(engines[0], engines[0].messages(wire.Generate)[0])
+    check_whole(one, batch, 1)
 
 
 def test_a_worker_that_ends_gives_its_batch_to_another_at_once(workers: list[Web], engines: list[FakeEngine]) -> None:
