@@ -6,16 +6,20 @@ from flask import Flask
 
 from webapp import services
 from webapp.api_keys import read_by_others
+from webapp.batches.batches import Batches
+from webapp.files.files import Files
 from webapp.jobs import responding
 from webapp.jobs.jobs import Jobs
 from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
+    batches,
     chat,
     completions,
     conversations,
     docs,
     embeddings,
+    files,
     health,
     messages,
     models,
@@ -39,7 +43,9 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body_bytes
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     services.register(app, settings)
-    app.extensions[responding.EXTENSION] = Jobs(app.extensions[services.EXTENSION])
+    app.extensions[responding.EXTENSION] = jobs = Jobs(app.extensions[services.EXTENSION])
+    app.extensions[files.EXTENSION] = Files(settings)
+    app.extensions[batches.EXTENSION] = Batches(jobs)
     errors.register(app)
     metrics.register(app)
     request_log.register(app)
@@ -53,12 +59,14 @@ def create_app(settings: Settings | None = None) -> Flask:
             "every user of this host can read the API keys in %s: run chmod o-rwx on it", settings.api_keys_file
         )
     for blueprint in (
+        batches.blueprint,
         chat.blueprint,
         completions.blueprint,
         conversations.blueprint,
         models.blueprint,
         plain.blueprint,
         embeddings.blueprint,
+        files.blueprint,
         responses.blueprint,
         messages.blueprint,
         streams.blueprint,

@@ -7,6 +7,7 @@ from flask import Flask, current_app
 from gevent.threadpool import ThreadPool
 
 from schemas.requests.anthropic.messages import CountTokensSchema, MessagesSchema
+from schemas.requests.batches import BatchSchema
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
 from schemas.requests.conversations import (
@@ -15,6 +16,7 @@ from schemas.requests.conversations import (
     ConversationUpdateSchema,
 )
 from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.files import FileUploadSchema
 from schemas.requests.plain import PlainSchema
 from schemas.requests.responses import ResponseSchema
 from schemas.requests.tokenization import DetokenizeSchema, TokenizeSchema
@@ -46,6 +48,8 @@ class RequestSchemas:
         self.tokenize = TokenizeSchema(**strict)
         self.detokenize = DetokenizeSchema(**strict)
         self.plain = PlainSchema(**strict)
+        self.file_upload = FileUploadSchema(**strict)
+        self.batch = BatchSchema(**strict)
 
 
 @dataclass(frozen=True, slots=True)

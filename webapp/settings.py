@@ -54,6 +54,11 @@ class Settings:
     jobs_per_key: int
     resume_seconds: float
     retention_hours: float
+    file_max_mb: float
+    files_per_key_mb: float
+    file_max_days: float
+    batch_at_once: int
+    batch_max_lines: int
     log_format: str
 
 
@@ -92,6 +97,11 @@ def read_settings() -> Settings:
         jobs_per_key=env.int("JOBS_PER_KEY", 1000, validate=validate.Range(min=1)),
         resume_seconds=env.float("RESUME_SECONDS", 60.0, validate=ABOVE_ZERO),
         retention_hours=env.float("RETENTION_HOURS", 24.0, validate=ABOVE_ZERO),
+        file_max_mb=env.float("FILE_MAX_MB", 200.0, validate=ABOVE_ZERO),
+        files_per_key_mb=env.float("FILES_PER_KEY_MB", 2048.0, validate=ABOVE_ZERO),
+        file_max_days=env.float("FILE_MAX_DAYS", 30.0, validate=ABOVE_ZERO),
+        batch_at_once=env.int("BATCH_AT_ONCE", 8, validate=validate.Range(min=1)),
+        batch_max_lines=env.int("BATCH_MAX_LINES", 50_000, validate=validate.Range(min=1)),
         log_format=env.str("LOG_FORMAT", "console", validate=validate.OneOf(FORMATS)),
     )
 

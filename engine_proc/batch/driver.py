@@ -5,11 +5,12 @@ import itertools
 from dataclasses import dataclass
 
 from engine_proc.batch.files import Results
-from engine_proc.batch.lines import Job, answered, refused
+from engine_proc.batch.lines import Job
 from engine_proc.batch.progress import Tally
 from engine_proc.serving.server import Server
 from schemas import wire
 from schemas.errors import ApiError
+from schemas.replies.batch_results import answered, refused
 from schemas.replies.shape import Shape
 
 CLIENT = b"batch"

@@ -14,13 +14,14 @@ from typing import BinaryIO
 
 import msgspec
 
+from schemas.replies.batch_results import RESULT_ID_PREFIX
+
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """The limit of a line: that of an HTTP body by default. `read_lines` cuts a longer line to one byte more."""
 READ_AHEAD = 32
 """How many lines are read in advance."""
 MAX_UNWRITTEN = 1024
 """How many results may wait to be written."""
-RESULT_ID_PREFIX = "batch_req_"
 _RESULT_BEGINS = b'{"id":"' + RESULT_ID_PREFIX.encode()
 
 

@@ -9,12 +9,15 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from marshmallow import fields, validate
 
 from schemas.openapi.anthropic import ANTHROPIC
+from schemas.openapi.batches import BATCH_PATHS, BATCH_REPLIES
+from schemas.openapi.batches import TAGS as BATCH_TAGS
 from schemas.openapi.operating import OPERATING
 from schemas.openapi.paths import PATHS, TAGS
 from schemas.openapi.replies import REPLIES
 from schemas.openapi.responses import RESPONSES
 from schemas.requests.anthropic.messages import CountTokensSchema, MessagesSchema
 from schemas.requests.anthropic.turns import LOADERS, SystemPrompt, Turns
+from schemas.requests.batches import BatchSchema
 from schemas.requests.chat import MAX_CONVERSATION_ID, ChatCompletionSchema, ConversationId
 from schemas.requests.completions import MAX_PROMPTS, CompletionSchema, Prompt
 from schemas.requests.conversations import (
@@ -23,6 +26,7 @@ from schemas.requests.conversations import (
     ConversationUpdateSchema,
 )
 from schemas.requests.embeddings import EmbeddingSchema
+from schemas.requests.files import FileUploadSchema
 from schemas.requests.parts.json_types import Bool, Int, Items, LogitBias, Number, Text, TotalLength
 from schemas.requests.parts.messages import MAX_MESSAGES, MAX_PARTS, Content
 from schemas.requests.parts.response_items import Input
@@ -67,6 +71,8 @@ BODIES = (
     ConversationCreationSchema,
     ConversationUpdateSchema,
     ConversationItemsSchema,
+    FileUploadSchema,
+    BatchSchema,
     TokenizeSchema,
     DetokenizeSchema,
 )
@@ -163,7 +169,7 @@ def document() -> dict[str, Any]:
         info={"description": DESCRIPTION, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}},
         servers=[{"url": "/"}],
         security=[{"key": []}, {"anthropic": []}, {}],
-        tags=TAGS,
+        tags=[*TAGS, *BATCH_TAGS],
     )
     converter = plugin.converter
     assert converter is not None
@@ -174,9 +180,9 @@ def document() -> dict[str, Any]:
     spec.components.security_scheme("anthropic", {"type": "apiKey", "in": "header", "name": "x-api-key"})
     for schema in BODIES:
         spec.components.schema(_component_name(schema), schema=schema)
-    for name, component in (REPLIES | RESPONSES | ANTHROPIC | OPERATING).items():
+    for name, component in (REPLIES | RESPONSES | ANTHROPIC | BATCH_REPLIES | OPERATING).items():
         spec.components.schema(name, component)
-    for path, operations in PATHS.items():
+    for path, operations in (PATHS | BATCH_PATHS).items():
         spec.path(path=path, operations=copy.deepcopy(operations))
     whole: dict[str, Any] = _plain(spec.to_dict())
     return whole

@@ -89,14 +89,17 @@ def _parameters(operation: Json) -> Iterator[Field]:
 
 def _body(operation: Json, document: Json) -> Iterator[Field]:
     if "requestBody" in operation:
-        yield from _fields(operation["requestBody"]["content"]["application/json"]["schema"], document)
+        (content,) = operation["requestBody"]["content"].values()
+        yield from _fields(content["schema"], document)
 
 
 def _fields(schema: Json, document: Json, prefix: str = "") -> Iterator[Field]:
     """Yield the rows of `schema`, and of the schemas inside it; at each level the required fields come first."""
     schema = _resolve(schema, document)
+    for part in schema.get("allOf", ()):
+        yield from _fields(part, document, prefix)
     required = schema.get("required", ())
-    for name, field in sorted(schema["properties"].items(), key=lambda item: item[0] not in required):
+    for name, field in sorted(schema.get("properties", {}).items(), key=lambda item: item[0] not in required):
         path = prefix + name
         default = "required" if name in required else _default(field)
         yield Field(path, _type(field), _range(field), default, field["description"])

@@ -6,7 +6,7 @@ A field has OpenAI's meaning; a field that OpenAI's API does not have has vLLM's
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import ValidationError, fields, post_load, validate, validates_schema
 from msgspec import structs
 
 from schemas import wire
@@ -24,6 +24,7 @@ from schemas.requests.parts.json_types import (
     optional,
 )
 from schemas.requests.parts.messages import enforce
+from schemas.requests.parts.streaming import StreamOptionsSchema, resumable_field
 from schemas.requests.parts.structure import structure_of
 from schemas.requests.token_fields import NamedTokenFields
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
@@ -33,16 +34,6 @@ INT64 = validate.Range(-(2**63), 2**63 - 1)
 MAX_STOPS = 64
 MAX_USER_CHARS = 64
 MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
-
-
-class StreamOptionsSchema(Schema):
-    """OpenAI's `stream_options`, with vLLM's `continuous_usage_stats`."""
-
-    class Meta:
-        unknown = EXCLUDE
-
-    include_usage = optional(Bool, False, "Send one more chunk at the end, with `usage` and no choices.")
-    continuous_usage_stats = optional(Bool, False, "With `include_usage`: send the `usage` so far with every chunk.")
 
 
 @dataclass(slots=True)
@@ -82,16 +73,6 @@ class Request:
             "with_token_ids": self.return_token_ids,
             "warnings": self.warnings,
         }
-
-
-def resumable_field() -> Any:
-    """Return the field `resumable`, which all streams have."""
-    return optional(
-        Bool,
-        False,
-        "With `stream`: the answer goes on when the connection is lost, and `GET /v1/streams/{id}` has the rest. Each "
-        "event has its number as `id`. The header `X-Resumable: 1` says the same.",
-    )
 
 
 class SamplingSchema(Body):

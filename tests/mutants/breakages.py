@@ -235,8 +235,8 @@ BREAKAGES = [
     ),
     Breakage(
         "engine_proc/batch/lines.py",
-        "if custom_id in self._done.ids:",
-        "if custom_id not in self._done.ids:",
+        "if line.custom_id in self._done.ids:",
+        "if line.custom_id not in self._done.ids:",
         BATCH + "test_lines.py",
     ),
     Breakage(

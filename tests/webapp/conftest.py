@@ -69,6 +69,11 @@ def settings(tmp_path: Path) -> Settings:
         jobs_per_key=1000,
         resume_seconds=60.0,
         retention_hours=24.0,
+        file_max_mb=200.0,
+        files_per_key_mb=2048.0,
+        file_max_days=30.0,
+        batch_at_once=8,
+        batch_max_lines=50_000,
         log_format="console",
     )
 
@@ -89,6 +94,8 @@ def make_app(settings: Settings, greenlets: Group) -> Iterator[MakeApp]:
         close_socket(app.extensions["hearth"].engine)
         app.extensions["hearth"].conversations.close()
         app.extensions["hearth.jobs"].close()
+        app.extensions["hearth.files"].close()
+        app.extensions["hearth.batches"].close()
 
 
 @pytest.fixture

@@ -153,12 +153,7 @@ class Answer(Ongoing):
 
     def _whole(self, reply: Reply) -> list[bytes]:
         """Return the body in pieces. Its long parts are encoded as they come, and never copied into one."""
-        while not reply.consumed:
-            deltas = reply.deltas()
-            self._shape.accept(reply.accepted)
-            for delta in deltas:
-                self._record.on_text()
-                self._shape.add(delta)
+        self._gather(reply, self._shape)
         if self._on_complete is not None:
             self._shape.warn(self._on_complete(self._shape))
         self._record.status = 200

@@ -5,6 +5,7 @@ from typing import Any
 from gevent import get_hub
 
 from schemas import wire
+from schemas.replies.shape import Shape
 from webapp.engine.reply import Reply
 from webapp.observing.request_log import RequestLog
 from webapp.services import Services
@@ -47,6 +48,17 @@ class Ongoing:
         """Send the request to the engine, and return its reply. Raises `ApiError`, as `EngineClient.submit`."""
         self._reply = reply = self._shared.engine.submit(message, stream_interval)
         return reply
+
+    def _gather(self, reply: Reply, shape: Shape) -> None:
+        """Add all that the engine sends to `shape`, which encodes its long parts as they come. Raises `ApiError`,
+        `HungUp`.
+        """
+        while not reply.consumed:
+            deltas = reply.deltas()
+            shape.accept(reply.accepted)
+            for delta in deltas:
+                self._record.on_text()
+                shape.add(delta)
 
     def _limit(self, reply: Reply, seconds: float) -> None:
         """End the request with an error after `seconds`."""

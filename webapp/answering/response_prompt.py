@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from schemas.errors import invalid, quoted
 from schemas.requests.generation import Request
@@ -9,12 +10,21 @@ from schemas.requests.parts.item_messages import grouped, place_of
 from schemas.requests.parts.response_items import Item
 from schemas.requests.parts.tools import check_results
 from schemas.requests.responses import ResponseRequest
+from schemas.wire import Welcome
 from webapp.answering import request_body
 from webapp.answering.fitting import fit
 from webapp.conversations.stored_responses import StoredResponse
 from webapp.conversations.turns import Message, OpenTurn, plain
 from webapp.middleware.auth import caller
 from webapp.services import services
+
+ENGINE_NAMES = {
+    "messages": "input",
+    "max_tokens": "max_output_tokens",
+    "conversation_id": "conversation",
+    r"(tools\[\d+\])\.function": r"\1",
+}
+"""This API's name of a field, by the engine's: a regular expression, and what replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +56,27 @@ def prepare(body: ResponseRequest) -> Asked:
         messages = request_body.in_thread(_whole, [], items)
     else:
         messages = _whole([], items)
-    instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
-    request = body.request.with_messages([*instructions, *messages])
+    request = _with_instructions(body, messages)
     if body.truncate:
         request = request.with_messages(fit(request.params, services().engine.require_ready().max_model_len))
     return Asked(request, items, messages, turn)
+
+
+def standing_alone(body: ResponseRequest) -> Request:
+    """Return what to send to the engine for a body that refers to nothing that is stored. Raises `ApiError` (400)."""
+    return _with_instructions(body, _whole([], body.items))
+
+
+def echoed(body: ResponseRequest, welcome: Welcome) -> dict[str, Any]:
+    """Return the members of the reply that repeat the request, with the sampling parameters that are really used."""
+    defaults = welcome.sampling_defaults
+    used = {name: defaults.get(name, 1.0) for name in ("temperature", "top_p") if body.echoed[name] is None}
+    return body.echoed | used
+
+
+def _with_instructions(body: ResponseRequest, messages: list[Message]) -> Request:
+    instructions = [{"role": "system", "content": body.instructions}] if body.instructions else []
+    return body.request.with_messages([*instructions, *messages])
 
 
 def is_long(items: list[Item]) -> bool:

@@ -16,13 +16,7 @@ def page() -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
 
     Both raise `ApiError` (400). The function may be called in another thread.
     """
-    arguments = flask.request.args
-    limit, order = arguments.get("limit", str(DEFAULT_LIMIT)), arguments.get("order", "desc")
-    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= MAX_LIMIT:
-        raise invalid(f"Invalid value for `limit`: Expected an integer from 1 to {MAX_LIMIT}.", "limit")
-    if order not in ("asc", "desc"):
-        raise invalid("Invalid value for `order`: Expected asc or desc.", "order")
-    after = arguments.get("after")
+    limit, order, after = asked(MAX_LIMIT, DEFAULT_LIMIT)
 
     def part_of(items: list[dict[str, Any]]) -> dict[str, Any]:
         ordered = items if order == "asc" else items[::-1]
@@ -31,9 +25,23 @@ def page() -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
             if position is None:
                 raise invalid(f"Invalid value for `after`: There is no item {quoted(after)} here.", "after")
             ordered = ordered[position:]
-        return listed(ordered[: int(limit)], has_more=len(ordered) > int(limit))
+        return listed(ordered[:limit], has_more=len(ordered) > limit)
 
     return part_of
+
+
+def asked(most: int, default: int) -> tuple[int, str, str | None]:
+    """Return the `limit`, at most `most`, the `order` and the `after` that the current request asks for.
+
+    Raises `ApiError` (400).
+    """
+    arguments = flask.request.args
+    limit, order = arguments.get("limit", str(default)), arguments.get("order", "desc")
+    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= most:
+        raise invalid(f"Invalid value for `limit`: Expected an integer from 1 to {most}.", "limit")
+    if order not in ("asc", "desc"):
+        raise invalid("Invalid value for `order`: Expected asc or desc.", "order")
+    return int(limit), order, arguments.get("after")
 
 
 def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:

@@ -102,6 +102,10 @@ class Jobs:
             self.leases.look_soon()
         return job
 
+    def expect(self) -> None:
+        """Look for jobs from now on, in this worker and the others: one of another kind is about to be queued."""
+        self._mark_used()
+
     def find(self, scope: str, job_id: str) -> Job | None:
         """Return the job. Raises `ApiError` (503)."""
         return self._checked(self._reading.call, "find", scope, job_id) if self._are_used() else None

@@ -19,7 +19,7 @@ from webapp.answering.answer import answer
 from webapp.answering.counting import prompt_tokens
 from webapp.answering.keeping import Keeping
 from webapp.answering.message import renamed
-from webapp.answering.response_prompt import Asked, is_long, prepare
+from webapp.answering.response_prompt import ENGINE_NAMES, Asked, echoed, is_long, prepare
 from webapp.conversations.conversations import is_name
 from webapp.conversations.paging import page
 from webapp.conversations.stored_responses import response_not_found
@@ -39,14 +39,6 @@ from webapp.middleware.auth import caller
 from webapp.services import Services, services
 
 blueprint = Blueprint("responses", __name__)
-
-ENGINE_NAMES = {
-    "messages": "input",
-    "max_tokens": "max_output_tokens",
-    "conversation_id": "conversation",
-    r"(tools\[\d+\])\.function": r"\1",
-}
-"""This API's name of a field, by the engine's: a regular expression, and what replaces it."""
 
 
 @blueprint.post("/v1/responses")
@@ -75,10 +67,7 @@ def count_input() -> dict[str, Any]:
 
 
 def _echoed(body: ResponseRequest) -> dict[str, Any]:
-    """Return the members of the reply that repeat the request, with the sampling parameters that are really used."""
-    defaults = services().engine.require_ready().sampling_defaults
-    used = {name: defaults.get(name, 1.0) for name in ("temperature", "top_p") if body.echoed[name] is None}
-    return body.echoed | used
+    return echoed(body, services().engine.require_ready())
 
 
 def _keeping(body: ResponseRequest, asked: Asked) -> Keeping | None:

@@ -12,8 +12,8 @@ from schemas.openapi.document import document
 from schemas.openapi.reference import endpoints, markdown
 from schemas.requests.chat import ChatCompletionSchema
 from schemas.requests.completions import CompletionSchema
-from schemas.requests.generation import StreamOptionsSchema
 from schemas.requests.parts.messages import MessageSchema
+from schemas.requests.parts.streaming import StreamOptionsSchema
 from schemas.requests.plain import PlainSchema
 from schemas.shared.endpoint import PROJECT_ROOT
 

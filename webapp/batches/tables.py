@@ -1,0 +1,26 @@
+"""The table of batches."""
+
+from typing import Any
+
+import msgspec
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+
+from webapp.batches.batch import Batch
+
+metadata = MetaData()
+_TYPES: dict[Any, Any] = {int: BigInteger(), float: Float(53), bool: Boolean(), str: String(255)}
+_LONG = ("metadata", "errors")
+
+batches = Table(
+    "hearth_batches",
+    metadata,
+    Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    *(
+        Column(field.name, Text() if field.name in _LONG else _TYPES[field.type], nullable=False)
+        for field in msgspec.structs.fields(Batch)
+        if field.name != "n"
+    ),
+)
+"""A column for each field of `Batch`."""
+Index("hearth_batches_by_id", batches.c.id, unique=True)
+Index("hearth_batches_of", *(batches.c[name] for name in ("scope", "n")))

@@ -1,0 +1,1 @@
+"""The files of clients, in the database: what they upload, and what batches write."""
