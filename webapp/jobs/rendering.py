@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from schemas.errors import ApiError
+from schemas.replies.anthropic_message import MessageShape
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.response import ResponseShape
@@ -12,7 +13,12 @@ from webapp.connection.line_ends import line_safe
 from webapp.jobs.job import CANCELLED, COMPLETED, FAILED
 from webapp.jobs.record import End, Record, Work
 
-SHAPES: dict[str, type[Shape]] = {"chat": ChatShape, "completion": CompletionShape, "response": ResponseShape}
+SHAPES: dict[str, type[Shape]] = {
+    "chat": ChatShape,
+    "completion": CompletionShape,
+    "message": MessageShape,
+    "response": ResponseShape,
+}
 END_OF_EVENT = b"\n\n"
 """JSON has no line ends of its own."""
 
@@ -20,7 +26,11 @@ END_OF_EVENT = b"\n\n"
 def make_shape(work: Work) -> Shape:
     """Return the reply of a job, still empty."""
     shape: Any = SHAPES[work.api]
-    first = (work.echoed, work.conversation) if work.api == "response" else ()
+    first: tuple[Any, ...] = ()
+    if work.api == "response":
+        first = (work.echoed, work.conversation)
+    elif work.api == "message":
+        first = (work.generate.sampling.stop,)
     options = {**work.options, "reply_id": work.generate.name, "created": work.created}
     made: Shape = shape(*first, work.model, work.generate.choices, **options)
     return made

@@ -13,6 +13,7 @@ from webapp.answering import request_body
 from webapp.answering.answer import answer
 from webapp.answering.counting import prompt_tokens
 from webapp.answering.message import renamed
+from webapp.jobs.responding import answer_resumable, wants_resumable
 from webapp.services import services
 
 blueprint = Blueprint("messages", __name__)
@@ -30,8 +31,11 @@ ENGINE_NAMES = {
 def create() -> Response:
     body: MessagesRequest = request_body.load(services().schemas.message, MessagesRequest.check)
     body.request.params = _within_context(body.request.params)
+    make_shape = partial(MessageShape, body.stops)
     with renamed(ENGINE_NAMES):
-        return answer(body.request, partial(MessageShape, body.stops))
+        if wants_resumable(body.request):
+            return answer_resumable(body.request, "message", None, make_shape, None)
+        return answer(body.request, make_shape)
 
 
 @blueprint.post("/v1/messages/count_tokens")

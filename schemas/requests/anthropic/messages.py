@@ -25,6 +25,7 @@ from schemas.requests.generation import MAX_STOP_CHARS, MAX_STOPS, MAX_USER_CHAR
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import REST_OF_CONTEXT, Body, Bool, Int, Items, Text, TokenLimit, at, optional
 from schemas.requests.parts.messages import MAX_MESSAGES
+from schemas.requests.parts.streaming import resumable_field
 from schemas.requests.parts.tools import JsonObject, check_choice, check_results, offered
 
 
@@ -134,6 +135,7 @@ class MessagesSchema(_PromptSchema, SamplingSchema):
         validate=validate.Length(max=MAX_STOPS),
     )
     stream = optional(Bool, False, "Send the answer as events of this API while it is generated.")
+    resumable = resumable_field()
     top_k = optional(
         Int,
         None,
@@ -169,5 +171,10 @@ class MessagesSchema(_PromptSchema, SamplingSchema):
                 structure=structure_in(data["output_config"]),
             ),
         )
-        request = Request(params=params, model=data["model"], warnings=warnings.taken())
+        request = Request(
+            params=params,
+            model=data["model"],
+            warnings=warnings.taken(),
+            resumable=data["resumable"] and data["stream"],
+        )
         return MessagesRequest(request, places, data["stop_sequences"])

@@ -22,6 +22,7 @@ BODIES: dict[str, dict[str, Any]] = {
     CHAT: {"messages": [{"role": "user", "content": "a"}], "stream_options": {"include_usage": True}},
     "/v1/completions": {"prompt": ["a", "b"], "n": 2},
     "/v1/responses": {"input": "a"},
+    "/v1/messages": {"messages": [{"role": "user", "content": "a"}], "max_tokens": 9},
 }
 
 
@@ -50,7 +51,7 @@ def plain(text: str) -> str:
 
 
 def id_of(text: str) -> str:
-    found = re.search(r'"id":"((?:chatcmpl-|cmpl-|resp_)[0-9a-f]+)"', text)
+    found = re.search(r'"id":"((?:chatcmpl-|cmpl-|resp_|msg_)[0-9a-f]+)"', text)
     assert found is not None, text
     return found[1]
 
@@ -59,8 +60,18 @@ def stream(client: FlaskClient, url: str = CHAT, **fields: Any) -> Any:
     return client.post(url, json={**BODIES[url], "stream": True, "resumable": True, **fields})
 
 
+def at_once(engine: FakeEngine, generate: wire.Generate) -> None:
+    """Send each choice in one delta: how deltas that follow one another are merged depends on the time."""
+    engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
+    for index in range(generate.choices):
+        engine.send(wire.Deltas(batch=[wire.Delta(generate.id, index, "one two", [1, 2], "stop")]))
+
+
 @pytest.mark.parametrize("url", BODIES)
-def test_a_resumable_stream_has_the_events_of_any_other_and_numbers(served: FlaskClient, url: str) -> None:
+def test_a_resumable_stream_has_the_events_of_any_other_and_numbers(
+    served: FlaskClient, engine: FakeEngine, url: str
+) -> None:
+    engine.on_generate = at_once
     ordinary = stream(served, url, resumable=False).text
     resumable = stream(served, url).text
     whole = events(resumable)
