@@ -14,6 +14,7 @@ import pytest
 from openai.types import Batch
 
 from tests.harness import Hearth, until
+from webapp.jobs.jobs import LIVE_FILE
 
 QUESTION = "Who are you?"
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -24,7 +25,7 @@ def _small_workers(running: Hearth) -> Iterator[None]:
     """Leave workers that have no database: other tests measure their memory."""
     yield
     running.stop_web()
-    (running.run_dir / "jobs.used").unlink(missing_ok=True)
+    (running.run_dir / LIVE_FILE).unlink(missing_ok=True)
     running.start_web()
 
 

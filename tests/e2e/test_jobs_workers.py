@@ -9,6 +9,7 @@ import pytest
 from tests.e2e.counting_engine import CountingEngine, text_of
 from tests.e2e.resuming import CHAT, ENOUGH, RESPONSES, TEXT, Client, kill_workers, reload_web, restart_web
 from tests.harness import Hearth, until
+from webapp.jobs.jobs import LIVE_FILE
 
 TOKENS = 150
 BODIES: dict[str, dict[str, Any]] = {
@@ -88,4 +89,4 @@ def test_workers_that_never_had_a_job_have_not_imported_sqlalchemy(web: Hearth) 
     web.chat("a", max_tokens=3)
     assert not any("sqlalchemy" in mapped.path for worker in web.workers() for mapped in worker.memory_maps())
     background(web)
-    until(lambda: (web.run_dir / "jobs.used").exists(), 5, "jobs are used")
+    until(lambda: (web.run_dir / LIVE_FILE).exists(), 5, "the workers know of a job")

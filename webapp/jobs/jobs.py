@@ -35,8 +35,14 @@ SETTLE_SECONDS = 3.0
 SETTLE_PAUSE = 0.1
 HOUR, SWEEP_EVERY = 3600.0, 300.0
 """Seconds."""
-USED = "jobs.used"
-"""A file in the run directory. Where it is missing, and the database is SQLite's, nobody has ever made a job."""
+LIVE_FILE = "jobs.live"
+"""A file in the run directory. Where it is missing, and the database is SQLite's, no job is live, and no worker looks
+for one: to do so takes 15 MB.
+"""
+EXPECTED_SECONDS = 60.0
+"""How long a worker that has made a job looks for jobs whatever becomes of the file."""
+QUIET_SECONDS = 5.0
+"""How old the file must be before it is removed: a job may be about to be stored."""
 
 
 class Jobs:
@@ -54,7 +60,9 @@ class Jobs:
         self._runs: dict[int, Run] = {}
         self.leases.serve(BACKGROUND, Taking(self, BACKGROUND, settings.jobs_at_once))
         self.leases.serve(STREAM, Taking(self, STREAM, MOST_STREAMS))
-        self._marker: Path | None = None if not settings.database_url.startswith("sqlite") else settings.run_dir / USED
+        on_this_host = settings.database_url.startswith("sqlite")
+        self._marker: Path | None = settings.run_dir / LIVE_FILE if on_this_host else None
+        self._expected_until = 0.0
         self._started = False
         self._next_sweep = 0.0
 
@@ -62,7 +70,7 @@ class Jobs:
         """Take jobs from now on, until this worker is no longer `alive`."""
         if not self._started:
             self._started = True
-            gevent.spawn(self.leases.run, self._are_used, alive)
+            gevent.spawn(self.leases.run, self._are_expected, alive, self._on_seen)
 
     def close(self) -> None:
         """Give all jobs back, and close the connections."""
@@ -87,12 +95,13 @@ class Jobs:
             job.state = IN_PROGRESS
         if own:
             job.owner, job.epoch = self.leases.owner, 1
-        self._mark_used()
+        self.expect()
         most = self.shared.settings.jobs_per_key
         try:
             job.n = self._checked(self._writing.call, "add", job, most)
         except TooMany:
             raise overloaded(f"The limit of this key's jobs is reached: {most}", "too_many_jobs", 30) from None
+        self._mark()
         if own:
             run = Run(self, job, work, call, [])
             self.leases.hold(job.n, run)
@@ -103,12 +112,15 @@ class Jobs:
         return job
 
     def expect(self) -> None:
-        """Look for jobs from now on, in this worker and the others: one of another kind is about to be queued."""
-        self._mark_used()
+        """Look for jobs from now on, in this worker and the others: one is about to be stored."""
+        self._mark()
+        self._expected_until = time.monotonic() + EXPECTED_SECONDS
+        self.start()
 
     def find(self, scope: str, job_id: str) -> Job | None:
         """Return the job. Raises `ApiError` (503)."""
-        return self._checked(self._reading.call, "find", scope, job_id) if self._are_used() else None
+        found: Job | None = self._checked(self._reading.call, "find", scope, job_id)
+        return found
 
     def log(self, job: Job) -> list[Record]:
         """Return all records of a job's log. Raises `ApiError` (503)."""
@@ -132,8 +144,6 @@ class Jobs:
 
     def delete(self, scope: str, job_id: str) -> bool:
         """Delete a job; one that has not ended is cancelled. Returns whether there was one. Raises `ApiError` (503)."""
-        if not self._are_used():
-            return False
         live = self.cancel(scope, job_id, DELETE)
         return self._checked(self._writing.call, "remove_ended", scope, job_id) or live
 
@@ -186,15 +196,25 @@ class Jobs:
             self._next_sweep = time.monotonic() + SWEEP_EVERY
             gevent.spawn(self.sweep)
 
-    def _are_used(self) -> bool:
-        """Return whether anybody has ever made a job. On PostgreSQL another host may have."""
-        return self._marker is None or self._marker.exists()
+    def _are_expected(self) -> bool:
+        """Return whether a job may be live. On PostgreSQL one of another host may be."""
+        return self._marker is None or self._marker.exists() or time.monotonic() < self._expected_until
 
-    def _mark_used(self) -> None:
-        if self._marker is not None and not self._marker.exists():
+    def _mark(self) -> None:
+        if self._marker is not None:
             with contextlib.suppress(OSError):  # a full disk: the job itself cannot be stored either
                 self._marker.touch()
-        self.start()
+
+    def _on_seen(self, live: bool) -> None:
+        """Keep the file, or remove it where no job is live. Another worker may have marked it since: that one's own
+        look, which sees its job, marks it again.
+        """
+        if live:
+            self._mark()
+        elif self._marker is not None:
+            with contextlib.suppress(OSError):
+                if time.time() - self._marker.stat().st_mtime > QUIET_SECONDS:
+                    self._marker.unlink()
 
     def _checked(self, work: Callable[..., Any], *arguments: Any) -> Any:
         """Return what `work` returns. Raises `ApiError` (503) if the database fails."""

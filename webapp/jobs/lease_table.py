@@ -52,6 +52,12 @@ def sightings(database: Database, owner: str) -> list[Sighting]:
         return [Sighting(*row) for row in connection.execute(select(*columns).where(others).limit(MOST_SEEN))]
 
 
+def any_live(database: Database) -> bool:
+    """Return whether any job has not ended, whoever has it."""
+    with database.begin() as connection:
+        return connection.scalar(select(jobs.c.n).where(jobs.c.state.in_(LIVE)).limit(1)) is not None
+
+
 def beat(database: Database, owner: str) -> None:
     """Show the other workers that `owner` lives."""
     with database.begin() as connection:

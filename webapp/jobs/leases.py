@@ -93,16 +93,18 @@ class Leases:
         self._looked_at = float("-inf")
         self._look_now.set()
 
-    def run(self, used: Callable[[], bool], alive: Callable[[], bool]) -> None:
-        """Keep the leases until the worker ends. Nothing is read from the database before `used()`: most never are."""
+    def run(self, expected: Callable[[], bool], alive: Callable[[], bool], seen: Callable[[bool], None]) -> None:
+        """Keep the leases until the worker ends. The database is asked only while jobs are `expected()`, for most
+        workers never have one; `seen` is told each time whether any job is live.
+        """
         while alive() and not self.ended:
-            if used():
-                self.tick()
+            if self._held or self._orphans or expected():
+                self.tick(seen)
             self._look_now.wait(TICK_SECONDS)
             self._look_now.clear()
         self.end()
 
-    def tick(self) -> None:
+    def tick(self, seen: Callable[[bool], None] = lambda live: None) -> None:
         """Do what is due. The database's failures are logged, and tried again at the next tick."""
         try:
             now = time.monotonic()
@@ -114,6 +116,7 @@ class Leases:
                 self._looked_at = now
                 self._take_free()
                 self._take_lost()
+                seen(bool(self._held) or self._call("any_live"))
             self._failing = False
         except Exception as error:
             if not is_of_database(error):

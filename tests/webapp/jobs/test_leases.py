@@ -172,12 +172,12 @@ def test_a_database_that_fails_is_one_line_in_the_log(
     assert (one.ids, two.ids) == ([], ["a"])
 
 
-def test_nothing_is_read_before_jobs_are_used(workers: list[Worker]) -> None:
+def test_nothing_is_read_while_no_job_is_expected(workers: list[Worker]) -> None:
     one, _ = workers
     one.broken = True
     turns = iter([True, True, False])
     one.leases.look_soon()
-    one.leases.run(used=lambda: False, alive=lambda: next(turns))
+    one.leases.run(expected=lambda: False, alive=lambda: next(turns), seen=lambda live: None)
     assert one.leases.ended
 
 

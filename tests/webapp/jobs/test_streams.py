@@ -265,9 +265,29 @@ def test_the_engine_is_lost_in_the_middle(served: FlaskClient, engine: FakeEngin
     assert [number for number, _ in events(whole)] == list(range(len(events(whole))))
 
 
+def test_the_file_that_tells_of_live_jobs_goes_with_the_last(
+    served: FlaskClient, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.jobs.jobs.QUIET_SECONDS", 0.01)
+    monkeypatch.setattr("webapp.jobs.jobs.EXPECTED_SECONDS", 0.0)
+    name = id_of(stream(served).text)
+    assert jobs._are_expected()
+    gevent.sleep(0.02)
+    jobs.leases.look_soon()
+    wait_until(lambda: not jobs._are_expected())
+    assert events(served.get(f"/v1/streams/{name}").text), "it is still kept"
+
+
+def test_a_live_job_keeps_the_file(served: FlaskClient, jobs: Jobs) -> None:
+    assert jobs._marker is not None
+    jobs._on_seen(True)
+    jobs._on_seen(False)  # too soon: a job may be about to be stored
+    assert jobs._marker.exists()
+
+
 def test_ordinary_requests_make_no_job(served: FlaskClient, jobs: Jobs, engine: FakeEngine) -> None:
     engine.on_generate = complete
     served.post(CHAT, json={**BODIES[CHAT], "stream": True})
     served.post(CHAT, json=BODIES[CHAT])
-    assert not jobs._are_used()
+    assert not jobs._are_expected()
     assert jobs._writing._database is None
