@@ -237,7 +237,7 @@ def test_a_failure_in_the_middle_is_the_last_event(served: FlaskClient, engine: 
 
 
 def test_a_conversation_gets_its_turn(served: FlaskClient) -> None:
-    stream(served, conversation_id="42")
+    assert stream(served, conversation_id="42").text.endswith("data: [DONE]\n\n")
     messages = served.get("/v1/conversations/42").get_json()["messages"]
     assert [message["content"] for message in messages] == ["a", "one two"]
 
