@@ -18,6 +18,7 @@ from vllm.lora.request import LoRARequest
 from vllm.pooling_params import PoolingParams
 from vllm.renderers import BaseRenderer, renderer_from_config
 from vllm.sampling_params import SamplingParams
+from vllm.tokenizers.detokenizer_utils import get_leading_space_marker
 from vllm.v1.engine import EngineCoreOutput, EngineCoreRequest, FinishReason
 from vllm.v1.engine.core_client import AsyncMPClient, EngineCoreClient
 from vllm.v1.engine.exceptions import EngineDeadError
@@ -73,6 +74,8 @@ class Engine:
         )
         CoreSockets.take_over(self._core)
         self.shortcuts = proving.result()
+        # The first log probabilities would else read the whole tokenizer on the loop: 450 ms for Llama 3's vocabulary.
+        get_leading_space_marker(self.renderer.get_tokenizer())
         self.sequences = Sequences(self.renderer.get_tokenizer(), self.shortcuts.table)
         self.embeds: bool = config.model_config.runner_type == "pooling"
         """Whether the model computes embeddings. Such a model generates no text."""

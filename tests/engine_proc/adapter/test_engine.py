@@ -15,6 +15,7 @@ from unittest import mock
 import psutil
 import pytest
 from vllm.sampling_params import RepetitionDetectionParams, SamplingParams, StructuredOutputsParams
+from vllm.tokenizers.detokenizer_utils import _CACHED_MARKER_KEY
 from vllm.v1.engine import EngineCoreOutput, EngineCoreOutputs, FinishReason
 
 from engine_proc.adapter.engine import Engine
@@ -135,6 +136,7 @@ def test_the_engine_knows_what_it_has_loaded(loaded: Loaded, tokenizer: Any) -> 
     assert engine.generation_config["eos_token_id"] == configured["eos_token_id"]
     assert engine.default_sampling == {name: configured[name] for name in ("temperature", "top_p")}
     assert len(loaded.stages) == 2 and MODEL.name in loaded.stages[1]
+    assert hasattr(engine.renderer.get_tokenizer(), _CACHED_MARKER_KEY), "no request reads the tokenizer's file"
 
 
 # ---- text -------------------------------------------------------------------------------------------------------
