@@ -11,15 +11,16 @@ from gevent.threadpool import ThreadPool
 
 from schemas.errors import ApiError, invalid, overloaded, quoted
 from schemas.requests.batches import seconds_of
-from schemas.shared.ids import new_id
+from schemas.shared.ids import may_be_id, new_id
 from webapp.api_keys import ApiKey
 from webapp.batches.batch import CANCELLED, CANCELLING, Batch, NoInput
-from webapp.batches.database import BatchesDatabase
+from webapp.batches.database import batches_database
 from webapp.batches.pace import Pace
 from webapp.batches.run import BatchRun
+from webapp.database.sweeping import Sweeping
 from webapp.database.thread import in_one_line
 from webapp.files.file import Listing
-from webapp.files.files import DAY, SWEEP_EVERY
+from webapp.files.files import DAY
 from webapp.jobs.job import Job, TooMany
 from webapp.jobs.jobs import Jobs
 from webapp.middleware import auth
@@ -47,10 +48,10 @@ class Batches:
         self._jobs = jobs
         self._most = settings.jobs_per_key
         self._file_seconds = settings.file_max_days * DAY
-        self._database = BatchesDatabase(settings.database_url)
+        self._database = batches_database(settings.database_url)
         self._thread: ThreadPool | None = None
         self._running: dict[int, BatchRun] = {}
-        self._next_sweep = 0.0
+        self._sweeping = Sweeping(self.sweep)
         jobs.leases.serve(KIND, self)
 
     def call(self, name: str, *arguments: Any) -> Any:
@@ -106,7 +107,7 @@ class Batches:
 
     def find(self, scope: str, batch_id: str) -> Batch:
         """Return a batch. Raises `ApiError`: 404, 503."""
-        batch: Batch | None = self._database.checked("find", scope, batch_id) if _is_id(batch_id) else None
+        batch: Batch | None = self._database.checked("find", scope, batch_id) if may_be_id(batch_id) else None
         if batch is None:
             raise ApiError(404, f"No such Batch object: {quoted(batch_id)}.", param="id", code="batch_not_found")
         return batch
@@ -123,7 +124,7 @@ class Batches:
 
         Raises `ApiError`: 400 if it has ended otherwise, 404, 503.
         """
-        if _is_id(batch_id):
+        if may_be_id(batch_id):
             self._database.checked("cancel", scope, batch_id, time.time())
         batch = self.find(scope, batch_id)
         if batch.status not in (CANCELLING, CANCELLED):
@@ -155,9 +156,7 @@ class Batches:
 
     def sweep_sometimes(self) -> None:
         """Delete old batches now and then."""
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_EVERY
-            gevent.spawn(self.sweep)
+        self._sweeping.begin_if_due()
 
     def sweep(self) -> None:
         """Delete batches that are older than their files may be."""
@@ -174,8 +173,3 @@ def _attempt(work: Callable[..., Result], *arguments: Any) -> Result | ApiError:
         return work(*arguments)
     except ApiError as error:
         return error.with_traceback(None)
-
-
-def _is_id(batch_id: str) -> bool:
-    """Return whether a batch can have this id: what a URL holds may be anything."""
-    return len(batch_id) <= 64 and batch_id.isascii() and batch_id.isprintable()

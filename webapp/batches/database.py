@@ -1,18 +1,17 @@
 """The database of batches as the greenlets of a web worker call it."""
 
-from typing import TYPE_CHECKING, Any
-
-from webapp.files.database import FilesDatabase
-
-if TYPE_CHECKING:
-    from sqlalchemy import MetaData
+from webapp.database.calls import Calls, Modules
+from webapp.files import database as files
 
 
-class BatchesDatabase(FilesDatabase):
-    """One thread with one connection, which has the functions of files, too."""
+def batches_database(url: str) -> Calls:
+    """Return the calls of `store`, and of the one of files, in a thread of their own."""
+    return Calls(url, _load, "file")
 
-    def _modules(self) -> tuple[list[Any], list["MetaData"]]:
-        from webapp.batches import store, tables
 
-        modules, metadata = super()._modules()
-        return [store, *modules], [*metadata, tables.metadata]
+def _load() -> Modules:
+    from webapp.batches import store, tables
+    from webapp.jobs import tables as jobs
+
+    modules, metadata = files.load()
+    return [store, *modules], [jobs.metadata, *metadata, tables.metadata]

@@ -24,12 +24,14 @@ from webapp.batches.batch import (
     NoInput,
 )
 from webapp.batches.tables import batches
+from webapp.database.database import Database
+from webapp.database.rows import insert_row
 from webapp.files.file import BATCH, BATCH_OUTPUT, GONE, READY, WRITTEN, File, Listing
 from webapp.files.store import insert_parts
-from webapp.files.tables import files, insert_file, paged, parts
+from webapp.files.tables import files, paged, parts
 from webapp.jobs import job as states
 from webapp.jobs.job import Job, TooMany
-from webapp.jobs.tables import Database, insert_job, jobs
+from webapp.jobs.tables import jobs
 
 SWEPT_AT_ONCE = 200
 _ENDED = {
@@ -56,9 +58,9 @@ def make(database: Database, batch: Batch, job: Job, most: int) -> None:
         if found is None:
             raise NoInput
         batch.input_n = found
-        batch.n = insert_job(connection, job)
-        batch.output_n = insert_file(connection, _results_of(batch, batch.output_file_id, "output"))
-        batch.error_n = insert_file(connection, _results_of(batch, batch.error_file_id, "error"))
+        batch.n = insert_row(connection, jobs, job)
+        batch.output_n = insert_row(connection, files, _results_of(batch, batch.output_file_id, "output"))
+        batch.error_n = insert_row(connection, files, _results_of(batch, batch.error_file_id, "error"))
         connection.execute(insert(batches).values(**msgspec.structs.asdict(batch)))
 
 

@@ -3,9 +3,10 @@
 from typing import Any
 
 import msgspec
-from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, MetaData, String, Table, Text
 
 from webapp.batches.batch import Batch
+from webapp.database.rows import NUMBER
 
 metadata = MetaData()
 _TYPES: dict[Any, Any] = {int: BigInteger(), float: Float(53), bool: Boolean(), str: String(255)}
@@ -14,7 +15,7 @@ _LONG = ("metadata", "errors")
 batches = Table(
     "hearth_batches",
     metadata,
-    Column("n", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("n", NUMBER, primary_key=True, autoincrement=False),
     *(
         Column(field.name, Text() if field.name in _LONG else _TYPES[field.type], nullable=False)
         for field in msgspec.structs.fields(Batch)

@@ -9,13 +9,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import gevent
-
 from schemas.errors import ApiError, invalid, unavailable
 from schemas.replies.choice import Choice
 from schemas.replies.shape import encode_json
 from schemas.requests.chat import MAX_CONVERSATION_ID
 from webapp.conversations.turns import Message, OpenTurn, StoredTurn, history, open_turn
+from webapp.database.sweeping import Sweeping
 from webapp.database.thread import DatabaseThread, in_one_line, is_of_database
 from webapp.settings import MIB, Settings
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("hearth.web")
 
-SWEEP_EVERY = 300.0
-"""Least seconds between two sweeps of one worker."""
 DAY = 24 * 60 * 60
 NOT_STORED = "This turn could not be stored: the conversation will continue without it."
 
@@ -44,7 +41,7 @@ class Conversations:
         self._max_bytes = int(settings.conversation_each_mb * MIB)
         self._thread = DatabaseThread()
         self._store: Store | None = None
-        self._next_sweep = 0.0
+        self._sweeping = Sweeping(self.sweep)
 
     def open(
         self,
@@ -155,9 +152,7 @@ class Conversations:
         for turn in turns:
             turn.created = self._clock()
         call(self._add, scope, name, *turns)
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_EVERY
-            gevent.spawn(self.sweep)
+        self._sweeping.begin_if_due()
 
     def _call(self, work: Callable[..., Result], *arguments: Any) -> Result:
         return self._thread.call(work, *arguments)

@@ -9,9 +9,11 @@ import gevent
 
 from schemas.errors import ApiError, invalid, quoted
 from schemas.replies.stored_files import file_object
-from schemas.shared.ids import new_id
+from schemas.shared.ids import may_be_id, new_id
+from webapp.database.calls import Calls
+from webapp.database.sweeping import Sweeping
 from webapp.database.thread import in_one_line
-from webapp.files.database import FilesDatabase
+from webapp.files.database import files_database
 from webapp.files.file import File, Listing, TooMuch
 from webapp.settings import MIB, Settings
 
@@ -20,7 +22,7 @@ log = logging.getLogger("hearth.files")
 PART_BYTES = 256 * 1024
 PARTS_AT_ONCE = 4
 """Parts that are stored in one transaction: each waits for the disk."""
-DAY, SWEEP_EVERY = 86400.0, 300.0
+DAY = 86400.0
 """Seconds."""
 UPLOAD_SECONDS = 3600.0
 """The longest an upload may take."""
@@ -36,8 +38,8 @@ class Files:
         self.max_bytes = int(settings.file_max_mb * MIB)
         self._max_of_key = int(settings.files_per_key_mb * MIB)
         self.max_seconds = settings.file_max_days * DAY
-        self._database = FilesDatabase(settings.database_url)
-        self._next_sweep = 0.0
+        self._database = files_database(settings.database_url)
+        self._sweeping = Sweeping(self.sweep)
 
     def add(self, scope: str, size: int | None) -> "Addition":
         """Begin a file. `size`: most bytes that it can have, where they are known.
@@ -47,7 +49,7 @@ class Files:
         now = time.time()
         most = self.max_bytes if size is None else min(size, self.max_bytes)
         file = File(id=new_id("file", "-"), scope=scope, filename="", purpose="", bytes=most, created=now, expires=now)
-        self._sweep_sometimes()
+        self._sweeping.begin_if_due()
         try:
             file.n = self._database.checked("begin_upload", file, self._max_of_key)
         except TooMuch as error:
@@ -56,7 +58,7 @@ class Files:
 
     def find(self, scope: str, file_id: str) -> File:
         """Return a file. Raises `ApiError`: 404, 503."""
-        file: File | None = self._database.checked("find", scope, file_id) if _is_id(file_id) else None
+        file: File | None = self._database.checked("find", scope, file_id) if may_be_id(file_id) else None
         if file is None:
             raise not_found(file_id)
         return file
@@ -85,11 +87,11 @@ class Files:
 
     def delete(self, scope: str, file_id: str) -> None:
         """Delete a file. Raises `ApiError`: 404, 503."""
-        n: int | None = self._database.checked("hide", scope, file_id) if _is_id(file_id) else None
+        n: int | None = self._database.checked("hide", scope, file_id) if may_be_id(file_id) else None
         if n is None:
             raise not_found(file_id)
         gevent.spawn(self._clear, [n])
-        self._sweep_sometimes()
+        self._sweeping.begin_if_due()
 
     def sweep(self) -> None:
         """Delete what has expired, what was never uploaded to its end, and what is left of deleted files."""
@@ -112,16 +114,11 @@ class Files:
         except Exception as error:  # the next sweep goes on
             log.error("a deleted file is still stored: %s", in_one_line(error))
 
-    def _sweep_sometimes(self) -> None:
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_EVERY
-            gevent.spawn(self.sweep)
-
 
 class Addition:
     """A file that is being written. It holds at most `PARTS_AT_ONCE` parts in memory."""
 
-    def __init__(self, database: FilesDatabase, file: File, max_bytes: int) -> None:
+    def __init__(self, database: Calls, file: File, max_bytes: int) -> None:
         self._database = database
         self._file = file
         self._max_bytes = max_bytes
@@ -178,11 +175,6 @@ class Addition:
 
 def not_found(file_id: str) -> ApiError:
     return ApiError(404, f"No such File object: {quoted(file_id)}.", param="id", code="file_not_found")
-
-
-def _is_id(file_id: str) -> bool:
-    """Return whether a file can have this id: what a URL holds may be anything."""
-    return len(file_id) <= 64 and file_id.isascii() and file_id.isprintable()
 
 
 def shown(file: File) -> dict[str, Any]:

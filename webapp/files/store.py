@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
+from webapp.database.database import Database
+from webapp.database.rows import insert_row, row_as
 from webapp.files.file import GONE, MOST_FILES, READY, UPLOADING, File, Listing, TooMuch
-from webapp.files.tables import file_of, files, insert_file, paged, parts
-from webapp.jobs.tables import Database
+from webapp.files.tables import files, paged, parts
 
 SWEPT_AT_ONCE = 500
 """Most parts deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""
@@ -29,7 +30,7 @@ def begin_upload(database: Database, file: File, most_bytes: int) -> int:
                 f"This key's files have {taken} bytes, and this one up to {file.bytes}, but at most {most_bytes} are "
                 "allowed in all: delete some."
             )
-        return insert_file(connection, file)
+        return insert_row(connection, files, file)
 
 
 def add_parts(database: Database, n: int, first: int, data: Sequence[bytes]) -> bool:
@@ -62,7 +63,7 @@ def find(database: Database, scope: str, file_id: str) -> File | None:
     """Return a file that its key can see. None: there is none."""
     with database.begin() as connection:
         row = connection.execute(select(files).where(_seen(scope), files.c.id == file_id)).one_or_none()
-    return None if row is None else file_of(row)
+    return None if row is None else row_as(File, row)
 
 
 def page(database: Database, scope: str, purpose: str | None, listing: Listing) -> list[File] | None:
@@ -74,7 +75,7 @@ def page(database: Database, scope: str, purpose: str | None, listing: Listing) 
             first = connection.scalar(select(files.c.n).where(_seen(scope), files.c.id == listing.after))
             if first is None:
                 return None
-        return [file_of(row) for row in connection.execute(paged(files, wanted, listing, first))]
+        return [row_as(File, row) for row in connection.execute(paged(files, wanted, listing, first))]
 
 
 def read_parts(database: Database, n: int, after: int) -> list[tuple[int, bytes]]:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import msgspec
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
-    Connection,
     Float,
     Index,
     Integer,
@@ -19,15 +17,15 @@ from sqlalchemy import (
     select,
 )
 
-from webapp.files.file import File, Listing
+from webapp.database.rows import NUMBER
+from webapp.files.file import Listing
 
 metadata = MetaData()
-_Number = BigInteger().with_variant(Integer, "sqlite")
 
 files = Table(
     "hearth_files",
     metadata,
-    Column("n", _Number, primary_key=True),
+    Column("n", NUMBER, primary_key=True),
     Column("id", String(64), nullable=False, unique=True),
     Column("scope", String(64), nullable=False),
     Column("filename", String(255), nullable=False),
@@ -45,26 +43,12 @@ Index("hearth_files_by_state", *(files.c[name] for name in ("state", "expires"))
 parts = Table(
     "hearth_file_parts",
     metadata,
-    Column("file", _Number, primary_key=True),
+    Column("file", NUMBER, primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("bytes", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
 )
 """A file is its parts, in the order of their numbers."""
-
-
-def insert_file(connection: Connection, file: File) -> int:
-    """Insert a new file, and return its number."""
-    given = msgspec.structs.asdict(file)
-    del given["n"]
-    key = connection.execute(files.insert().values(**given)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
-
-
-def file_of(row: Any) -> File:
-    """Return the file in a row of `files`."""
-    return File(**{name: getattr(row, name) for name in File.__struct_fields__})
 
 
 def paged(table: Table, where: ColumnElement[bool], listing: Listing, first: int | None) -> Select[Any]:

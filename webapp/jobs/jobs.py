@@ -9,9 +9,10 @@ from typing import Any
 
 import gevent
 
-from schemas.errors import overloaded, unavailable
-from webapp.database.thread import in_one_line, is_of_database
-from webapp.jobs.database import JobsDatabase
+from schemas.errors import overloaded
+from webapp.database.sweeping import Sweeping
+from webapp.database.thread import in_one_line
+from webapp.jobs.database import jobs_database
 from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
 from webapp.jobs.leases import Leases
 from webapp.jobs.live_log import LiveLog
@@ -33,7 +34,7 @@ MOST_STREAMS = 1000
 SETTLE_SECONDS = 3.0
 """How long a cancellation waits until the job's owner, in another worker, has ended it."""
 SETTLE_PAUSE = 0.1
-HOUR, SWEEP_EVERY = 3600.0, 300.0
+HOUR = 3600.0
 """Seconds."""
 LIVE_FILE = "jobs.live"
 """A file in the run directory. Where it is missing, and the database is SQLite's, no job is live, and no worker looks
@@ -52,8 +53,8 @@ class Jobs:
         """Nothing is connected before the first job is made, or found to have been made by another worker."""
         self.shared = shared
         settings = shared.settings
-        self._writing = JobsDatabase(settings.database_url)
-        self._reading = JobsDatabase(settings.database_url)
+        self._writing = jobs_database(settings.database_url)
+        self._reading = jobs_database(settings.database_url)
         """A thread of its own: whoever reads a long log keeps no beat waiting."""
         self.leases = Leases(self._writing.call)
         self.writer = LogWriter(self._writing.call, self.leases.owner)
@@ -64,7 +65,7 @@ class Jobs:
         self._marker: Path | None = settings.run_dir / LIVE_FILE if on_this_host else None
         self._expected_until = 0.0
         self._started = False
-        self._next_sweep = 0.0
+        self._sweeping = Sweeping(self.sweep)
 
     def start(self, alive: Callable[[], bool] = lambda: True) -> None:
         """Take jobs from now on, until this worker is no longer `alive`."""
@@ -98,7 +99,7 @@ class Jobs:
         self.expect()
         most = self.shared.settings.jobs_per_key
         try:
-            job.n = self._checked(self._writing.call, "add", job, most)
+            job.n = self._writing.checked("add", job, most)
         except TooMany:
             raise overloaded(f"The limit of this key's jobs is reached: {most}", "too_many_jobs", 30) from None
         self._mark()
@@ -119,33 +120,32 @@ class Jobs:
 
     def find(self, scope: str, job_id: str) -> Job | None:
         """Return the job. Raises `ApiError` (503)."""
-        found: Job | None = self._checked(self._reading.call, "find", scope, job_id)
+        found: Job | None = self._reading.checked("find", scope, job_id)
         return found
 
     def log(self, job: Job) -> list[Record]:
         """Return all records of a job's log. Raises `ApiError` (503)."""
-        found: list[Record] = self._checked(self.records, job.n)
-        return found
+        return _all_records(self._reading.checked, job.n)
 
     def cancel(self, scope: str, job_id: str, wish: str = CANCEL) -> bool:
         """Have a job's owner end it, and wait for a while until it has. Returns whether it was live.
 
         Raises `ApiError` (503).
         """
-        live: bool = self._checked(self._writing.call, "express_wish", scope, job_id, wish, time.time())
+        live: bool = self._writing.checked("express_wish", scope, job_id, wish, time.time())
         job = self.find(scope, job_id) if live else None
         if job is not None:
             if job.n in self._runs:
                 self._runs[job.n].wish(wish)
             until = time.monotonic() + SETTLE_SECONDS
-            while self._checked(self._reading.call, "state_of", job.n) in LIVE and time.monotonic() < until:
+            while self._reading.checked("state_of", job.n) in LIVE and time.monotonic() < until:
                 gevent.sleep(SETTLE_PAUSE)
         return live
 
     def delete(self, scope: str, job_id: str) -> bool:
         """Delete a job; one that has not ended is cancelled. Returns whether there was one. Raises `ApiError` (503)."""
         live = self.cancel(scope, job_id, DELETE)
-        return self._checked(self._writing.call, "remove_ended", scope, job_id) or live
+        return self._writing.checked("remove_ended", scope, job_id) or live
 
     def reader(self, job: Job) -> Reader:
         """Return a reader of the job's log. Close it."""
@@ -173,10 +173,7 @@ class Jobs:
 
     def records(self, n: int) -> list[Record]:
         """Return all records of a job's log. Raises what the database raises."""
-        found: list[Record] = []
-        while part := self.read("decoded_records", n, len(found)):
-            found += part
-        return found
+        return _all_records(self._reading.call, n)
 
     def delete_row(self, n: int) -> None:
         """Delete a job that this worker has."""
@@ -192,9 +189,7 @@ class Jobs:
             del self._runs[run.job.n]
         self.leases.drop(run.job.n, run.epoch)
         self.leases.look_soon()
-        if time.monotonic() >= self._next_sweep:
-            self._next_sweep = time.monotonic() + SWEEP_EVERY
-            gevent.spawn(self.sweep)
+        self._sweeping.begin_if_due()
 
     def _are_expected(self) -> bool:
         """Return whether a job may be live. On PostgreSQL one of another host may be."""
@@ -216,12 +211,10 @@ class Jobs:
                 if time.time() - self._marker.stat().st_mtime > QUIET_SECONDS:
                     self._marker.unlink()
 
-    def _checked(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """Return what `work` returns. Raises `ApiError` (503) if the database fails."""
-        try:
-            return work(*arguments)
-        except Exception as error:
-            if isinstance(error, TooMany) or not is_of_database(error):
-                raise
-            log.error("the database of jobs has failed: %s", in_one_line(error))
-            raise unavailable("The database of jobs has failed or is too slow.", "job_store_unavailable") from None
+
+def _all_records(read: Callable[..., Any], n: int) -> list[Record]:
+    """Return all records of a job's log. `read` calls a function of `store`."""
+    found: list[Record] = []
+    while part := read("decoded_records", n, len(found)):
+        found += part
+    return found

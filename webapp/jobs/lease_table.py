@@ -6,8 +6,10 @@ change one row, in SQLite or in PostgreSQL, so no two take one job.
 
 from sqlalchemy import ColumnElement, select, update
 
+from webapp.database.database import Database
+from webapp.database.rows import row_as
 from webapp.jobs.job import CANCELLED, DELETE, IN_PROGRESS, LIVE, NOBODY, QUEUED, Held, Job, Sighting
-from webapp.jobs.tables import Database, job_of, jobs
+from webapp.jobs.tables import jobs
 
 MOST_SEEN = 500
 """Jobs of other workers that a worker watches. Of more, the others are watched when these have ended."""
@@ -41,7 +43,7 @@ def _take(database: Database, where: ColumnElement[bool], owner: str, losses: in
         row = connection.execute(
             update(jobs).where(where).values(state=IN_PROGRESS, **values).returning(*jobs.c)
         ).one_or_none()
-    return None if row is None else job_of(row)
+    return None if row is None else row_as(Job, row)
 
 
 def sightings(database: Database, owner: str) -> list[Sighting]:

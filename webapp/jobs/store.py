@@ -6,9 +6,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from webapp.conversations.store import insert_turns
+from webapp.database.database import Database
+from webapp.database.rows import insert_row, row_as
 from webapp.jobs.job import LIVE, Job, TooMany
 from webapp.jobs.record import Record, decode_record
-from webapp.jobs.tables import Database, insert_job, job_of, jobs, log
+from webapp.jobs.tables import jobs, log
 from webapp.jobs.writer import Write
 
 SWEPT_AT_ONCE = 200
@@ -23,14 +25,14 @@ def add(database: Database, job: Job, most: int) -> int:
         of_key = (jobs.c.scope == job.scope) & jobs.c.state.in_(LIVE)
         if (connection.scalar(select(func.count()).select_from(jobs).where(of_key)) or 0) >= most:
             raise TooMany
-        return insert_job(connection, job)
+        return insert_row(connection, jobs, job)
 
 
 def find(database: Database, scope: str, job_id: str) -> Job | None:
     """Return the job. None: there is none, or another key has it."""
     with database.begin() as connection:
         row = connection.execute(select(jobs).where(_named(scope, job_id))).one_or_none()
-    return None if row is None else job_of(row)
+    return None if row is None else row_as(Job, row)
 
 
 def state_of(database: Database, n: int) -> str | None:

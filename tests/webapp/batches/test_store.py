@@ -8,12 +8,13 @@ import pytest
 from tests.webapp.jobs.conftest import postgres, url  # noqa: F401  (a server for both)
 from webapp.batches import store, tables
 from webapp.batches.batch import Batch, Counts, NoInput
+from webapp.database.database import Database
 from webapp.files import store as file_store
 from webapp.files import tables as file_tables
 from webapp.files.file import BATCH, File, Listing, TooMuch
 from webapp.jobs import lease_table
+from webapp.jobs import tables as jobs
 from webapp.jobs.job import Job, TooMany
-from webapp.jobs.tables import Database
 
 NEWEST = Listing(10, True, None)
 ANN, BOB = "ann", "bob"
@@ -21,7 +22,7 @@ ANN, BOB = "ann", "bob"
 
 @pytest.fixture
 def workers(url: str) -> Iterator[list[Database]]:  # noqa: F811
-    both = [Database(url, file_tables.metadata, tables.metadata) for _ in range(2)]
+    both = [Database(url, jobs.metadata, file_tables.metadata, tables.metadata) for _ in range(2)]
     with both[0].begin() as connection:
         for table in (file_tables.files, file_tables.parts, tables.batches):
             connection.execute(table.delete())

@@ -23,9 +23,10 @@ from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from webapp.api_keys import parse_keys
 from webapp.conversations import conversations
-from webapp.conversations.conversations import DAY, SWEEP_EVERY, Conversations
+from webapp.conversations.conversations import DAY, Conversations
 from webapp.conversations.store import Store
 from webapp.database import connecting, thread
+from webapp.database.sweeping import SWEEP_EVERY
 from webapp.database.thread import DatabaseThread
 from webapp.settings import Settings
 
@@ -280,16 +281,16 @@ def test_old_conversations_go_when_others_are_stored(make_app: MakeApp, settings
 
     turn("old")
     clock.now += 29 * DAY
-    kept._next_sweep = 0.0
+    kept._sweeping._next = 0.0
     turn("newer")
     assert kept.read("anyone", "old", list)
     clock.now += 2 * DAY
-    kept._next_sweep = 0.0
+    kept._sweeping._next = 0.0
     turn("new")
     wait_until(lambda: not kept.read("anyone", "old", list))
     assert kept.read("anyone", "newer", list)
     clock.now += 40 * DAY
-    kept._next_sweep = time.monotonic() + SWEEP_EVERY  # a clock that jumps makes none due
+    kept._sweeping._next = time.monotonic() + SWEEP_EVERY  # a clock that jumps makes none due
     turn("newest")
     gevent.sleep(0.2)
     assert kept.read("anyone", "newer", list), "the next sweep is not due"

@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, text
 
 from tests.postgres import Postgres, running_postgres
 from webapp.conversations import store as conversations
-from webapp.jobs.tables import Database
+from webapp.database.database import Database
+from webapp.jobs import tables
 
 
 @pytest.fixture(scope="session")
@@ -34,7 +35,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 def connections(url: str) -> Iterator[list[Database]]:
     """Two connections to the database, as two workers have them."""
-    both = [Database(url, conversations.metadata) for _ in range(2)]
+    both = [Database(url, tables.metadata, conversations.metadata) for _ in range(2)]
     yield both
     for each in both:
         each.close()

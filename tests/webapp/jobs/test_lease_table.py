@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
+from webapp.database.database import Database
 from webapp.jobs import lease_table, store
 from webapp.jobs.job import CANCEL, CANCELLED, DELETE, FAILED, IN_PROGRESS, Job
-from webapp.jobs.tables import Database, jobs
+from webapp.jobs.tables import jobs
 from webapp.jobs.writer import Write
 
 

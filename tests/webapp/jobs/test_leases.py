@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from webapp.jobs import leases
-from webapp.jobs.database import JobsDatabase
+from webapp.jobs.database import jobs_database
 from webapp.jobs.job import CANCEL, Held, Job
 from webapp.jobs.leases import BEAT_SECONDS, LOST_SECONDS, Leases
 
@@ -33,7 +33,7 @@ class Worker:
     """A web worker that has room for `room` jobs."""
 
     def __init__(self, url: str, room: int = 9) -> None:
-        self.database = JobsDatabase(url)
+        self.database = jobs_database(url)
         self.leases = Leases(self.call)
         self.leases.serve("b", self)
         self.most = room
