@@ -16,7 +16,7 @@ from webapp.answering.message import make_message
 from webapp.answering.ongoing import Ongoing
 from webapp.answering.sse import OnComplete
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
-from webapp.connection.yielding import in_turns
+from webapp.connection.yielding import LONGEST_PIECE, in_turns
 from webapp.engine.reply import HungUp, Reply
 from webapp.middleware import call as calls
 from webapp.middleware import request_id
@@ -112,7 +112,7 @@ class Answer(Ongoing):
         except HungUp:
             return Answered(DISCONNECTED, [("Content-Length", "0"), *headers], (), self.close)
         described = [("Content-Type", "application/json"), ("Content-Length", str(sum(map(len, whole))))]
-        body = whole if len(whole) == 1 else in_turns(whole)
+        body = whole if len(whole) == 1 and len(whole[0]) <= LONGEST_PIECE else in_turns(whole)
         return Answered(200, described + headers, body, self.close)
 
     def _send(self, adapter: str, seconds: float) -> Reply:

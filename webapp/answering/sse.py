@@ -68,8 +68,7 @@ def events(
                 if on_complete is not None:
                     shape.warn(on_complete(shape))
                 chunks += shape.closing_pieces(include_usage=include_usage)
-            for events in in_turns([opening, *chunks]):
-                yield line_safe(events)
+            yield from in_turns([opening, *chunks], line_safe)
             opening = b""
             reply.writer = writer
         on_end(SENT)
@@ -78,8 +77,7 @@ def events(
         writer.flush()
         if opening is None:
             opening = shape.opening_chunks() if shape.fails_after_opening else b""
-        for events in in_turns([opening, *shape.error_pieces(error)]):
-            yield line_safe(events)
+        yield from in_turns([opening, *shape.error_pieces(error)], line_safe)
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone

@@ -1,7 +1,7 @@
 """Divide long work among turns of a worker's hub."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import gevent
 from gevent.event import Event
@@ -12,6 +12,8 @@ SHORTEST = 1e-6
 """Seconds. Any time above 0 will do."""
 MOST_BYTES = 256 * 1024
 """About as many bytes of a body are joined and written in one turn of the hub."""
+LONGEST_PIECE = 4 * MOST_BYTES
+"""A piece of a body that has more bytes, such as one long text, is cut."""
 
 _paused: OrderedDict[Event, None] = OrderedDict()
 """One for each greenlet that has paused, in the order in which they go on."""
@@ -47,9 +49,19 @@ def _resume() -> None:
             _paused.popitem(last=False)[0].set()
 
 
-def in_turns(pieces: list[bytes]) -> Iterator[bytes]:
-    """Yield `pieces` joined to about `MOST_BYTES` each, every one in a turn of the hub of its own."""
-    for number, group in enumerate(grouped(pieces, MOST_BYTES)):
+def in_turns(pieces: list[bytes], change: Callable[[bytes], bytes] = bytes) -> Iterator[bytes]:
+    """Yield `pieces` joined or cut to about `MOST_BYTES` each, every one in a turn of the hub of its own.
+
+    `change` is called with what is joined, before it is cut.
+    """
+    parts = (part for group in grouped(pieces, MOST_BYTES) for part in _cut(change(group)))
+    for number, part in enumerate(parts):
         if number:
             let_others_run()
-        yield group
+        yield part
+
+
+def _cut(piece: bytes) -> Iterable[bytes]:
+    if len(piece) <= LONGEST_PIECE:
+        return (piece,)
+    return (piece[start : start + MOST_BYTES] for start in range(0, len(piece), MOST_BYTES))

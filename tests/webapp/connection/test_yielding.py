@@ -3,7 +3,8 @@
 import gevent
 import pytest
 
-from webapp.connection.yielding import let_others_run
+from webapp.connection.line_ends import line_safe
+from webapp.connection.yielding import LONGEST_PIECE, MOST_BYTES, in_turns, let_others_run
 
 PIECES = 200
 
@@ -54,3 +55,16 @@ def test_one_that_is_killed_while_it_waits_keeps_nobody() -> None:
     killed.kill()
     other.join(5)
     assert other.successful()
+
+
+@pytest.mark.parametrize("size", [0, 1, MOST_BYTES, LONGEST_PIECE, LONGEST_PIECE + 1, 3 * LONGEST_PIECE])
+def test_a_long_piece_is_written_in_parts(size: int) -> None:
+    parts = list(in_turns([b"a" * size]))
+    assert b"".join(parts) == b"a" * size
+    assert len(parts) == (1 if size <= LONGEST_PIECE else -(-size // MOST_BYTES))
+
+
+def test_a_character_that_ends_a_line_is_found_where_a_piece_is_cut_too() -> None:
+    text = "\u2028".encode() * (LONGEST_PIECE // 3 + 1)
+    assert b"".join(in_turns([text], line_safe)) == line_safe(text)
+    assert text not in line_safe(text)
