@@ -41,6 +41,17 @@ def test_jobs_are_taken_in_their_order_and_once(connections: list[Database]) -> 
     )
 
 
+def test_a_job_is_live_until_it_has_ended_whoever_has_it(connections: list[Database]) -> None:
+    one, two = connections
+    assert not lease_table.any_live(two)
+    n = queue(one, "resp_0")
+    assert lease_table.any_live(two)
+    (job,) = lease_table.take_free(one, "background", "w1", 1)
+    assert lease_table.any_live(two)
+    assert store.append(one, "w1", [Write(n=n, epoch=job.epoch, first=0, state=FAILED, ended=1.0)]) == [True]
+    assert not lease_table.any_live(two)
+
+
 def test_of_many_workers_that_want_a_job_one_gets_it(url: str, database: Database) -> None:
     for number in range(8):
         queue(database, f"resp_{number}")

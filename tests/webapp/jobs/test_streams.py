@@ -278,10 +278,26 @@ def test_the_file_that_tells_of_live_jobs_goes_with_the_last(
     assert events(served.get(f"/v1/streams/{name}").text), "it is still kept"
 
 
-def test_a_live_job_keeps_the_file(served: FlaskClient, jobs: Jobs) -> None:
+def test_a_live_job_keeps_the_file(
+    served: FlaskClient, jobs: Jobs, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webapp.jobs.jobs.QUIET_SECONDS", 0.01)
+    monkeypatch.setattr("webapp.jobs.jobs.EXPECTED_SECONDS", 0.0)
+    slow = Slow(engine)
+    response = stream(served)
+    _, pieces = first_text(response)
+    for _ in range(3):
+        gevent.sleep(0.05)
+        jobs.leases.tick(jobs._on_seen)
+        assert jobs._are_expected()
+    slow.say("two", "stop")
+    assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
+
+
+def test_the_file_is_not_removed_while_a_job_may_be_about_to_be_stored(served: FlaskClient, jobs: Jobs) -> None:
+    jobs.expect()
+    jobs._on_seen(False)
     assert jobs._marker is not None
-    jobs._on_seen(True)
-    jobs._on_seen(False)  # too soon: a job may be about to be stored
     assert jobs._marker.exists()
 
 
