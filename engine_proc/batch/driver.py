@@ -10,7 +10,7 @@ from engine_proc.batch.progress import Tally
 from engine_proc.serving.server import Server
 from schemas import wire
 from schemas.errors import ApiError
-from schemas.replies.batch_results import answered, refused
+from schemas.replies.batches.results import answered, refused
 from schemas.replies.shape import Shape
 
 CLIENT = b"batch"

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from schemas.replies.batch_results import RESULT_ID_PREFIX
+from schemas.replies.batches.results import RESULT_ID_PREFIX
 
 MAX_LINE_BYTES = 16 * 1024 * 1024
 """The limit of a line: that of an HTTP body by default. `read_lines` cuts a longer line to one byte more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from engine_proc.batch.files import MAX_LINE_BYTES, Done
 from schemas.errors import ApiError
-from schemas.replies.batch_results import refused, result
+from schemas.replies.batches.results import refused, result
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape

@@ -1,7 +1,7 @@
 """JSON Schemas of the replies of Anthropic's API."""
 
 from schemas.openapi.replies import INTEGER, STRING, WARNING, Json, array, nullable, object_of
-from schemas.replies.anthropic_error import TYPES
+from schemas.replies.anthropic.error import TYPES
 
 NOTHING: Json = {"type": "null"}
 USAGE = object_of(

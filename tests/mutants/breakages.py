@@ -341,7 +341,7 @@ BREAKAGES = [
     ),
     Breakage("webapp/jobs/store.py", " & (jobs.c.epoch == write.epoch)", "", WEB + "jobs/test_store.py"),
     Breakage(
-        "webapp/jobs/reader.py",
+        "webapp/jobs/log/reader.py",
         "self._ready += events[max(0, self._after + 1 - first) :]",
         "self._ready += events",
         WEB + "jobs",
@@ -388,7 +388,7 @@ BREAKAGES = [
         REQUESTS + "/anthropic",
     ),
     Breakage(
-        "schemas/replies/anthropic_message.py",
+        "schemas/replies/anthropic/message.py",
         '"input_tokens": self.prompt_tokens - cached,',
         '"input_tokens": self.prompt_tokens,',
         REPLIES + "/test_anthropic.py",

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from schemas.replies.batch import batch_object
+from schemas.replies.batches.batch import batch_object
 
 VALIDATING, IN_PROGRESS, CANCELLING = "validating", "in_progress", "cancelling"
 COMPLETED, FAILED, EXPIRED, CANCELLED = "completed", "failed", "expired", "cancelled"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from schemas.errors import ApiError, invalid
-from schemas.replies.batch_results import answered
+from schemas.replies.batches.results import answered
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.embedding import EmbeddingShape

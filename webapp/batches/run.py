@@ -11,7 +11,7 @@ import msgspec
 from gevent.pool import Group
 
 from schemas.errors import ApiError
-from schemas.replies.batch_results import refused, result
+from schemas.replies.batches.results import refused, result
 from webapp.api_keys import ApiKey
 from webapp.batches import line as lines
 from webapp.batches.batch import CANCELLED, CANCELLING, COMPLETED, EXPIRED, FAILED, VALIDATING, Batch, Counts, LineError

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 
 from schemas.errors import ApiError, invalid, quoted
-from schemas.replies.stored_files import file_object
+from schemas.replies.batches.file import file_object
 from schemas.shared.ids import may_be_id, new_id
 from webapp.database.calls import Calls
 from webapp.database.sweeping import Sweeping

@@ -15,12 +15,12 @@ from webapp.database.thread import in_one_line
 from webapp.jobs.database import jobs_database
 from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
 from webapp.jobs.leases import Leases
-from webapp.jobs.live_log import LiveLog
-from webapp.jobs.reader import Reader
-from webapp.jobs.record import Record, Work, encode_work
+from webapp.jobs.log.live import LiveLog
+from webapp.jobs.log.reader import Reader
+from webapp.jobs.log.record import Record, Work, encode_work
+from webapp.jobs.log.writer import LogWriter
 from webapp.jobs.run import Run
 from webapp.jobs.taking import Taking
-from webapp.jobs.writer import LogWriter
 from webapp.middleware.call import Call
 from webapp.services import Services
 from webapp.settings import MIB

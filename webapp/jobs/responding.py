@@ -19,9 +19,9 @@ from webapp.answering.message import make_message
 from webapp.engine.reply import HungUp
 from webapp.jobs.job import QUEUED, Job
 from webapp.jobs.jobs import Jobs
-from webapp.jobs.reader import Events, Reader
-from webapp.jobs.record import Work, decode_work
-from webapp.jobs.rendering import SHAPES, response_body
+from webapp.jobs.log.reader import Events, Reader
+from webapp.jobs.log.record import Work, decode_work
+from webapp.jobs.log.rendering import SHAPES, response_body
 from webapp.middleware import auth, request_id
 from webapp.middleware import call as calls
 from webapp.server.first_byte import SEND_FIRST_BYTE

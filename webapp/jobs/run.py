@@ -18,10 +18,10 @@ from webapp.conversations.turns import StoredTurn
 from webapp.database.thread import in_one_line, is_of_database
 from webapp.engine.reply import HungUp, Reply
 from webapp.jobs.job import CANCEL, CANCELLED, COMPLETED, DELETE, FAILED, INCOMPLETE, Held, Job
-from webapp.jobs.live_log import LiveLog
-from webapp.jobs.record import End, Problem, Record, Work, cost, encode_record
-from webapp.jobs.rendering import complete, fill, make_shape
-from webapp.jobs.writer import Write
+from webapp.jobs.log.live import LiveLog
+from webapp.jobs.log.record import AT_ONCE, End, Problem, Record, Work, cost, encode_record
+from webapp.jobs.log.rendering import complete, fill, make_shape
+from webapp.jobs.log.writer import Write
 from webapp.middleware.call import Call
 from webapp.observing.request_log import RequestLog
 
@@ -33,8 +33,6 @@ log = logging.getLogger("hearth.jobs")
 
 GROUP_SECONDS = 0.1
 """The least time from one record of a log to the next: each is a transaction."""
-AT_ONCE = 2000
-"""After so many deltas and log probabilities that are rendered or restored other greenlets run."""
 STORE_TRIES, STORE_PAUSE = 3, 0.5
 """How often a write is tried, and the seconds in between."""
 BUSY_SECONDS = 1.0
@@ -45,7 +43,6 @@ HANDED_OVER = 202
 """The status in this worker's log of a job with which another goes on."""
 WORKER_FAILED = "worker_failed"
 """The code of `unready.worker_failed`."""
-NOT_STORED = "The database has failed: the answer can no longer be resumed, and it is not stored."
 
 
 class Run(Ongoing):

@@ -9,9 +9,9 @@ from webapp.conversations.store import insert_turns
 from webapp.database.database import Database
 from webapp.database.rows import insert_row, row_as
 from webapp.jobs.job import LIVE, Job, TooMany
-from webapp.jobs.record import Record, decode_record
+from webapp.jobs.log.record import Record, decode_record
+from webapp.jobs.log.writer import Write
 from webapp.jobs.tables import jobs, log
-from webapp.jobs.writer import Write
 
 SWEPT_AT_ONCE = 200
 """Most jobs deleted in one transaction: other writers wait for SQLite's write lock meanwhile."""

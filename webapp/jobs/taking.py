@@ -9,9 +9,9 @@ import msgspec
 
 from webapp.database.thread import in_one_line
 from webapp.jobs.job import FAILED, Held, Job
-from webapp.jobs.record import End, Problem, Record, decode_work, encode_record
+from webapp.jobs.log.record import End, Problem, Record, decode_work, encode_record
+from webapp.jobs.log.writer import Write
 from webapp.jobs.run import Run
-from webapp.jobs.writer import Write
 
 if TYPE_CHECKING:
     from webapp.jobs.jobs import Jobs

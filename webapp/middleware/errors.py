@@ -7,7 +7,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 
 from schemas.errors import ApiError
-from schemas.replies.anthropic_error import error_body
+from schemas.replies.anthropic.error import error_body
 from webapp.middleware import request_id
 from webapp.middleware.paths import is_anthropic
 

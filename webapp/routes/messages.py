@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response
 from msgspec import structs
 
-from schemas.replies.anthropic_message import MessageShape
+from schemas.replies.anthropic.message import MessageShape
 from schemas.requests.anthropic.messages import MessagesRequest
 from schemas.wire import GenerateParams
 from webapp.answering import request_body

@@ -24,8 +24,8 @@ from webapp.conversations.conversations import is_name
 from webapp.conversations.paging import page
 from webapp.conversations.stored_responses import response_not_found
 from webapp.jobs.job import Job
-from webapp.jobs.record import decode_work
-from webapp.jobs.rendering import response_body
+from webapp.jobs.log.record import decode_work
+from webapp.jobs.log.rendering import response_body
 from webapp.jobs.responding import (
     after_of,
     answer_in_background,

@@ -13,7 +13,7 @@ import pytest
 from engine_proc.batch import files
 from engine_proc.batch.files import Done, FileProblem, Results, count_lines, open_results, read_lines
 from engine_proc.batch.lines import invalid_line
-from schemas.replies.batch_results import answered
+from schemas.replies.batches.results import answered
 from tests.engine_proc.helpers import on_a_loop
 
 

@@ -8,8 +8,8 @@ from anthropic.types import Message, RawMessageStreamEvent
 from anthropic.types.shared import ErrorResponse
 
 from schemas.errors import ApiError, context_length_exceeded, invalid
-from schemas.replies.anthropic_error import error_body
-from schemas.replies.anthropic_message import MessageShape
+from schemas.replies.anthropic.error import error_body
+from schemas.replies.anthropic.message import MessageShape
 from schemas.wire import Accepted, Delta, ToolCall
 from tests.sdk_types import check, message_of
 

@@ -7,8 +7,8 @@ import msgspec
 from webapp.database.database import Database
 from webapp.jobs import lease_table, store
 from webapp.jobs.job import CANCEL, CANCELLED, DELETE, FAILED, IN_PROGRESS, Job
+from webapp.jobs.log.writer import Write
 from webapp.jobs.tables import jobs
-from webapp.jobs.writer import Write
 
 
 def queue(database: Database, name: str, kind: str = "background") -> int:

@@ -10,8 +10,8 @@ from webapp.conversations.turns import StoredTurn
 from webapp.database.database import Database
 from webapp.jobs import lease_table, store
 from webapp.jobs.job import COMPLETED, Job, TooMany
+from webapp.jobs.log.writer import Write
 from webapp.jobs.store import READ_AT_ONCE
-from webapp.jobs.writer import Write
 
 LARGE = 10**9
 

@@ -16,8 +16,10 @@ from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from tests.webapp.jobs.test_background import ask, got, settled
 from tests.webapp.jobs.test_streams import BODIES, CHAT, Slow, events, first_text, id_of, stream
-from webapp.jobs import leases, reader, run
+from webapp.jobs import leases, run
 from webapp.jobs.jobs import Jobs
+from webapp.jobs.log import reader
+from webapp.jobs.log.live import NOT_STORED
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +181,7 @@ def test_a_database_that_is_lost_in_the_middle_loses_no_answer(
     whole = seen + b"".join(pieces).decode()
     numbered(whole)
     assert text_of(whole) == "one two three"
-    assert run.NOT_STORED in whole
+    assert NOT_STORED in whole
     assert whole.endswith("data: [DONE]\n\n")
 
 

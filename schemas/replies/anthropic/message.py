@@ -4,8 +4,8 @@ from collections.abc import Collection
 from typing import Any
 
 from schemas.errors import ApiError
-from schemas.replies.anthropic_content import ContentEvents, blocks_of, event
-from schemas.replies.anthropic_error import error_body
+from schemas.replies.anthropic.content import ContentEvents, blocks_of, event
+from schemas.replies.anthropic.error import error_body
 from schemas.replies.shape import Shape
 from schemas.wire import Delta
 

@@ -5,10 +5,11 @@ from collections import deque
 
 from gevent.event import Event
 
-from webapp.jobs.record import Record
+from webapp.jobs.log.record import Record
 
 TAIL = 64
 """The last records that are kept. A reader that is farther behind reads the database."""
+NOT_STORED = "The database has failed: the answer can no longer be resumed, and it is not stored."
 MOST_UNSTORED = 8192
 """The most records kept for readers where the database fails."""
 

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from schemas.errors import ApiError
-from schemas.replies.anthropic_message import MessageShape
+from schemas.replies.anthropic.message import MessageShape
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
 from schemas.replies.response import ResponseShape
 from schemas.replies.shape import Shape
 from webapp.connection.line_ends import line_safe
 from webapp.jobs.job import CANCELLED, COMPLETED, FAILED
-from webapp.jobs.record import End, Record, Work
+from webapp.jobs.log.record import End, Record, Work
 
 SHAPES: dict[str, type[Shape]] = {
     "chat": ChatShape,

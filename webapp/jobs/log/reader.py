@@ -12,10 +12,9 @@ from webapp.connection.yielding import in_turns, let_others_run
 from webapp.database.thread import in_one_line, is_of_database
 from webapp.engine.reply import HungUp
 from webapp.jobs.job import CANCELLED, LIVE, Job
-from webapp.jobs.live_log import LiveLog
-from webapp.jobs.record import End, Record, Work, cost
-from webapp.jobs.rendering import Rendering, refusal
-from webapp.jobs.run import AT_ONCE, NOT_STORED
+from webapp.jobs.log.live import NOT_STORED, LiveLog
+from webapp.jobs.log.record import AT_ONCE, End, Record, Work, cost
+from webapp.jobs.log.rendering import Rendering, refusal
 
 if TYPE_CHECKING:
     from webapp.jobs.jobs import Jobs

@@ -12,6 +12,9 @@ from schemas.errors import ApiError, invalid
 from schemas.wire import Accepted, Delta, Generate, weight
 from webapp.answering.keeping import Keeping
 
+AT_ONCE = 2000
+"""After so many deltas and log probabilities that are rendered or restored other greenlets run."""
+
 
 class Problem(msgspec.Struct, omit_defaults=True):
     """An `ApiError`, as a log has it."""

@@ -1,0 +1,1 @@
+"""The replies of Anthropic's Messages API."""
