@@ -37,14 +37,14 @@ def said_by_pages() -> set[str]:
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             found.update(value for name, value in attrs if value and name in ("title", "placeholder", "aria-label"))
 
-    for page in PAGE.glob("*.html"):
+    for page in PAGE.rglob("*.html"):
         Reader().feed(page.read_text())
     return {text for text in found if re.search(r"\w", text)} - LATIN
 
 
 def said_of_fields() -> set[str]:
     properties = document()["components"]["schemas"]["ChatCompletionRequest"]["properties"]
-    groups = "".join(re.findall(r"^  \w+: \[(.*)\]", (PAGE / "fields.js").read_text(), re.MULTILINE))
+    groups = "".join(re.findall(r"^  \w+: \[(.*)\]", (PAGE / "settings/fields.js").read_text(), re.MULTILINE))
     fields = [properties[name] for name in re.findall(r'"(\w+)"', groups)]
     defaults = {str(field.get("x-default", "")) for field in fields}
     return {field["description"] for field in fields} | {text for text in defaults if not re.match(r"(`n`)?$", text)}

@@ -48,7 +48,7 @@ def test_a_package_holds_hearth_its_units_and_its_user(package: Path) -> None:
     for name in (
         "wsgi.py",
         "gunicorn.conf.py",
-        "webapp/page/chat.html",
+        "webapp/page/chat/chat.html",
         "webapp/page/vendor/katex-0.19.1/fonts/KaTeX_Main-Regular.woff2",
         "webapp/page/vendor/katex-0.19.1/LICENSE",
         "engine_proc/adapter/engine.py",

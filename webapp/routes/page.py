@@ -34,12 +34,12 @@ blueprint = Blueprint("page", __name__)
 
 @blueprint.get("/")
 def chat() -> Response:
-    return file("chat.html")
+    return file("chat/chat.html")
 
 
 @blueprint.get("/status")
 def status() -> Response:
-    return file("status.html")
+    return file("status/status.html")
 
 
 @blueprint.get("/page/<path:name>")

@@ -42,7 +42,7 @@ def test_html_and_script_are_shown_and_never_run(page: Page) -> None:
 
 
 def test_the_policy_forbids_what_the_page_does_not_need(hearth: Hearth) -> None:
-    for path in ("/", "/status", "/docs", "/page/chat.js"):
+    for path in ("/", "/status", "/docs", "/page/chat/chat.js"):
         policy = hearth.get(path).headers["Content-Security-Policy"]
         assert "default-src 'none'" in policy
         assert "unsafe" not in policy

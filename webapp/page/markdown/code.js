@@ -1,8 +1,8 @@
 // A block of code: its language, a button that copies it, and colours that a worker finds.
 
-import { element } from "../element.js";
-import { confirmCopy, copy } from "../snippets.js";
-import { t } from "../words.js";
+import { element } from "../shared/element.js";
+import { confirmCopy, copy } from "../shared/clipboard.js";
+import { t } from "../shared/words.js";
 
 const MAX_LENGTH = 50_000; // characters; longer code has no colours
 const MAX_TIME = 5000; // milliseconds, after which the worker is ended: code can be written to be slow

@@ -1,6 +1,6 @@
 // A block of code that is being written: its lines are added to the page and never parsed again.
 
-import { element } from "../element.js";
+import { element } from "../shared/element.js";
 
 const LINES = 50; // that one element has, so that the browser lays out no more than these again
 const MAX_LINE = 4000; // characters of an incomplete line, which are then added as they are

@@ -1,7 +1,7 @@
 // A formula: its LaTeX until KaTeX has drawn it. KaTeX is loaded with the first one.
 
-import { element } from "../element.js";
-import { t } from "../words.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const KATEX = new URL("../vendor/katex-0.19.1/", import.meta.url);
 const TURN = 8; // milliseconds of drawing, after which the reader has a turn

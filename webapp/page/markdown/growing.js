@@ -1,7 +1,7 @@
 // Shows Markdown while it grows. Blocks that have ended stay as they are; only the last, open one is parsed again, and of a
 // list or a table only the last item or row. So a token costs the same at the end of a long answer as at its beginning.
 
-import { element } from "../element.js";
+import { element } from "../shared/element.js";
 import { blocksOf, offsetOf } from "./blocks.js";
 import { colour } from "./code.js";
 import { Fence } from "./fence.js";

@@ -1,7 +1,7 @@
 // Markdown's tokens as DOM nodes. Every element and attribute is made here, by name: none comes from the text.
 
-import { element } from "../element.js";
-import { t } from "../words.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 import { codeBlock } from "./code.js";
 import { formula } from "./formula.js";
 

@@ -1,8 +1,8 @@
 // The engine's state: a label in the page's header, and a banner below it while the engine is not ready.
 
-import { stageName } from "./engine.js";
-import { element } from "./element.js";
-import { t } from "./words.js";
+import { stageName } from "../shared/engine.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const GONE = t`it has just exited`;
 const $ = (id) => document.getElementById(id);

@@ -1,9 +1,9 @@
 // A conversation: its messages, and how the next answer is requested.
 
-import { ask, json } from "./api.js";
-import { asChunk, events } from "./stream.js";
+import { ask, json } from "../shared/api.js";
+import { asChunk, events } from "../shared/stream.js";
 import { newId } from "./shelf.js";
-import { t } from "./words.js";
+import { t } from "../shared/words.js";
 
 const SILENCE = 1500; // milliseconds without a stream event after which the engine's state is polled
 

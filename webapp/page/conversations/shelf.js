@@ -1,6 +1,6 @@
 // The list of conversations kept in this browser. Versions of the same conversation have the same `root`.
 
-import { load, save } from "./store.js";
+import { load, save } from "../shared/store.js";
 
 export const newId = () => `page-${Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 

@@ -1,8 +1,8 @@
 // Exports conversations as files, and imports those of an export. An imported conversation is stored on the server anew.
 
-import { json } from "./api.js";
+import { json } from "../shared/api.js";
 import { textOf } from "./talk.js";
-import { t } from "./words.js";
+import { t } from "../shared/words.js";
 
 const FORMAT = 1;
 const MAX_FILE = 50_000_000; // bytes

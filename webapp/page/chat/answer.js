@@ -1,8 +1,8 @@
 // An answer while it streams: its choices, their token counts and the token rate.
 
-import { element } from "./element.js";
-import { View } from "./view.js";
-import { t } from "./words.js";
+import { element } from "../shared/element.js";
+import { View } from "../messages/view.js";
+import { t } from "../shared/words.js";
 
 const REDRAW_EVERY = 80; // milliseconds: each redraw lays out the open block again
 

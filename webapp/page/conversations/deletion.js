@@ -1,7 +1,7 @@
 // Deleting a conversation, which can be undone for ten seconds: it is hidden at once, and removed when they are over.
 
-import { element } from "./element.js";
-import { t } from "./words.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const SECONDS = 10;
 const $ = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 // Draws the list of conversations, and the version switcher of the open one.
 
-import { element } from "./element.js";
-import { t } from "./words.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const MAX_TITLE = 80; // characters
 const $ = (id) => document.getElementById(id);

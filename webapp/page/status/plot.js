@@ -1,7 +1,7 @@
 // Small SVG plots: a line over time, and a histogram.
 
-import { element } from "./element.js";
-import { t } from "./words.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const WIDTH = 300, HEIGHT = 60;
 const NS = "http://www.w3.org/2000/svg";

@@ -1,7 +1,6 @@
 // A request as a curl command or a Python program. The API key is never included.
 
-import { key } from "./api.js";
-import { t } from "./words.js";
+import { key } from "../shared/api.js";
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
@@ -43,22 +42,4 @@ function literal(value) {
   if (Array.isArray(value)) return `[${value.map(literal).join(", ")}]`;
   if (typeof value === "object") return `{${Object.entries(value).map(([name, item]) => `${JSON.stringify(name)}: ${literal(item)}`).join(", ")}}`;
   return JSON.stringify(value); // numbers and strings have the same syntax in JSON and Python
-}
-
-export async function copy(text) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(text);
-  // Browsers offer the clipboard API only on https and localhost; this works elsewhere too.
-  const field = document.createElement("textarea");
-  field.value = text;
-  document.body.append(field);
-  field.select();
-  document.execCommand("copy");
-  field.remove();
-}
-
-// Shows on the button whether the copy succeeded, for a moment.
-export async function confirmCopy(button, promise) {
-  const label = button.textContent;
-  button.textContent = await promise.then(() => t`Copied`, () => t`Clipboard access denied`);
-  setTimeout(() => (button.textContent = label), 1500);
 }

@@ -1,6 +1,6 @@
 // The page's frame around a conversation: drawers, dialogs and keyboard shortcuts.
 
-import { keepKey, key } from "./api.js";
+import { keepKey, key } from "../shared/api.js";
 
 const $ = (id) => document.getElementById(id);
 

@@ -1,6 +1,6 @@
 // The tokens of an answer, with their probabilities and alternatives on hover and by the keyboard.
 
-import { element } from "./element.js";
+import { element } from "../shared/element.js";
 
 const UNSURE = 0.5, DOUBTFUL = 0.1; // tokens with a lower probability are highlighted
 const percent = (logprob) => `${(Math.exp(logprob) * 100).toFixed(1)}%`;

@@ -1,21 +1,22 @@
 // The page at /: connects its parts, sends what the reader types, and shows the server's answers.
 
 import { Answer } from "./answer.js";
-import { json } from "./api.js";
+import { json } from "../shared/api.js";
 import { banner, showEngine } from "./banner.js";
-import { Deletion } from "./deletion.js";
-import { Engine } from "./engine.js";
-import { Fields } from "./fields.js";
+import { Deletion } from "../conversations/deletion.js";
+import { Engine } from "../shared/engine.js";
+import { Fields } from "../settings/fields.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
-import { Shelf } from "./shelf.js";
-import { drawList, drawVersions } from "./sidebar.js";
-import { confirmCopy, copy, curl, python } from "./snippets.js";
-import { load, save } from "./store.js";
-import { Talk, textOf } from "./talk.js";
-import { element } from "./element.js";
-import { transfer } from "./transfer.js";
-import { Transcript } from "./transcript.js";
-import { t, translate } from "./words.js";
+import { Shelf } from "../conversations/shelf.js";
+import { drawList, drawVersions } from "../conversations/sidebar.js";
+import { confirmCopy, copy } from "../shared/clipboard.js";
+import { curl, python } from "./snippets.js";
+import { load, save } from "../shared/store.js";
+import { Talk, textOf } from "../conversations/talk.js";
+import { element } from "../shared/element.js";
+import { transfer } from "../conversations/transfer.js";
+import { Transcript } from "../messages/transcript.js";
+import { t, translate } from "../shared/words.js";
 
 const SUGGESTIONS = [t`Who are you?`, t`How do I restart the web tier?`, t`Write quicksort in Python.`];
 const STOPPED = t`Stopped.`;

@@ -1,8 +1,8 @@
 // The messages of a conversation on the page, with their buttons.
 
-import { element } from "./element.js";
+import { element } from "../shared/element.js";
 import { View } from "./view.js";
-import { t } from "./words.js";
+import { t } from "../shared/words.js";
 
 const AUTHORS = { user: t`You`, assistant: "Hearth", system: t`System`, developer: t`System`, tool: t`Tool` };
 

@@ -1,7 +1,7 @@
 // A message's text on the page: its source, or rendered Markdown. The renderer is loaded with the first message, and a message
 // is rendered when it comes near to what the reader sees.
 
-import { element } from "./element.js";
+import { element } from "../shared/element.js";
 import { append } from "./tokens.js";
 
 const MAX_LENGTH = 200_000; // characters; a longer message is shown as its source
@@ -15,7 +15,7 @@ const near = new IntersectionObserver(
 let renderer = null, loading = null;
 
 async function load() {
-  loading ??= import("./markdown/growing.js").then(({ Growing }) => (renderer = Growing), () => (loading = null));
+  loading ??= import("../markdown/growing.js").then(({ Growing }) => (renderer = Growing), () => (loading = null));
   await loading;
   return renderer;
 }

@@ -1,8 +1,8 @@
 // Form controls for the request fields. Types, ranges, defaults and descriptions come from the API (/openapi.json).
 
-import { load, save } from "./store.js";
-import { element } from "./element.js";
-import { t } from "./words.js";
+import { load, save } from "../shared/store.js";
+import { element } from "../shared/element.js";
+import { t } from "../shared/words.js";
 
 const GROUPS = {
   Instructions: ["force_prompt"],

@@ -1,10 +1,10 @@
 // The page at /status: polls /status.json every second and draws its values over time.
 
-import { json } from "./api.js";
-import { stageName } from "./engine.js";
+import { json } from "../shared/api.js";
+import { stageName } from "../shared/engine.js";
 import { bars, line } from "./plot.js";
-import { element } from "./element.js";
-import { t, translate } from "./words.js";
+import { element } from "../shared/element.js";
+import { t, translate } from "../shared/words.js";
 
 const EVERY = 1000; // milliseconds
 const KEPT = 300, LEAST = 60; // samples kept (five minutes), and the least that a plot has room for (one minute)
