@@ -26,6 +26,9 @@ class Field:
 class Endpoint:
     """One method of one path, with its fields and its responses."""
 
+    name: str
+    """The operation's id."""
+    tag: str
     method: str
     path: str
     summary: str
@@ -40,6 +43,8 @@ def endpoints(document: Json) -> list[Endpoint]:
     """Return the document's endpoints, in its order."""
     return [
         Endpoint(
+            name=operation["operationId"],
+            tag=operation["tags"][0],
             method=method.upper(),
             path=path,
             summary=operation["summary"],

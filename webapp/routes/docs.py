@@ -8,7 +8,7 @@ from contextvars import copy_context
 from functools import cache
 from typing import TypeVar
 
-from flask import Blueprint, Response, render_template
+from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup, escape
 
 from schemas.replies.shape import encode_json
@@ -16,6 +16,7 @@ from webapp.routes.page import HEADERS
 from webapp.services import services
 
 Built = TypeVar("Built")
+LANGUAGES = ("en", "zh")
 blueprint = Blueprint("docs", __name__, template_folder="../templates")
 
 
@@ -26,11 +27,15 @@ def openapi() -> Response:
 
 @blueprint.get("/docs")
 def docs() -> Response:
-    return Response(_in_thread(_page), content_type="text/html; charset=utf-8", headers=HEADERS)
+    """The reference, in the language that `language` in the query names, else in the one that the browser prefers."""
+    named = request.args.get("language")
+    language = named if named in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or "en"
+    headers = HEADERS | {"Vary": "Accept-Language", "Content-Language": language}
+    return Response(_in_thread(_page, language), content_type="text/html; charset=utf-8", headers=headers)
 
 
-def _in_thread(build: Callable[[], Built]) -> Built:
-    built: Built = services().loader.apply(copy_context().run, (build,))
+def _in_thread(build: Callable[..., Built], *values: str) -> Built:
+    built: Built = services().loader.apply(copy_context().run, (build, *values))
     return built
 
 
@@ -42,12 +47,20 @@ def _json() -> bytes:
 
 
 @cache
-def _page() -> str:
+def _page(language: str) -> str:
     from schemas.openapi.document import document
     from schemas.openapi.reference import endpoints
+    from webapp.reference.chinese import chinese, in_chinese
 
     spec = document()
-    return render_template("docs.html", info=spec["info"], endpoints=endpoints(spec))
+    found = endpoints(spec)
+    shown = [in_chinese(endpoint) for endpoint in found] if language == "zh" else found
+    groups = [
+        (tag["name"], tag["description"], [endpoint for endpoint in shown if endpoint.tag == tag["name"]])
+        for tag in spec["tags"]
+    ]
+    words = chinese if language == "zh" else str
+    return render_template("docs.html", info=spec["info"], groups=groups, language=language, t=words)
 
 
 @blueprint.app_template_filter("code_spans")

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
+import pytest
 from flask.testing import FlaskClient
 
 from schemas.openapi.document import document
@@ -24,11 +25,9 @@ class Tags(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag not in ("meta", "link", "br"):
+        if tag not in ("meta", "link", "br", "img", "input"):
             self.open.append(tag)
-        self.loads += [
-            value or "" for name, value in attrs if name in ("src", "href") and not str(value).startswith("#")
-        ]
+        self.loads += [value or "" for name, value in attrs if name in ("src", "href") and str(value)[0] not in "#?"]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -52,7 +51,7 @@ def test_the_page_has_every_endpoint_and_field(client: FlaskClient) -> None:
         section = re.search(rf"<b>{endpoint.method}</b> {re.escape(endpoint.path)}</h2>.*?</section>", page, re.DOTALL)
         assert section is not None
         for field in endpoint.fields:
-            assert f"<td><code>{field.path}</code></td>" in section[0]
+            assert f'<tr id="{endpoint.name}.{field.path}"><td><code>{field.path}</code></td>' in section[0]
 
 
 def test_the_page_loads_nothing_of_another_host(client: FlaskClient) -> None:
@@ -60,10 +59,31 @@ def test_the_page_loads_nothing_of_another_host(client: FlaskClient) -> None:
     tags = Tags(page)
 
     assert "openapi.json" in tags.loads
-    assert all(url == "openapi.json" or client.get(url).status_code == 200 for url in tags.loads)
+    assert all(client.get(f"/{url.removeprefix('/')}").status_code == 200 for url in tags.loads)
     assert tags.open == []
     assert "://" not in page
     assert "@import" not in page and "url(" not in page
+
+
+@pytest.mark.parametrize(
+    ("query", "preferred", "language"),
+    [
+        ("", "en-US", "en"),
+        ("", "zh-CN,zh;q=0.9,en;q=0.8", "zh"),
+        ("", "de", "en"),
+        ("", "", "en"),
+        ("?language=zh", "en", "zh"),
+        ("?language=en", "zh", "en"),
+        ("?language=<b>", "zh", "zh"),
+    ],
+)
+def test_it_is_in_the_readers_language(client: FlaskClient, query: str, preferred: str, language: str) -> None:
+    response = client.get(f"/docs{query}", headers={"Accept-Language": preferred})
+
+    assert response.headers["Content-Language"] == language
+    assert response.headers["Vary"] == "Accept-Language"
+    assert f'<html lang="{language}">' in response.text
+    assert ("没有找到。" in response.text) == (language == "zh")
 
 
 def test_text_is_escaped(client: FlaskClient) -> None:

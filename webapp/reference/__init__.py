@@ -1,0 +1,1 @@
+"""The API's reference in the reader's language."""
