@@ -1,6 +1,8 @@
 // The page at /: connects its parts, sends what the reader types, and shows the server's answers.
 
 import { Answer } from "./answer.js";
+import { offerAdapters } from "../inputs/adapters.js";
+import { Attachments } from "../inputs/attachments.js";
 import { json } from "../shared/api.js";
 import { banner, showEngine } from "./banner.js";
 import { Deletion } from "../conversations/deletion.js";
@@ -26,7 +28,8 @@ const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
 const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) }, $("to-end"));
 const deletion = new Deletion(remove, list);
 let talk = new Talk();
-let model = "";
+let model = "", room = 0; // the model's name, and its context in tokens
+const attachments = new Attachments(() => room);
 
 // ---- one turn ------------------------------------------------------------------------------------------------
 
@@ -222,8 +225,8 @@ function onEngine() {
 async function identify() {
   try {
     const { data } = await json("/v1/models");
-    model = data[0].id;
-    $("model").textContent = model;
+    room = data[0].max_model_len ?? 0;
+    offerAdapters(data, (name) => (model = name));
   } catch (error) {
     if (error.status === 401) askKey();
   }
@@ -243,10 +246,10 @@ function stop() {
 
 function submit() {
   const text = $("prompt").value;
-  if (talk.running || !text.trim()) return;
+  if (talk.running || !(text.trim() || attachments.any)) return;
   $("prompt").value = "";
   closeDrawers();
-  send(text);
+  send(attachments.take(text));
 }
 
 function onPromptKey(event) {
