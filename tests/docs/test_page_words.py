@@ -12,8 +12,13 @@ PAGE = PROJECT_ROOT / "webapp/page"
 CHINESE = json.loads((PAGE / "zh.json").read_text())
 STAGES = ("starting", "importing vLLM", "reading the model's configuration", "being stopped")
 """Of a load, where their words are of the engine's."""
-LATIN = {"Hearth", "API", "Esc", "Enter", "Shift", "Ctrl", "Ctrl+Shift+O", "O"}
-"""The same in both."""
+LATIN = {"Hearth", "API", "Esc", "Enter", "Shift", "Ctrl", "Ctrl+Shift+O", "O"} | {
+    "temperature",
+    "top_p",
+    "max_tokens",
+    "seed",
+}
+"""The same in both: names, keys, request fields."""
 
 
 def said_by_scripts() -> set[str]:

@@ -120,7 +120,7 @@ def test_offline_nothing_typed_is_lost(page: Page) -> None:
     page.locator("article").last.get_by_text("Retry").click()
     answered(page, 3)
     expect(page.get_by_role("alert")).to_have_count(0)
-    expect(page.locator("#branches")).to_be_hidden()
+    expect(page.locator(".versions")).to_have_count(0)
 
 
 def test_a_killed_web_worker_is_told_and_the_question_asked_again(page: Page, hearth: Hearth) -> None:

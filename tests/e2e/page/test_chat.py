@@ -105,7 +105,7 @@ def test_edit_makes_a_version_and_keeps_the_other(page: Page) -> None:
     page.keyboard.type("Write quicksort in Python.")
     page.keyboard.press("Enter")
     assert "quicksort" in answered(page)
-    expect(page.locator("#branches")).to_contain_text("Version 2 of 2")
+    expect(page.locator("article.user .versions")).to_contain_text("2 of 2")
     expect(page.locator("#conversations li")).to_have_count(1)
     page.get_by_label("Previous version").click()
     expect(page.locator("article.user .text")).to_have_text("Who are you?")
@@ -119,8 +119,9 @@ def test_retry_is_a_version_too(page: Page) -> None:
     ask(page, "Hello")
     answered(page, 3)
     page.locator("article").last.get_by_text("Retry").click()
-    expect(page.locator("#branches")).to_contain_text("Version 2 of 2")
     answered(page, 3)
+    expect(page.locator("article").last.locator(".versions")).to_contain_text("2 of 2")
+    expect(page.locator(".versions")).to_have_count(1)
     assert asked[2]["messages"] == asked[1]["messages"]
     assert asked[2]["conversation_id"] != asked[1]["conversation_id"]
     expect(page.locator("article")).to_have_count(4)

@@ -15,14 +15,19 @@ export class Answer {
   #last = 0;
   #drawing = 0;
 
-  constructor(target) {
+  // `before` is the text that the answer continues, or "".
+  constructor(target, before = "") {
     this.target = target;
     target.classList.add("waiting");
+    if (!before) return;
+    this.choices[0] = this.#choice(0);
+    this.choices[0].view.add(before);
+    this.draw();
   }
 
   add(chunk) {
     for (const { index, delta, logprobs, finish_reason: finish } of chunk.choices) {
-      const choice = (this.choices[index] ??= this.#choice());
+      const choice = (this.choices[index] ??= this.#choice(index));
       choice.view.add(delta.content ?? "", logprobs?.content);
       choice.thought.appendData(delta.reasoning ?? "");
       choice.finish = finish ?? choice.finish;
@@ -59,6 +64,14 @@ export class Answer {
     return this.choices[0]?.view.text ?? "";
   }
 
+  get texts() {
+    return Array.from(this.choices, (choice) => choice?.view.text ?? "");
+  }
+
+  get finish() {
+    return this.choices.find(Boolean)?.finish ?? null;
+  }
+
   get seconds() {
     return (this.#last - this.#first) / 1000;
   }
@@ -68,14 +81,16 @@ export class Answer {
     const parts = [t`${this.promptTokens} tokens in`, t`${this.tokens} out`];
     if (this.tokens > 1 && this.seconds > 0.05) parts.push(t`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
     if (this.#first) parts.push(t`first token after ${((this.#first - this.#sent) / 1000).toFixed(2)} s`);
-    const finish = this.choices.find(Boolean)?.finish;
-    if (finish && finish !== "stop") parts.push(t`finish reason: ${finish}`);
+    if (this.finish && this.finish !== "stop") parts.push(t`finish reason: ${this.finish}`);
     return parts.join(" · ");
   }
 
-  #choice() {
+  #choice(number) {
     const view = new View(), thought = new Text();
-    this.target.append(element("div", { className: "thought", dir: "auto", hidden: true }, thought), view.element);
+    const above = element("div", { className: "thought", dir: "auto", hidden: true }, thought);
+    above.dataset.choice = view.element.dataset.choice = number;
+    this.target.append(above, view.element);
+    this.target.classList.toggle("pair", this.target.querySelectorAll(":scope > .text").length === 2);
     return { view, thought, finish: null };
   }
 }

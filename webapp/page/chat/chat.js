@@ -1,35 +1,46 @@
 // The page at /: connects its parts, sends what the reader types, and shows the server's answers.
 
+import { alternatives, keepOthers, offerChoice, pairSwitch, twice } from "./alternatives.js";
 import { Answer } from "./answer.js";
 import { offerAdapters } from "../inputs/adapters.js";
 import { Attachments } from "../inputs/attachments.js";
 import { json } from "../shared/api.js";
 import { banner, showEngine } from "./banner.js";
+import { copying } from "./copying.js";
+import { Context } from "./context.js";
 import { Deletion } from "../conversations/deletion.js";
 import { Engine } from "../shared/engine.js";
+import { askAgain } from "../settings/again.js";
 import { Fields } from "../settings/fields.js";
+import { settingsPanel } from "../settings/panel.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
+import { List } from "../conversations/list.js";
 import { Shelf } from "../conversations/shelf.js";
-import { drawList, drawVersions } from "../conversations/sidebar.js";
-import { confirmCopy, copy } from "../shared/clipboard.js";
-import { curl, python } from "./snippets.js";
 import { load, save } from "../shared/store.js";
 import { Talk, textOf } from "../conversations/talk.js";
 import { element } from "../shared/element.js";
 import { transfer } from "../conversations/transfer.js";
 import { Transcript } from "../messages/transcript.js";
+import { versionsAt } from "../conversations/versions.js";
+import { welcome } from "./welcome.js";
 import { t, translate } from "../shared/words.js";
 
-const SUGGESTIONS = [t`Who are you?`, t`How do I restart the web tier?`, t`Write quicksort in Python.`];
 const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, copy: copyText, source, curl: snippet(curl), python: snippet(python) }, $("to-end"));
-const deletion = new Deletion(remove, list);
+const transcript = new Transcript($("transcript"), { edit, retry, again, more, source, ...copying(state) }, $("to-end"));
+const deletion = new Deletion(shelf, { changed: list, failed: banner });
+const conversations = new List(shelf, { root: () => talk.root, hides: (entry) => deletion.hides(entry), remove: askToRemove, show: showMessage });
 let talk = new Talk();
 let model = "", room = 0; // the model's name, and its context in tokens
 const attachments = new Attachments(() => room);
+const inPair = pairSwitch();
+const context = new Context(state, shortened);
+
+function state() {
+  return { talk, fields, model, typed: attachments.join($("prompt").value) };
+}
 
 // ---- one turn ------------------------------------------------------------------------------------------------
 
@@ -43,43 +54,84 @@ async function send(text) {
   await respond();
 }
 
-async function respond() {
-  const mine = talk, index = mine.messages.length;
-  const answer = new Answer(transcript.add("assistant", null, index));
+// `continues`: the answer is the rest of the last message. `settings`: other ones than the fields'.
+async function respond({ continues = false, settings = inPair() ? twice(fields) : fields } = {}) {
+  const mine = talk, index = mine.messages.length - (continues ? 1 : 0);
+  const body = continues ? mine.continuation(fields, model) : mine.body(settings, model);
+  const answer = continues ? new Answer(transcript.reopen(index), body.messages.at(-1).content) : new Answer(transcript.add("assistant", null, index));
   answer.drawn = () => {
     transcript.bottom();
     $("figures").textContent = answer.figures;
   };
   show(true);
-  let failure = "";
+  context.renewed();
+  let failure = "", tooLong = false;
   try {
-    await mine.answer(mine.body(fields, model), answer, engine);
+    await mine.answer(body, answer, engine);
     save("draft", "");
     mine.stored = true;
   } catch (error) {
     failure = error.name === "AbortError" ? STOPPED : error.message;
+    tooLong = error.code === "context_length_exceeded";
     if (error.status === 401) askKey();
     if (!error.status) engine.poll();
   }
   answer.end();
-  if (answer.text || !failure) mine.messages.push({ role: "assistant", content: answer.text });
-  mine.failed = Boolean(failure);
-  if (mine === talk) finish(mine, index, answer, failure);
+  if (answer.text || !failure) mine.messages[index] = { role: "assistant", content: answer.text };
+  mine.failed = Boolean(failure) && (mine.failed || !continues); // what was there before has not failed
+  mine.cut = Boolean(answer.text) && (failure ? true : answer.finish === "length");
+  if (mine !== talk) return;
+  finish(mine, index, answer, failure);
+  if (tooLong) context.refused();
 }
 
 function finish(mine, index, answer, failure) {
   show(false);
   $("figures").textContent = "";
-  transcript.actions(index, buttons(), failure || answer.warning || answer.figures, Boolean(failure) && failure !== STOPPED);
+  transcript.actions(index, buttons(index), failure || answer.warning || answer.figures, Boolean(failure) && failure !== STOPPED);
   if (mine.stored) {
     shelf.put(mine);
     location.hash = mine.id;
   }
+  if (answer.texts.length > 1 && !failure) offerOthers(mine, index, answer);
   list();
+  context.changed();
   $("prompt").focus({ preventScroll: true });
 }
 
-const buttons = () => ({ retry: t`Retry`, copy: t`Copy`, source: t`Source`, curl: t`Copy as curl`, python: t`Copy as Python` });
+// The first answer is that of the conversation; the others are versions.
+function offerOthers(mine, index, answer) {
+  const talks = alternatives(mine, index, answer.texts);
+  offerChoice(answer.target, (number) => talk.running || goOn(talks[number]));
+  keepOthers(talks, leading(), (stored) => {
+    shelf.put(stored);
+    list();
+  });
+}
+
+function goOn(chosen) {
+  switchTo(chosen);
+  if (talk.stored) location.hash = talk.id;
+  draw();
+}
+
+function leading() {
+  return fields.system ? [{ role: "system", content: fields.system }] : [];
+}
+
+function buttons(index) {
+  const rest = talk.cut && index === talk.messages.length - 1 ? { more: t`Continue` } : {};
+  const copies = { copy: t`Copy`, source: t`Source`, curl: t`Copy as curl`, python: t`Copy as Python` };
+  return { ...rest, retry: t`Retry`, again: t`Retry with …`, ...copies };
+}
+
+function more() {
+  if (!talk.running) respond({ continues: true });
+}
+
+function source(index, button) {
+  return transcript.source(index, button);
+}
 
 function edit(index) {
   if (talk.running) return;
@@ -92,28 +144,26 @@ function edit(index) {
 }
 
 // A failed last turn is replaced, not kept as a version of its own: the server has not stored it.
-function retry(index) {
+function retry(index, button, options) {
   if (talk.running) return;
   if (talk.failed && index >= talk.messages.length - 1) talk.messages.length = index;
   else switchTo(talk.branch(index));
   draw();
-  respond();
+  respond(options);
 }
 
-function copyText(index, button) {
-  return confirmCopy(button, copy(textOf(talk.messages[index])));
+function again(index, button) {
+  if (!talk.running) askAgain(fields, (settings) => retry(index, button, { settings }));
 }
 
-function source(index, button) {
-  return transcript.source(index, button);
-}
-
-function snippet(write) {
-  return (index, button) => {
-    const request = new Talk();
-    request.messages = talk.messages.slice(0, index);
-    return confirmCopy(button, copy(write(request.body(fields, model))));
-  };
+// Goes on with other messages, in a version of their own. `question` is sent again.
+function shortened(messages, question) {
+  const next = messages.length ? talk.branch(0) : new Talk();
+  next.messages = messages;
+  switchTo(next);
+  draw();
+  if (question) send(question);
+  else $("prompt").focus();
 }
 
 // ---- conversations -------------------------------------------------------------------------------------------
@@ -133,9 +183,9 @@ function fresh() {
   $("prompt").focus();
 }
 
-async function open(id) {
-  const entry = shelf.find(id);
-  switchTo(new Talk(id, entry?.root ?? id));
+// `index`: of the message to show; else the end is shown.
+async function open(id, index) {
+  switchTo(Talk.of(shelf.find(id) ?? { id, root: id }));
   const mine = talk;
   transcript.clear(element("p", { className: "empty" }, t`Loading the conversation …`));
   list();
@@ -145,6 +195,7 @@ async function open(id) {
     if (mine !== talk) return;
     fields.system = system;
     draw();
+    transcript.show(index);
   } catch (error) {
     if (mine !== talk) return;
     if (error.status === 401) askKey();
@@ -155,45 +206,34 @@ async function open(id) {
 
 function draw() {
   transcript.clear();
+  context.renewed();
   $("figures").textContent = "";
-  if (!talk.messages.length) transcript.clear(welcome());
+  if (!talk.messages.length) transcript.clear(welcome(send));
   talk.messages.forEach((message, index) => {
     transcript.add(message.role, textOf(message), index);
-    if (message.role === "assistant") transcript.actions(index, buttons());
+    if (message.role === "assistant") transcript.actions(index, buttons(index));
   });
   list();
 }
 
-function welcome() {
-  const box = element("div", { className: "empty" }, element("p", {}, t`Ask the model a question:`));
-  for (const text of SUGGESTIONS) {
-    const button = element("button", { type: "button" }, text);
-    button.addEventListener("click", () => send(text));
-    box.append(button);
-  }
-  return box;
-}
-
 function list() {
-  const query = $("find").value.toLowerCase();
-  const shown = shelf.latest.filter((entry) => entry.title.toLowerCase().includes(query) && !deletion.hides(entry));
-  drawList(shown, talk.root, { pin, rename, remove: askToRemove });
-  drawVersions(shelf.versions(talk.root), talk.id);
+  conversations.draw();
+  const { id, from, at } = talk, now = Date.now();
+  transcript.versions(versionsAt(shelf.versions(talk.root), shelf.find(id) ?? { id, from, at, created: now, updated: now }), showMessage);
 }
 
-function pin(entry) {
-  shelf.pin(entry.root, !entry.pinned);
-  list();
-}
-
-function rename(entry, title) {
-  if (title !== entry.title) shelf.rename(entry.root, title);
-  list();
+function showMessage(id, index) {
+  closeDrawers();
+  if (id === talk.id) {
+    transcript.show(index);
+  } else {
+    open(id, index);
+    location.hash = id;
+  }
 }
 
 function current() {
-  const system = fields.system ? [{ role: "system", content: fields.system }] : [];
-  return { title: talk.title, messages: talk.messages.length ? [...system, ...talk.messages] : [] };
+  return { title: talk.title, messages: talk.messages.length ? [...leading(), ...talk.messages] : [] };
 }
 
 function imported(entry) {
@@ -202,17 +242,8 @@ function imported(entry) {
 }
 
 function askToRemove(entry) {
-  deletion.ask(entry, shelf.versions(entry.root).length);
+  deletion.ask(entry);
   if (talk.root === entry.root) fresh();
-}
-
-// `closing`: the page is being closed, and waits for no answer.
-async function remove(entry, closing) {
-  for (const { id } of shelf.versions(entry.root)) {
-    const removed = new Talk(id).remove().then(() => true, (error) => error.status === 404 || banner(error.message));
-    if (closing || (await removed)) shelf.remove(id);
-  }
-  list();
 }
 
 // ---- the engine ----------------------------------------------------------------------------------------------
@@ -227,6 +258,7 @@ async function identify() {
     const { data } = await json("/v1/models");
     room = data[0].max_model_len ?? 0;
     offerAdapters(data, (name) => (model = name));
+    context.changed();
   } catch (error) {
     if (error.status === 401) askKey();
   }
@@ -265,18 +297,19 @@ function onPromptKey(event) {
   }
 }
 
-async function begin() {
+function begin() {
   translate();
   $("composer").addEventListener("submit", (event) => {
     event.preventDefault();
     submit();
   });
   $("prompt").addEventListener("keydown", onPromptKey);
-  $("find").addEventListener("input", list);
   frame({ fresh, stop, onKey: identify });
   transfer({ current, listed: () => shelf.latest, imported });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
   addEventListener("storage", list);
+  for (const changing of [fields, attachments]) changing.addEventListener("change", () => context.changed());
+  settingsPanel($("fields"), fields);
   engine.addEventListener("change", onEngine);
   engine.poll();
   $("prompt").disabled = false;
@@ -285,13 +318,6 @@ async function begin() {
   if (location.hash.length > 1) open(location.hash.slice(1));
   else draw();
   $("prompt").focus();
-  let schema = null;
-  try {
-    schema = (await json("/openapi.json")).components.schemas.ChatCompletionRequest;
-  } catch {
-    // without the schema, the controls are the two fields that do not come from it: system and logprobs
-  }
-  fields.build($("fields"), schema);
 }
 
 begin();

@@ -35,6 +35,7 @@ export function frame({ fresh, stop, onKey }) {
   $("ask-key").addEventListener("click", askKey);
   $("ask-help").addEventListener("click", () => $("help").showModal());
   $("cancel-key").addEventListener("click", () => $("key").close(""));
+  $("cancel-again").addEventListener("click", () => $("again").close(""));
   $("key").addEventListener("close", () => {
     if ($("key").returnValue === "keep") {
       keepKey($("key-value").value.trim());

@@ -1,5 +1,6 @@
 // Deleting a conversation, which can be undone for ten seconds: it is hidden at once, and removed when they are over.
 
+import { Talk } from "./talk.js";
 import { element } from "../shared/element.js";
 import { t } from "../shared/words.js";
 
@@ -10,11 +11,11 @@ export class Deletion {
   #entry = null;
   #timer;
 
-  // `remove` is called with an entry that is to be removed, and whether the page is being closed; `changed` when the list is
-  // another than before.
-  constructor(remove, changed) {
-    this.remove = remove;
+  // `changed` is called when the list is another than before, and `failed` with what the server says if it deletes nothing.
+  constructor(shelf, { changed, failed }) {
+    this.shelf = shelf;
     this.changed = changed;
+    this.failed = failed;
     addEventListener("pagehide", () => this.finish(true));
   }
 
@@ -22,7 +23,8 @@ export class Deletion {
     return entry.root === this.#entry?.root;
   }
 
-  ask(entry, versions) {
+  ask(entry) {
+    const versions = this.shelf.versions(entry.root).length;
     this.finish();
     this.#entry = entry;
     const undo = element("button", { type: "button" }, t`Undo`);
@@ -36,7 +38,16 @@ export class Deletion {
 
   // Removes what can still be brought back.
   finish(closing = false) {
-    if (this.#entry) this.remove(this.#end(), closing);
+    if (this.#entry) this.#remove(this.#end(), closing);
+  }
+
+  // All versions go. `closing`: the page is being closed, and waits for no answer.
+  async #remove(entry, closing) {
+    for (const { id } of this.shelf.versions(entry.root)) {
+      const removed = new Talk(id).remove().then(() => true, (error) => error.status === 404 || this.failed(error.message));
+      if (closing || (await removed)) this.shelf.remove(id);
+    }
+    this.changed();
   }
 
   #end() {

@@ -28,9 +28,10 @@ export class Shelf {
     return this.all.filter((entry) => entry.root === root).sort((a, b) => a.created - b.created);
   }
 
-  put({ id, root, title }) {
+  // `from` and `at` are those of a version, `cut` and `failed` of its last answer: see talk.js. One that failed is not stored.
+  put({ id, root, title, from, at, cut, failed }) {
     const before = this.find(id);
-    const entry = { id, root, title, created: before?.created ?? Date.now(), updated: Date.now() };
+    const entry = { id, root, title, from, at, cut: cut && !failed, created: before?.created ?? Date.now(), updated: Date.now() };
     save("conversations", [...this.all.filter((other) => other.id !== id), entry]);
   }
 

@@ -1,4 +1,4 @@
-// Draws the list of conversations, and the version switcher of the open one.
+// Draws the list of conversations.
 
 import { element } from "../shared/element.js";
 import { t } from "../shared/words.js";
@@ -6,7 +6,8 @@ import { t } from "../shared/words.js";
 const MAX_TITLE = 80; // characters
 const $ = (id) => document.getElementById(id);
 
-// `root` is that of the open conversation. `actions`: `pin`, `rename` (with the new title) and `remove`, called with an entry.
+// `root` is that of the open conversation. An entry's `hit` is what was found in its text. `actions`: `pin`, `rename` (with the new
+// title), `remove` and `show` (its hit), called with an entry.
 export function drawList(entries, root, actions) {
   if ($("conversations").querySelector("input")) return; // it is drawn again when the title is written
   $("conversations").replaceChildren(...entries.map((entry) => {
@@ -20,8 +21,26 @@ export function drawList(entries, root, actions) {
       button("✎", t`Rename`, t`Rename ${entry.title}`, () => editTitle(row, entry, actions.rename)),
       button("×", t`Delete, also on the server`, t`Delete ${entry.title}`, () => actions.remove(entry)),
     );
+    if (entry.hit) row.append(hitOf(entry, actions.show));
     return row;
   }));
+}
+
+function hitOf(entry, show) {
+  const { id, before, found, after } = entry.hit;
+  const link = element("a", { className: "hit", href: `#${id}`, dir: "auto" }, before, element("mark", {}, found), after);
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    show(entry);
+  });
+  return link;
+}
+
+// Says how far the search in the conversations' text has come. Without one it says nothing.
+export function drawSearch(search) {
+  const { searched, total, problem } = search;
+  $("found").hidden = !total;
+  if (total) $("found").textContent = problem || (search.ended ? t`Found in the text of ${search.hits.size}, of ${total} searched` : t`Searching … ${searched} of ${total}`);
 }
 
 function button(symbol, title, name, action) {
@@ -53,17 +72,4 @@ function editTitle(row, entry, rename) {
     event.preventDefault();
     $("conversations").querySelector(`a[href="#${CSS.escape(entry.id)}"]`)?.focus();
   });
-}
-
-// `id` is that of the open conversation, which is not in `all` until it is stored.
-export function drawVersions(all, id) {
-  const at = all.findIndex((entry) => entry.id === id);
-  $("branches").hidden = all.length < 2 || at < 0;
-  const step = (symbol, to, name) => {
-    const made = button(symbol, "", name, () => (location.hash = all[to].id));
-    made.disabled = !all[to];
-    return made;
-  };
-  const label = t` Version ${at + 1} of ${all.length} `;
-  $("branches").replaceChildren(step("‹", at - 1, t`Previous version`), label, step("›", at + 1, t`Next version`));
 }

@@ -12,10 +12,18 @@ export class Talk {
   running = null; // the AbortController of the answer in progress, or null
   stored = false; // the server has the conversation, up to its last answered turn
   failed = false; // the last turn was not answered
+  cut = false; // the last answer did not come to its end, and can be continued
+  from = ""; // the id of the version that this one was made of,
+  at = 0; // and how many messages the two begin with alike
 
   constructor(id = newId(), root = id) {
     this.id = id;
     this.root = root;
+  }
+
+  // The conversation of an entry of the list.
+  static of({ id, root, from, at, cut }) {
+    return Object.assign(new Talk(id, root), { from, at, cut });
   }
 
   // Fetches the messages from the server and returns the system message. Throws an ApiError (404) if the conversation is
@@ -42,6 +50,8 @@ export class Talk {
   branch(count) {
     const version = new Talk(newId(), this.root);
     version.messages = this.messages.slice(0, count);
+    if (this.stored) Object.assign(version, { from: this.id, at: count });
+    else Object.assign(version, { from: this.from, at: Math.min(this.at, count) });
     return version;
   }
 
@@ -51,6 +61,13 @@ export class Talk {
     const body = { model, messages: [...system, ...this.messages], ...fields.body };
     const ranked = body.best_of > (body.n ?? 1) && !body.use_beam_search; // the best choices are known only at the end
     return ranked ? body : { ...body, stream: true };
+  }
+
+  // The request body for the rest of the last answer. Templates trim a message, so that it must not end with a space.
+  continuation(fields, model) {
+    const { n, best_of, use_beam_search, echo, logprobs, top_logprobs, ...body } = this.body(fields, model);
+    const messages = body.messages.with(-1, { role: "assistant", content: textOf(this.messages.at(-1)).trimEnd() });
+    return { ...body, messages, stream: true, add_generation_prompt: false, continue_final_message: true };
   }
 
   // Sends the request and adds each chunk to `answer`. Waits while the engine loads. Throws an ApiError, or an AbortError

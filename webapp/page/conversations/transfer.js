@@ -1,13 +1,14 @@
 // Exports conversations as files, and imports those of an export. An imported conversation is stored on the server anew.
 
 import { json } from "../shared/api.js";
+import { store } from "./storing.js";
 import { textOf } from "./talk.js";
 import { t } from "../shared/words.js";
 
 const FORMAT = 1;
 const MAX_FILE = 50_000_000; // bytes
 const MAX_CONVERSATIONS = 1000, MAX_MESSAGES = 2000;
-const AT_ONCE = 20; // messages of a request, as many as OpenAI's API takes
+const MAX_TITLE = 80; // characters
 const ROLES = ["system", "developer", "user", "assistant"];
 const AUTHORS = { system: t`System`, developer: t`System`, user: t`You`, assistant: "Hearth" };
 const $ = (id) => document.getElementById(id);
@@ -37,7 +38,10 @@ export function transfer({ current, listed, imported }) {
     const [file] = $("import").files;
     if (!file) return "";
     const conversations = await read(file);
-    for (const conversation of conversations) imported(await store(conversation));
+    for (const { title, messages } of conversations) {
+      const id = await store(messages);
+      imported({ id, root: id, title: title.slice(0, MAX_TITLE) });
+    }
     return t`Imported: ${conversations.length}`;
   }));
 }
@@ -93,13 +97,4 @@ function isConversation(found) {
   const isMessage = (message) => ROLES.includes(message?.role) && typeof message.content === "string";
   const { title, messages } = found ?? {};
   return typeof title === "string" && Array.isArray(messages) && messages.length > 0 && messages.length <= MAX_MESSAGES && messages.every(isMessage);
-}
-
-async function store({ title, messages }) {
-  const items = messages.map(({ role, content }) => ({ type: "message", role, content }));
-  const { id } = await json("/v1/conversations", { body: { items: items.slice(0, AT_ONCE) } });
-  for (let at = AT_ONCE; at < items.length; at += AT_ONCE) {
-    await json(`/v1/conversations/${id}/items`, { body: { items: items.slice(at, at + AT_ONCE) } });
-  }
-  return { id, root: id, title: title.slice(0, 80) };
 }

@@ -59,6 +59,44 @@ export class Transcript {
     return this.target.querySelector(`article[data-index="${index}"]`);
   }
 
+  // Empties a message whose text is to come anew, and returns the element for it.
+  reopen(index) {
+    const article = this.article(index), body = element("div", { className: "body" });
+    article.querySelector(".actions")?.remove();
+    article.querySelector(".body").replaceWith(body);
+    return body;
+  }
+
+  // Puts arrows at the messages of which there are several versions: `found` has their `ids` and the place `here` by index. `show` is
+  // called with the id of a version and the index.
+  versions(found, show) {
+    for (const arrows of this.target.querySelectorAll(".versions")) arrows.remove();
+    for (const [index, { ids, here }] of found) {
+      const article = this.article(index) ?? this.target.querySelector("article:last-of-type"); // shorter than it was
+      if (!article || ids.length < 2) continue;
+      const step = (symbol, to, name) => {
+        const button = element("button", { type: "button", title: name, disabled: !ids[to] }, symbol);
+        button.setAttribute("aria-label", name);
+        button.addEventListener("click", () => show(ids[to], index));
+        return button;
+      };
+      const arrows = element("div", { className: "versions", role: "group" });
+      arrows.setAttribute("aria-label", t`Versions of this message`);
+      arrows.append(step("‹", here - 1, t`Previous version`), t`${here + 1} of ${ids.length}`, step("›", here + 1, t`Next version`));
+      article.querySelector("h2").after(arrows);
+    }
+  }
+
+  // Brings a message into sight.
+  show(index) {
+    const article = this.article(index);
+    if (!article) return;
+    this.follow = false;
+    article.tabIndex = -1;
+    article.focus({ preventScroll: true });
+    article.scrollIntoView({ block: "center", behavior: "instant" });
+  }
+
   // Replaces the buttons under a message, and the note next to them. `labels`: the buttons' labels by name; `failed`: the
   // note is an error.
   actions(index, labels, note = "", failed = false) {
