@@ -29,7 +29,7 @@ const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
-const transcript = new Transcript($("transcript"), { edit, retry, again, more, source, ...copying(state) }, $("to-end"));
+const transcript = new Transcript($("transcript"), { edit, retry, again, more, ...copying(state) }, $("to-end"));
 const deletion = new Deletion(shelf, { changed: list, failed: banner });
 const conversations = new List(shelf, { root: () => talk.root, hides: (entry) => deletion.hides(entry), remove: askToRemove, show: showMessage });
 let talk = new Talk();
@@ -127,10 +127,6 @@ function buttons(index) {
 
 function more() {
   if (!talk.running) respond({ continues: true });
-}
-
-function source(index, button) {
-  return transcript.source(index, button);
 }
 
 function edit(index) {

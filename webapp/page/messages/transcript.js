@@ -13,7 +13,7 @@ export class Transcript {
   // sees other than the end.
   constructor(target, handlers, toEnd) {
     this.target = target;
-    this.handlers = handlers;
+    this.handlers = { source: (index, button) => this.source(index, button), ...handlers };
     this.toEnd = toEnd;
     toEnd.addEventListener("click", () => {
       this.follow = true;
