@@ -16,21 +16,11 @@ from schemas.requests.parts.json_types import (
 )
 from schemas.requests.parts.messages import messages_field
 from schemas.requests.parts.older_names import rename_functions
-from schemas.requests.parts.tools import JsonObject, ToolChoice, Tools, ToolSchema, check_choice, offered
+from schemas.requests.parts.template import TemplateFields
+from schemas.requests.parts.tools import ToolChoice, Tools, ToolSchema, check_choice, offered
 
 MAX_CONVERSATION_ID = 255
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-RESERVED = (
-    "chat_template",
-    "tokenize",
-    "return_dict",
-    "conversation",
-    "tools",
-    "documents",
-    "add_generation_prompt",
-    "continue_final_message",
-)
-"""Arguments of the chat template's renderer that are set by other fields, or that no client may set."""
 
 
 class ConversationId(fields.Field[str]):
@@ -64,7 +54,7 @@ class Effort(Text):
         return None if value in ("", "default") else super()._deserialize(value, attr, data, **kwargs)
 
 
-class ChatCompletionSchema(GenerationSchema):
+class ChatCompletionSchema(TemplateFields, GenerationSchema):
     """The body of a chat completion. Loads a `Request`."""
 
     default_max_tokens = None  # the rest of the context
@@ -112,11 +102,6 @@ class ChatCompletionSchema(GenerationSchema):
         validate=KnownEffort(),
     )
     include_reasoning = optional(Bool, True, "Return the model's reasoning as `reasoning`, next to `content`.")
-    chat_template_kwargs = optional(
-        JsonObject,
-        {},
-        "Further variables for the model's chat template, such as `enable_thinking`. Unused ones have no effect.",
-    )
     add_generation_prompt = optional(
         Bool,
         None,
@@ -160,12 +145,6 @@ class ChatCompletionSchema(GenerationSchema):
         check_choice(data["tools"] or [], data["tool_choice"])
         if data["use_beam_search"] and data["tools"] and data["tool_choice"] != "none":
             raise ValidationError("Cannot be combined with `use_beam_search`.", "tools")
-
-    @validates_schema
-    def _check_template_kwargs(self, data: dict[str, Any], **kwargs: Any) -> None:
-        for name in RESERVED:
-            if name in (data["chat_template_kwargs"] or ()):
-                raise ValidationError({"chat_template_kwargs": {name: ["Not allowed: the server sets this variable."]}})
 
     @validates_schema
     def _check_template_flags(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -13,12 +13,10 @@ from schemas import wire
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import (
     REST_OF_CONTEXT,
-    Body,
     Bool,
     Int,
     Items,
     Number,
-    Seed,
     Text,
     TokenLimit,
     optional,
@@ -26,11 +24,11 @@ from schemas.requests.parts.json_types import (
 from schemas.requests.parts.messages import enforce
 from schemas.requests.parts.streaming import StreamOptionsSchema, resumable_field
 from schemas.requests.parts.structure import structure_of
+from schemas.requests.sampling import ControlSchema, nucleus
 from schemas.requests.token_fields import NamedTokenFields
 from schemas.requests.vllm_fields import TOKEN_ID, VllmFields
 from schemas.shared.limits import MAX_CHOICES
 
-INT64 = validate.Range(-(2**63), 2**63 - 1)
 MAX_STOPS = 64
 MAX_USER_CHARS = 64
 MAX_STOP_CHARS = 1000  # text is withheld while it may be the beginning of a stop string, so these must be short
@@ -75,31 +73,7 @@ class Request:
         }
 
 
-class SamplingSchema(Body):
-    """The fields of every endpoint that generates text."""
-
-    temperature = optional(
-        Number,
-        None,
-        "0 always chooses the most likely token; higher values give more varied answers.",
-        otherwise="the model's default, or 1",
-        validate=validate.Range(0, 2),
-    )
-    top_p = optional(
-        Number,
-        None,
-        "Sample only from the most likely tokens that together have this probability; 1 is off; 0: only the likeliest.",
-        otherwise="the model's default, or 1",
-        validate=validate.Range(0, 1),
-    )
-
-
-def nucleus(data: dict[str, Any]) -> dict[str, Any]:
-    """Return `top_p` of the wire. vLLM refuses 0, the likeliest token alone, which is `top_k` 1."""
-    return {"top_p": 1.0, "top_k": 1} if data["top_p"] == 0 else {"top_p": data["top_p"]}
-
-
-class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
+class GenerationSchema(ControlSchema, NamedTokenFields, VllmFields):
     """The fields that `/v1/chat/completions` and `/v1/completions` have in common."""
 
     default_max_tokens: ClassVar[int | None]
@@ -109,46 +83,6 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
         "",
         "Any name is accepted, including the empty one; the reply names the model that is loaded. "
         "With `HEARTH_STRICT_MODEL=1`, an unknown name is a 404 `model_not_found`.",
-    )
-    top_k = optional(
-        Int,
-        None,
-        "Sample only from this many of the most likely tokens; -1 or 0 is off.",
-        otherwise="the model's default, or off",
-        validate=validate.Range(-1, 2**31 - 1),
-    )
-    min_p = optional(
-        Number,
-        None,
-        "Sample only tokens with at least this share of the most likely token's probability; 0 is off.",
-        otherwise="the model's default, or 0",
-        validate=validate.Range(0, 1),
-    )
-    seed = optional(
-        Seed,
-        None,
-        "The same request with the same seed has the same answer.",
-        otherwise="random",
-        validate=INT64,
-    )
-    presence_penalty = optional(
-        Number,
-        0.0,
-        "Above 0 discourages tokens that are already in the answer; below 0 encourages them.",
-        validate=validate.Range(-2, 2),
-    )
-    frequency_penalty = optional(
-        Number,
-        0.0,
-        "Like `presence_penalty`, in proportion to the token's count in the answer.",
-        validate=validate.Range(-2, 2),
-    )
-    repetition_penalty = optional(
-        Number,
-        None,
-        "Above 1 discourages tokens that are already in the prompt or the answer; below 1 encourages them.",
-        otherwise="the model's default, or 1",
-        validate=validate.Range(0, 100, min_inclusive=False),
     )
     n = optional(
         Int,
@@ -199,9 +133,6 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
     )
     resumable = resumable_field()
     user = optional(Text, "", "Identifies the end user in the server's log, cut to 64 characters.")
-    ignore_eos = optional(
-        Bool, False, "Ignore the end-of-text token and the default stops, until another limit ends the choice."
-    )
     use_beam_search = optional(
         Bool,
         False,
@@ -229,17 +160,6 @@ class GenerationSchema(SamplingSchema, NamedTokenFields, VllmFields):
         False,
         "Begin each choice with the prompt, with `logprobs` including its log probabilities; in a chat, with the last "
         "message if it is the assistant's.",
-    )
-    enable_repeat_stopper = optional(
-        Bool,
-        False,
-        "End a choice that repeats itself in a loop, with `finish_reason` `stop` and `stop_reason` `repetition`.",
-    )
-    add_default_stop = optional(
-        Bool,
-        True,
-        "Add the server's stops to the request's own: the model's end tokens and those of `HEARTH_DEFAULT_STOPS`. "
-        "false: only the tokenizer's end token and the request's own stops.",
     )
 
     def __init__(self, *, max_choices: int = MAX_CHOICES, **kwargs: Any) -> None:

@@ -5,10 +5,11 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from schemas import wire
-from schemas.requests.generation import Request, SamplingSchema, nucleus
+from schemas.requests.generation import Request
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import REST_OF_CONTEXT, Items, Text, TokenLimit, optional
 from schemas.requests.parts.messages import MAX_MESSAGES
+from schemas.requests.sampling import SamplingSchema, nucleus
 
 ENGINE_NAMES = {"messages": "prompt", "max_tokens": "max_length"}
 """The engine's name of a field to this API's name, for error messages."""

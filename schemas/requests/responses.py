@@ -7,7 +7,7 @@ from marshmallow import ValidationError, fields, post_load, pre_load, validate, 
 
 from schemas import wire
 from schemas.requests.chat import ChatCompletionSchema, thinking
-from schemas.requests.generation import MAX_USER_CHARS, Request, SamplingSchema, nucleus
+from schemas.requests.generation import MAX_USER_CHARS, Request
 from schemas.requests.parts import warnings
 from schemas.requests.parts.json_types import (
     MAX_ALTERNATIVES,
@@ -27,6 +27,7 @@ from schemas.requests.parts.streaming import resumable_field
 from schemas.requests.parts.structure import structure_of
 from schemas.requests.parts.tools import FunctionSchema, ToolChoice, ToolKind, Tools, check_choice, offered
 from schemas.requests.response_options import ConversationOf, Metadata, ReasoningSchema, TextOptionsSchema, formatted
+from schemas.requests.sampling import SamplingSchema, nucleus
 
 WITH_LOGPROBS = "message.output_text.logprobs"
 """The member of `include` that asks for log probabilities."""

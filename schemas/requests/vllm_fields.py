@@ -22,7 +22,25 @@ from schemas.requests.parts.token_ids import MAX_TOKEN_ID
 TOKEN_ID = validate.Range(0, MAX_TOKEN_ID)
 
 
-class VllmFields(Body):
+class EngineFields(Body):
+    """What a request asks of vLLM's scheduler and cache."""
+
+    priority = optional(
+        Int,
+        0,
+        "Requests with a lower value run earlier. Values other than 0 require `--scheduling-policy priority`.",
+        validate=validate.Range(-(2**31), 2**31 - 1),
+    )
+    cache_salt = optional(
+        Text,
+        None,
+        "Only requests with the same salt and of the same API key share prompts in vLLM's prefix cache.",
+        otherwise="the server's setting",
+        validate=validate.Length(1, 256),
+    )
+
+
+class VllmFields(EngineFields):
     """vLLM's fields. Only `response_format` is OpenAI's too."""
 
     min_tokens = optional(
@@ -72,19 +90,6 @@ class VllmFields(Body):
         "Keep only this many tokens of the prompt, the last ones; -1: as many as leave room for `max_tokens`.",
         otherwise="a prompt that is too long is a 400",
         validate=validate.Range(-1, 2**31 - 1),
-    )
-    priority = optional(
-        Int,
-        0,
-        "Requests with a lower value run earlier. Values other than 0 require `--scheduling-policy priority`.",
-        validate=validate.Range(-(2**31), 2**31 - 1),
-    )
-    cache_salt = optional(
-        Text,
-        None,
-        "Only requests with the same salt and of the same API key share prompts in vLLM's prefix cache.",
-        otherwise="the server's setting",
-        validate=validate.Length(1, 256),
     )
     stream_interval = optional(
         Int,

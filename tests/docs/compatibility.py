@@ -184,14 +184,19 @@ MESSAGE_NOTES: dict[str, tuple[str, str]] = {
     "messages": (
         BETTER,
         "consecutive turns of one role are one; results of tools in any order; an empty content; an assistant's text "
-        "that is last is continued; images and documents are refused by name",
+        "that is last is continued; search results, and documents of plain text, are text; images and other documents "
+        "are refused by name",
     ),
     "system": (SAME, "the line that Claude Code writes for Anthropic's accounts is left out"),
     "max_tokens": (BETTER, "more than the context has is the rest of it, not a 400; so is -1"),
     "stop_sequences": (SAME, "empty texts are left out; the one that ended the message is named"),
     "tools": (BETTER, "those that Anthropic's servers run are left out, with a `warning`"),
     "tool_choice": (BETTER, "a word alone is taken; the input of a forced call matches the schema"),
-    "thinking": (SAME, "`budget_tokens` has no effect; `disabled` and `omitted` leave the reasoning out of the reply"),
+    "thinking": (
+        DIFFERENT,
+        "`budget_tokens` has no effect; `disabled` and `omitted` leave the reasoning out of the reply; thinking that "
+        "comes back without its text is taken",
+    ),
     "output_config": (SAME, "`effort` goes to the chat template, `format` is a structure"),
     "metadata": (BETTER, "`user_id` goes to the log"),
     "cache_control": (SAME, "no effect: equal beginnings are always cached"),

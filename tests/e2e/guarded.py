@@ -30,10 +30,13 @@ FLAGS = [
 TEMPLATE = """\
 {{- bos_token -}}
 {%- for message in messages -%}
-    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' -}}
+    {{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' -}}
+    {%- if message.get('reasoning') %}{{ '<think>' + message['reasoning'] + '</think>' }}{% endif -%}
+    {{- message['content'] + '<|eot_id|>' -}}
 {%- endfor -%}
 {%- if reasoning_effort == 'high' %}{{ shout }}{% endif -%}
 {{- '<|start_header_id|>assistant<|end_header_id|>\\n\\n' -}}
+{%- if enable_thinking is defined and not enable_thinking %}<think></think>{% endif -%}
 """
 
 

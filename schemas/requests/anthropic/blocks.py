@@ -32,6 +32,7 @@ LEFT_OUT = (
     "advisor_tool_result",
     "mcp_tool_use",
     "mcp_tool_result",
+    "mcp_tool_listing",
     "container_upload",
     "compaction",
     "fallback",
@@ -63,8 +64,8 @@ class Said:
         message: Message = {"role": self.role, "content": "\n".join(texts)}
         if self.role in ("user", "system") and len(texts) > 1:
             message["content"] = [{"type": "text", "text": text} for text in texts]
-        if self.thoughts:
-            message["reasoning"] = "\n".join(self.thoughts)
+        if any(self.thoughts):
+            message["reasoning"] = _joined(*self.thoughts)
         if self.calls:
             message["content"] = message["content"] or None
             message["tool_calls"] = self.calls
@@ -111,7 +112,7 @@ def _add_block(said: Said, block: Block) -> None:
             raise ValidationError(f"Expected at most {MAX_CALLS} calls.")
         said.calls.append(_call(block, len(said.calls)))
     elif kind == "thinking":
-        said.thoughts.append(_member(block, "thinking"))
+        said.thoughts.append(_optional(block, "thinking", str, "a string") or "")  # clients drop what was omitted
     elif kind in LEFT_OUT:
         warn(f"Blocks of type {quoted(kind)} were left out.")
     elif kind != "redacted_thinking":  # encrypted by Anthropic
@@ -141,12 +142,43 @@ def _blocks(content: Any) -> list[Any]:
 
 
 def _text_of(block: Block) -> str:
-    kind = block["type"]
-    if kind == "tool_reference":  # what a client's search for tools has found
-        return _member(block, "tool_name")
-    if kind != "text":
-        raise ValidationError({"type": [f"This server accepts text only here, not {quoted(kind)}."]})
-    return _member(block, "text")
+    match block["type"]:
+        case "text":
+            return _member(block, "text")
+        case "tool_reference":  # what a client's search for tools has found
+            return _member(block, "tool_name")
+        case "document":
+            heads = [_optional(block, name, str, "a string") or "" for name in ("title", "context")]
+            return _joined(*heads, *at("source", _document, block.get("source")))
+        case "search_result":
+            heads = [_optional(block, name, str, "a string") or "" for name in ("title", "source")]
+            return _joined(*heads, *at("content", _plain_texts, block.get("content")))
+        case kind:
+            raise ValidationError({"type": [f"This server accepts text only here, not {quoted(kind)}."]})
+
+
+def _document(source: Any) -> list[str]:
+    """Return the texts of a document that is text, from its `source`."""
+    kind = source.get("type") if isinstance(source, dict) else None
+    if kind == "text":
+        return [_member(source, "data")]
+    if kind == "content":
+        texts: list[str] = at("content", _plain_texts, source.get("content"))
+        return texts
+    message = "This server reads documents of plain text only: `text` or `content`."
+    raise ValidationError({"type": [message]})
+
+
+def _plain_texts(content: Any) -> list[str]:
+    """Return the texts of blocks among which there are no documents."""
+    for number, block in enumerate(blocks := _blocks(content)):
+        if block["type"] != "text":
+            raise ValidationError({number: {"type": ["Expected text."]}})
+    return [at(number, partial(_member, name="text"), block) for number, block in enumerate(blocks)]
+
+
+def _joined(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
 
 
 def _member(block: Block, name: str) -> str:

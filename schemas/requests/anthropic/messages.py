@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from marshmallow import fields, post_load, validate, validates_schema
+from marshmallow import fields, post_load, pre_load, validate, validates_schema
 
 from schemas import wire
 from schemas.requests.anthropic.blocks import Said
@@ -19,14 +19,31 @@ from schemas.requests.anthropic.options import (
     shows_reasoning,
     structure_in,
     template_arguments,
+    without_unused,
 )
 from schemas.requests.anthropic.turns import SystemPrompt, Turns, together
-from schemas.requests.generation import MAX_STOP_CHARS, MAX_STOPS, MAX_USER_CHARS, Request, SamplingSchema, nucleus
+from schemas.requests.generation import MAX_STOP_CHARS, MAX_STOPS, MAX_USER_CHARS, Request
 from schemas.requests.parts import warnings
-from schemas.requests.parts.json_types import REST_OF_CONTEXT, Body, Bool, Int, Items, Text, TokenLimit, at, optional
+from schemas.requests.parts.json_types import REST_OF_CONTEXT, Bool, Items, Text, TokenLimit, at, optional
 from schemas.requests.parts.messages import MAX_MESSAGES
 from schemas.requests.parts.streaming import resumable_field
+from schemas.requests.parts.template import TemplateFields
 from schemas.requests.parts.tools import JsonObject, check_choice, check_results, offered
+from schemas.requests.sampling import ControlSchema, nucleus
+from schemas.requests.vllm_fields import EngineFields
+
+SAME = (
+    "temperature",
+    "top_k",
+    "min_p",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "repetition_penalty",
+    "ignore_eos",
+    "add_default_stop",
+)
+"""Fields that the wire's sampling has under the same name."""
 
 
 @dataclass(slots=True)
@@ -45,7 +62,7 @@ class MessagesRequest:
         check_results(messages, len(messages), self.places.__getitem__)
 
 
-class _PromptSchema(Body):
+class _PromptSchema(TemplateFields):
     """The fields of which the prompt is made."""
 
     model = optional(Text, "", "Any name is accepted, as for a chat completion.")
@@ -54,8 +71,9 @@ class _PromptSchema(Body):
         metadata={
             "description": "The conversation so far: objects with a `role` (`user`, `assistant` or `system`) and a "
             f"`content`, a text or content blocks; up to {MAX_MESSAGES}, the results of tools included. Blocks are of "
-            "type `text`, `tool_use`, `tool_result`, `thinking` or `redacted_thinking`; those of tools that "
-            "Anthropic's servers run are left out, with a `warning`. An assistant's text that is last is continued."
+            "type `text`, `tool_use`, `tool_result`, `thinking`, `redacted_thinking`, `search_result`, or `document`, "
+            "of plain text; those of tools that Anthropic's servers run are left out, with a `warning`. An "
+            "assistant's text that is last is continued."
         },
     )
     system = optional(SystemPrompt, [], "The system prompt: a text, or blocks of text.")
@@ -83,6 +101,10 @@ class _PromptSchema(Body):
     )
     cache_control = optional(JsonObject, None, "No effect, here and in blocks: equal beginnings are always cached.")
 
+    @pre_load
+    def _drop_unused(self, data: Any, **kwargs: Any) -> Any:
+        return without_unused(data)
+
     @validates_schema
     def _check_tools(self, data: dict[str, Any], **kwargs: Any) -> None:
         check_choice(data["tools"] or [], choice_of(data["tool_choice"]))
@@ -96,7 +118,10 @@ class _PromptSchema(Body):
             "messages": [each.message() for each in said],
             "tools": tools,
             "tool_choice": choice,
-            "chat_template_kwargs": template_arguments(data["thinking"], data["output_config"]),
+            "chat_template_kwargs": {
+                **template_arguments(data["thinking"], data["output_config"]),
+                **data["chat_template_kwargs"],
+            },
             "add_generation_prompt": not continued,
             "continue_final_message": continued,
         }
@@ -114,7 +139,7 @@ class CountTokensSchema(_PromptSchema):
         return MessagesRequest(Request(params=params, model=data["model"], warnings=warnings.taken()), places, [])
 
 
-class MessagesSchema(_PromptSchema, SamplingSchema):
+class MessagesSchema(_PromptSchema, ControlSchema, EngineFields):
     """The body of a request for a message. Loads a `MessagesRequest`."""
 
     max_tokens = TokenLimit(
@@ -136,13 +161,6 @@ class MessagesSchema(_PromptSchema, SamplingSchema):
     )
     stream = optional(Bool, False, "Send the answer as events of this API while it is generated.")
     resumable = resumable_field()
-    top_k = optional(
-        Int,
-        None,
-        "Sample only from this many of the most likely tokens; -1 or 0 is off.",
-        otherwise="the model's default, or off",
-        validate=validate.Range(-1, 2**31 - 1),
-    )
     metadata = fields.Nested(
         MetadataSchema,
         load_default=None,
@@ -156,16 +174,17 @@ class MessagesSchema(_PromptSchema, SamplingSchema):
         self.fill_defaults(data)
         prompt, places = self._prompt(data)
         limit, user = data["max_tokens"], (data["metadata"] or {}).get("user_id", "")
-        top_k = {} if data["top_k"] is None else {"top_k": data["top_k"]}
         params = wire.GenerateParams(
             **prompt,
             stream=data["stream"],
             user=user[:MAX_USER_CHARS],
             parallel_tool_calls=not (data["tool_choice"] or {}).get("disable_parallel_tool_use", False),
             include_reasoning=shows_reasoning(data["thinking"]),
+            cache_salt=data["cache_salt"] or "",
+            priority=data["priority"],
             sampling=wire.Sampling(
-                temperature=data["temperature"],
-                **(top_k | nucleus(data)),
+                **{name: data[name] for name in SAME} | nucleus(data),
+                stop_on_repetition=data["enable_repeat_stopper"],
                 max_tokens=None if limit == REST_OF_CONTEXT else limit,
                 stop=data["stop_sequences"],
                 structure=structure_in(data["output_config"]),

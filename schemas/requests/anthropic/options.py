@@ -9,11 +9,49 @@ from schemas.requests.chat import EFFORTS, Effort, KnownEffort
 from schemas.requests.parts.json_types import Bool, Int, Text
 from schemas.requests.parts.structure import SCHEMA_LIMITS, JsonSchema, structure_of
 from schemas.requests.parts.tools import NAME, JsonObject, Tools, WithoutNulls
+from schemas.requests.parts.warnings import warn
 
 CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 """Anthropic's words for a choice among tools, and those of chat completions."""
 THINKING = {"enabled": True, "adaptive": True, "between_tools": True, "disabled": False}
 """By the type of `thinking`: whether the model is to reason."""
+
+
+UNUSED = {
+    "betas": False,
+    "billing_policy": False,
+    "compaction": False,
+    "container": True,
+    "context_management": False,
+    "diagnostics": False,
+    "fallback_credit_token": False,
+    "fallbacks": False,
+    "inference_geo": False,
+    "mcp_servers": True,
+    "speed": False,
+    "thread": True,
+    "user_profile_id": False,
+    "workspace_id": False,
+}
+"""Fields of Anthropic's API that are for its servers alone. True: the client expects something of it, and is warned."""
+
+
+def without_unused(body: Any) -> Any:
+    """Return a body without the fields of `UNUSED`, and with an `output_format`, its older name, in `output_config`."""
+    if not isinstance(body, dict):
+        return body
+    given = UNUSED.keys() & body.keys()
+    older = body.get("output_format")
+    if not given and older is None:
+        return body
+    for name in sorted(given):
+        if UNUSED[name] and body[name]:
+            warn(f"`{name}` has no effect on this server.")
+    body = {name: value for name, value in body.items() if name not in given and name != "output_format"}
+    newer = {} if body.get("output_config") is None else body["output_config"]
+    if older is not None and isinstance(newer, dict):
+        body["output_config"] = {"format": older, **newer}
+    return body
 
 
 class ClientToolSchema(WithoutNulls):
@@ -92,7 +130,7 @@ class ThinkingSchema(WithoutNulls):
         },
     )
     budget_tokens = Int(
-        validate=validate.Range(1, 2**31 - 1),
+        validate=validate.Range(0, 2**31 - 1),
         metadata={"description": "No effect: the reasoning counts in `max_tokens`."},
     )
     display = Text(metadata={"description": "`omitted`: the reasoning is left out of the reply."})
@@ -129,10 +167,13 @@ class MetadataSchema(WithoutNulls):
 def template_arguments(thinking: dict[str, Any] | None, output: dict[str, Any] | None) -> dict[str, Any]:
     """Return the chat template's variables for a loaded `thinking` and `output_config`."""
     arguments: dict[str, Any] = {}
+    effort = None if output is None else output.get("effort")
     if thinking is not None:
         arguments["enable_thinking"] = THINKING[thinking["type"]]
-    if output is not None and output.get("effort") is not None:
-        arguments["reasoning_effort"] = output["effort"]
+        if effort is None and not arguments["enable_thinking"]:
+            effort = "none"  # some templates know no other word
+    if effort is not None:
+        arguments["reasoning_effort"] = effort
     return arguments
 
 

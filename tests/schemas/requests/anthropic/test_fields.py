@@ -42,12 +42,19 @@ def test_sampling() -> None:
         ({"system": [5]}, "system[0]"),
         ({"system": [{"type": "image"}]}, "system[0].type"),
         ({"thinking": {"type": "deep"}}, "thinking.type"),
-        ({"thinking": {"type": "enabled", "budget_tokens": 0}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": -1}}, "thinking.budget_tokens"),
+        ({"thinking": {"type": "enabled", "budget_tokens": "many"}}, "thinking.budget_tokens"),
         ({"thinking": {"type": "enabled", "display": 5}}, "thinking.display"),
         ({"thinking": True}, "thinking"),
         ({"output_config": {"effort": "some"}}, "output_config.effort"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "output_config.format.schema"),
         ({"output_config": {"format": {"type": "xml", "schema": {}}}}, "output_config.format.type"),
+        ({"output_format": {"type": "json_schema"}}, "output_config.format.schema"),
+        ({"chat_template_kwargs": {"tokenize": False}}, "chat_template_kwargs.tokenize"),
+        ({"chat_template_kwargs": "x"}, "chat_template_kwargs"),
+        ({"cache_salt": ""}, "cache_salt"),
+        ({"seed": "x"}, "seed"),
+        ({"priority": 0.5}, "priority"),
         ({"tools": {}}, "tools"),
         ({"tools": [5]}, "tools[0]"),
         ({"tools": [TOOL] * 129}, "tools"),
@@ -121,7 +128,7 @@ def test_parallel_calls(disabled: bool | None, parallel: bool) -> None:
         (None, {}, True),
         ({"type": "enabled", "budget_tokens": 1024}, {"enable_thinking": True}, True),
         ({"type": "adaptive", "display": "omitted"}, {"enable_thinking": True}, False),
-        ({"type": "disabled"}, {"enable_thinking": False}, False),
+        ({"type": "disabled", "budget_tokens": 0}, {"enable_thinking": False, "reasoning_effort": "none"}, False),
     ],
 )
 def test_thinking_is_asked_for(thinking: Any, arguments: Any, shown: bool) -> None:
@@ -142,7 +149,52 @@ def test_the_user_is_cut() -> None:
     assert load(metadata={}).request.params.user == load(metadata=None).request.params.user == ""
 
 
+def test_what_this_server_has_beside_anthropics_fields() -> None:
+    params = load(
+        thinking={"type": "disabled"},
+        chat_template_kwargs={"enable_thinking": True, "x": 1},
+        cache_salt="s",
+        priority=-1,
+        seed=-1,
+        min_p=0.1,
+        repetition_penalty=1.1,
+        presence_penalty=0.5,
+        frequency_penalty=-0.5,
+        ignore_eos=True,
+        add_default_stop=False,
+        enable_repeat_stopper=True,
+    ).request.params
+    assert params.chat_template_kwargs == {"enable_thinking": True, "reasoning_effort": "none", "x": 1}
+    assert (params.cache_salt, params.priority) == ("s", -1)
+    sampling = params.sampling
+    assert (sampling.seed, sampling.min_p, sampling.repetition_penalty) == (-1, 0.1, 1.1)
+    assert (sampling.presence_penalty, sampling.frequency_penalty) == (0.5, -0.5)
+    assert (sampling.ignore_eos, sampling.add_default_stop, sampling.stop_on_repetition) == (True, False, True)
+    nothing = load(chat_template_kwargs=None, cache_salt=None, priority=None, ignore_eos=None).request.params
+    assert nothing == load().request.params
+    counted = COUNT.load({"messages": [HELLO], "chat_template_kwargs": {"x": 1}})
+    assert counted.request.params.chat_template_kwargs == {"x": 1}
+
+
+def test_the_older_name_of_the_format() -> None:
+    shape = {"type": "object", "properties": {"a": {"type": "string"}}}
+    older = {"output_format": {"type": "json_schema", "schema": shape}}
+    params = load(**older, output_config={"effort": "low"}).request.params
+    assert params == load(output_config={"effort": "low", "format": older["output_format"]}).request.params
+    assert load(**older, output_config=None).request.params.sampling.structure is not None
+
+
+STRICT = MessagesSchema(strict_fields=True)
+
+
+def test_what_is_for_anthropics_servers_alone_is_taken_and_what_is_missed_is_said() -> None:
+    body = {"max_tokens": 5, "messages": [HELLO], "context_management": {"edits": []}, "speed": "fast"}
+    assert STRICT.load({**body, "output_format": None}).request.warnings == ()
+    warned = STRICT.load({**body, "mcp_servers": [{"type": "url"}], "container": None}).request.warnings
+    assert warned == ("`mcp_servers` has no effect on this server.",)
+
+
 def test_unknown_fields_are_ignored_unless_they_are_not_to_be() -> None:
-    load(context_management={"edits": []}, mcp_servers=[])
+    load(contextmanagement={"edits": []})
     with pytest.raises(ValidationError):
-        MessagesSchema(strict_fields=True).load({"max_tokens": 5, "messages": [HELLO], "context_management": {}})
+        STRICT.load({"max_tokens": 5, "messages": [HELLO], "contextmanagement": {}})

@@ -21,6 +21,9 @@ from tests.schemas.requests.anthropic.bodies import (
     use,
 )
 
+PLAIN = {"type": "text", "media_type": "text/plain", "data": "The sky is blue."}
+PDF = {"type": "base64", "media_type": "application/pdf", "data": "JVBERi0="}
+
 
 def test_a_system_prompt_is_the_first_message() -> None:
     assert chat(system="Be brief.") == [("system", "Be brief."), ("user", "Hello")]
@@ -100,6 +103,27 @@ def test_thinking_is_the_messages_reasoning() -> None:
     assert messages[1] == {"role": "assistant", "content": "Yes.", "reasoning": "Hm."}
 
 
+def test_thinking_that_was_omitted_may_come_back_in_any_form() -> None:
+    for block in ({"thinking": ""}, {"thinking": None}, {}):
+        turn = said("assistant", {"type": "thinking", "signature": "unsigned", **block}, text("Yes."))
+        messages = load(HELLO, turn, HELLO).request.params.messages or []
+        assert messages[1] == {"role": "assistant", "content": "Yes."}
+
+
+@pytest.mark.parametrize(
+    ("block", "expected"),
+    [
+        ({"type": "document", "title": "Sky", "source": PLAIN}, "Sky\nThe sky is blue."),
+        ({"type": "document", "source": {"type": "content", "content": [text("a"), text("b")]}}, "a\nb"),
+        ({"type": "document", "context": "Of 1999.", "source": {"type": "content", "content": "a"}}, "Of 1999.\na"),
+        ({"type": "search_result", "source": "x.org", "title": "X", "content": [text("a")]}, "X\nx.org\na"),
+    ],
+)
+def test_documents_of_plain_text_are_text(block: Any, expected: str) -> None:
+    assert chat(said("user", block)) == [("user", expected)]
+    assert chat(HELLO, said("assistant", use()), said("user", result(content=[block])))[-1] == ("tool", expected)
+
+
 def test_what_anthropics_servers_have_done_is_left_out_with_a_warning() -> None:
     block = {"type": "server_tool_use", "id": "x", "name": "web_search", "input": {}}
     loaded = load(HELLO, said("assistant", block, text("a")), HELLO)
@@ -134,7 +158,19 @@ def test_an_assistants_text_that_is_last_is_continued(last: Any, continued: bool
         ([said("user", {"text": "a"})], "messages[0].content[0].type"),
         ([said("user", {"type": {"a": "b"}})], "messages[0].content[0].type"),
         ([said("user", text("a"), {"type": "image", "source": {}})], "messages[0].content[1].type"),
-        ([said("user", {"type": "document", "source": {}})], "messages[0].content[0].type"),
+        ([said("user", {"type": "document", "source": {}})], "messages[0].content[0].source.type"),
+        ([said("user", {"type": "document", "source": PDF})], "messages[0].content[0].source.type"),
+        ([said("user", {"type": "document"})], "messages[0].content[0].source.type"),
+        ([said("user", {"type": "document", "title": 5, "source": PLAIN})], "messages[0].content[0].title"),
+        ([said("user", {"type": "document", "source": {"type": "text"}})], "messages[0].content[0].source.data"),
+        (
+            [said("user", {"type": "document", "source": {"type": "content", "content": [{"type": "image"}]}})],
+            "messages[0].content[0].source.content[0].type",
+        ),
+        (
+            [said("user", {"type": "search_result", "content": [{"type": "document", "source": PLAIN}]})],
+            "messages[0].content[0].content[0].type",
+        ),
         ([said("user", {"type": "hologram"})], "messages[0].content[0].type"),
         ([said("user", use())], "messages[0].content[0].type"),
         ([said("user", text(5))], "messages[0].content[0].text"),
