@@ -52,6 +52,7 @@ BATCH_REPLIES: dict[str, Json] = {
             "id": STRING,
             "object": {"const": "batch"},
             "endpoint": STRING,
+            "model": nullable(STRING),
             "errors": nullable(object_of({"object": {"const": "list"}, "data": array(ref("BatchError"))})),
             "input_file_id": STRING,
             "completion_window": STRING,

@@ -67,6 +67,10 @@ class Batch(msgspec.Struct, kw_only=True):
     """Both are shown when the batch has ended, unless they are empty."""
     has_output: bool = False
     has_errors: bool = False
+    model: str = ""
+    """The name of the model that was served when the batch began; empty: it has not."""
+    adapters: str = "[]"
+    """JSON: the names of the adapters that were served then."""
     output_seconds: float
     """How long the files of results are kept."""
     created: float

@@ -1,10 +1,12 @@
 """One line of a batch: validated as its endpoint's body is, and answered as a request over HTTP is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 
-from schemas.errors import ApiError, invalid
+import msgspec
+
+from schemas.errors import ApiError, invalid, quoted
 from schemas.replies.batches.results import answered
 from schemas.replies.chat import ChatShape
 from schemas.replies.completion import CompletionShape
@@ -20,8 +22,8 @@ from schemas.wire import Welcome
 from webapp.answering.answer import adapter_of
 from webapp.answering.message import make_message, renamed
 from webapp.answering.ongoing import Ongoing
-from webapp.answering.response_prompt import ENGINE_NAMES, echoed, standing_alone
-from webapp.batches.batch import Counts
+from webapp.answering.response_prompt import echoed, standing_alone
+from webapp.batches.batch import Batch, Counts
 from webapp.middleware.call import Call
 from webapp.observing.request_log import RequestLog
 from webapp.services import RequestSchemas, Services
@@ -36,8 +38,6 @@ class Prepared:
 
     request: Request
     make_shape: Callable[[Welcome], MakeShape]
-    names: dict[str, str] = field(default_factory=dict)
-    """What this API calls the engine's fields (`renamed`)."""
 
 
 def prepare(schemas: RequestSchemas, line: Line) -> Prepared:
@@ -49,8 +49,8 @@ def prepare(schemas: RequestSchemas, line: Line) -> Prepared:
             return Prepared(batch_lines.load(schemas.completion, line.body), lambda welcome: CompletionShape)
         case "/v1/embeddings":
             request, in_base64 = body.load(schemas.embedding, line.body)
-            return Prepared(request, lambda welcome: partial(EmbeddingShape, in_base64), {"prompt": "input"})
-    with renamed(ENGINE_NAMES):
+            return Prepared(request, lambda welcome: partial(EmbeddingShape, in_base64))
+    with renamed(ResponseShape.engine_names):
         return _response(body.load(schemas.response, line.body), line)
 
 
@@ -81,15 +81,26 @@ def _response(asked: ResponseRequest, line: Line) -> Prepared:
     request = standing_alone(asked)
     if line.body.get("store"):
         request = replace(request, warnings=(*request.warnings, NOT_STORED))
-    return Prepared(request, lambda welcome: partial(ResponseShape, echoed(asked, welcome), None), ENGINE_NAMES)
+    return Prepared(request, lambda welcome: partial(ResponseShape, echoed(asked, welcome), None))
+
+
+def check_model(batch: Batch, asked: str | None, welcome: Welcome) -> None:
+    """Raise `ApiError` (404) if another model would answer a line that asks for `asked` than when its batch began."""
+    lost = batch.model if batch.model and batch.model not in welcome.served_names else ""
+    if asked in msgspec.json.decode(batch.adapters) and asked not in welcome.adapters:
+        lost = asked or ""
+    if lost:
+        message = f"The batch began with the model {quoted(lost)}, which is not served any more."
+        raise ApiError(404, message, code="model_not_found", param="model", final=True)
 
 
 class LineAnswer(Ongoing):
     """The answer to one line, of which the client sees the whole alone."""
 
-    def __init__(self, shared: Services, call: Call, prepared: Prepared) -> None:
+    def __init__(self, shared: Services, call: Call, prepared: Prepared, batch: Batch) -> None:
         """`call` stands for the HTTP request that would ask the same. Raises `ApiError` (404, 503)."""
         welcome = shared.engine.require_ready()
+        check_model(batch, prepared.request.model, welcome)
         self._call = call
         self._prepared = prepared
         request = prepared.request
@@ -101,7 +112,7 @@ class LineAnswer(Ongoing):
             **request.shape_options(),
         )
         self._hung_up = False
-        record = RequestLog(call, stream=False, user=request.params.user, shape=self._shape)
+        record = RequestLog(call, stream=False, user=request.params.user, shape=self._shape, awaited=False)
         super().__init__(shared, record)
 
     @property
@@ -118,7 +129,7 @@ class LineAnswer(Ongoing):
     def run(self) -> None:
         """Have the engine answer. Raises `ApiError`, `HungUp`."""
         try:
-            with renamed(self._prepared.names):
+            with renamed(self._shape.engine_names):
                 self._run()
             self._record.status = 200
         except ApiError as error:

@@ -124,12 +124,25 @@ class BatchRun:
             validation = self._validate(batch)
             if validation.errors:
                 return FAILED, validation.errors
-            results.write("begin", validation.total, time.time())
+            batch.total = validation.total
+            self._note_model(batch)
+            results.write("begin", time.time())
         done: set[int] = self._batches.call("done", batch)
         if self._job.losses > MOST_LOSSES + len(done):
             return FAILED, [LOST]
         late = self._answer_all(batch, done, results)
         return (EXPIRED if late else COMPLETED), []
+
+    def _note_model(self, batch: Batch) -> None:
+        """Have the batch keep to the model that is served now, or as soon as one is. Raises `HungUp`."""
+        engine = self._shared.engine
+        while (welcome := engine.welcome) is None or not engine.load.ready:
+            self._check()
+            if time.time() >= batch.expires:
+                return
+            gevent.sleep(BUSY_SECONDS)
+        batch.model = welcome.served_names[0]
+        batch.adapters = msgspec.json.encode(list(welcome.adapters)).decode()
 
     def _validate(self, batch: Batch) -> Validation:
         validation = Validation(batch.endpoint, self._shared.settings.batch_max_lines, self._max_bytes)
@@ -230,7 +243,7 @@ class BatchRun:
         while True:
             self._check()
             try:
-                answer = LineAnswer(self._shared, _call_of(batch), prepared)
+                answer = LineAnswer(self._shared, _call_of(batch), prepared, batch)
                 self._live.add(answer)
                 try:
                     answer.run()

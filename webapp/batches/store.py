@@ -117,13 +117,16 @@ def cancel(database: Database, scope: str, batch_id: str, now: float) -> bool:
     return n is not None
 
 
-def begin(database: Database, batch: Batch, owner: str, epoch: int, total: int, now: float) -> bool:
-    """Note that the file is valid, and has `total` lines. Returns whether the batch is still this worker's."""
+def begin(database: Database, batch: Batch, owner: str, epoch: int, now: float) -> bool:
+    """Note that the file is valid: how many lines it has, and what is served. Returns whether the batch is still this
+    worker's.
+    """
     with database.begin() as connection:
         if not _owns(connection, batch.n, owner, epoch):
             return False
         valid = (batches.c.n == batch.n) & (batches.c.status == VALIDATING)
-        values = {"status": IN_PROGRESS, "in_progress_at": now, "total": total}
+        found = {"total": batch.total, "model": batch.model, "adapters": batch.adapters}
+        values = {"status": IN_PROGRESS, "in_progress_at": now, **found}
         connection.execute(update(batches).where(valid).values(**values))
     return True
 

@@ -10,7 +10,7 @@ from webapp.database.rows import NUMBER
 
 metadata = MetaData()
 _TYPES: dict[Any, Any] = {int: BigInteger(), float: Float(53), bool: Boolean(), str: String(255)}
-_LONG = ("metadata", "errors")
+_LONG = ("metadata", "errors", "adapters")
 
 batches = Table(
     "hearth_batches",

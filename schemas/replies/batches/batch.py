@@ -27,6 +27,7 @@ def batch_object(
         "id": batch["id"],
         "object": "batch",
         "endpoint": batch["endpoint"],
+        "model": batch["model"] or None,
         "errors": {"object": "list", "data": errors} if errors else None,
         "input_file_id": batch["input_file_id"],
         "completion_window": batch["completion_window"],

@@ -9,7 +9,7 @@ import pytest
 from openai.types import Batch, FileObject
 
 from schemas import wire
-from tests.fake_engine import FakeEngine, complete
+from tests.fake_engine import FakeEngine, complete, welcome
 from tests.sdk_types import check
 from tests.webapp.asking import hold
 from tests.webapp.batches.conftest import CHAT, MakeWeb, Web, line, some
@@ -159,6 +159,39 @@ def test_what_the_engine_refuses_is_an_error_of_its_line_alone(make_web: MakeWeb
     assert batch["request_counts"] == {"total": 3, "completed": 2, "failed": 1}
     assert names(web.results(batch["output_file_id"])) == ["q0", "q2"]
     assert web.results(batch["error_file_id"])[0]["response"]["body"]["error"]["param"] == "messages"
+
+
+def test_a_batch_keeps_to_the_model_that_it_began_with(make_web: MakeWeb, engine: FakeEngine) -> None:
+    """Not to its files: an operator may give a better one the same name. An adapter is a model of its own."""
+    web = make_web(batch_at_once=1)
+    engine.on_hello = first = welcome()
+    first.adapters = ["tuned", "other"]
+    engine.send(first)
+
+    def change_after_two(running: FakeEngine, generate: wire.Generate) -> None:
+        count = len(running.messages(wire.Generate))
+        if count == 2:
+            running.on_hello = changed = welcome()
+            changed.fingerprint, changed.adapters = "f2", ["other"]
+            running.send(changed)
+        elif count == 4:
+            running.on_hello = replaced = welcome()
+            replaced.served_names = ["larger"]
+            running.send(replaced)
+        complete(running, generate)
+
+    engine.on_generate = change_after_two
+    hello = {"messages": [{"role": "user", "content": "Hello"}]}
+    asked = ["tuned", "any", "tuned", "other", "any", "fake", "larger"]
+    content = b"\n".join(line(f"q{n}", model=name, **hello) for n, name in enumerate(asked))
+    batch = web.answered(content)
+    assert (batch["status"], batch["model"]) == ("completed", "fake")
+    assert names(web.results(batch["output_file_id"])) == ["q0", "q1", "q3", "q4"]
+    errors = web.results(batch["error_file_id"])
+    assert names(errors) == ["q2", "q5", "q6"]
+    assert {each["response"]["body"]["error"]["code"] for each in errors} == {"model_not_found"}
+    told = [each["response"]["body"]["error"]["message"] for each in errors]
+    assert ["'tuned'" in told[0], "'fake'" in told[1], "'fake'" in told[2]] == [True] * 3
 
 
 def test_a_full_queue_is_waited_for(web: Web, engine: FakeEngine) -> None:

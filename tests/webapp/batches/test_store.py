@@ -85,7 +85,8 @@ def test_a_batch_from_its_file_to_its_results(one: Database) -> None:
     batch = made(one)
     job = taken(one, "w1")
     assert store.find_by_number(one, job.n) == batch
-    assert store.begin(one, batch, "w1", job.epoch, 3, 11.0)
+    batch.total, batch.model = 3, "fake"
+    assert store.begin(one, batch, "w1", job.epoch, 11.0)
     assert add(one, batch, "w1", job.epoch, 3, 1)
     assert add(one, batch, "w1", job.epoch, 2, failed=True)
     assert store.done(one, batch) == {1, 2, 3}
@@ -106,13 +107,13 @@ def test_a_worker_without_the_lease_stores_nothing(workers: list[Database]) -> N
     upload(one, "file-in")
     batch = made(one)
     lost = taken(one, "w1")
-    assert store.begin(one, batch, "w1", lost.epoch, 2, 11.0)
+    assert store.begin(one, batch, "w1", lost.epoch, 11.0)
     assert add(one, batch, "w1", lost.epoch, 1)
     lease_table.give_back(two, "w1")
     job = taken(two, "w2")
     assert not add(one, batch, "w1", lost.epoch, 2)
     assert not store.end(one, batch, "w1", lost.epoch, "completed", "[]", 12.0)
-    assert not store.begin(one, batch, "w1", lost.epoch, 2, 12.0)
+    assert not store.begin(one, batch, "w1", lost.epoch, 12.0)
     assert store.done(two, batch) == {1}
     assert add(two, batch, "w2", job.epoch, 2)
     assert store.end(two, batch, "w2", job.epoch, "completed", "[]", 12.0)
@@ -134,7 +135,7 @@ def test_a_cancelled_batch_ends_cancelled(one: Database) -> None:
     upload(one, "file-in")
     batch = made(one)
     job = taken(one, "w1")
-    store.begin(one, batch, "w1", job.epoch, 2, 11.0)
+    store.begin(one, batch, "w1", job.epoch, 11.0)
     assert store.cancel(one, ANN, "batch_1", 12.0)
     assert found(one).status == "cancelling"
     assert lease_table.held(one, "w1")[0].wish == "cancel"
