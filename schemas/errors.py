@@ -1,5 +1,7 @@
 """OpenAI's error envelope, and the exception that both tiers raise for it."""
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -34,6 +36,18 @@ class ApiError(Exception):
     def body(self) -> dict[str, Any]:
         """Return `{"error": {"message", "type", "param", "code"}}`, OpenAI's envelope."""
         return {"error": {"message": self.message, "type": self.type, "param": self.param, "code": self.code}}
+
+    def rename(self, names: Mapping[str, str]) -> "ApiError":
+        """Name the field as another API does, and return the error. May be called twice.
+
+        `names`: from a name, a regular expression, to the name that replaces it.
+        """
+        for theirs, ours in names.items():
+            if self.param is not None and re.match(rf"{theirs}\b", self.param):
+                param = re.sub(rf"{theirs}\b", ours, self.param, count=1)
+                self.message, self.param = self.message.replace(f"`{self.param}`", f"`{param}`"), param
+                break
+        return self
 
 
 MAX_QUOTED = 200

@@ -2,7 +2,7 @@
 
 import base64
 from array import array
-from typing import Any
+from typing import Any, ClassVar
 
 from schemas.replies.blocks import Blocks
 from schemas.replies.shape import Shape
@@ -14,6 +14,7 @@ class EmbeddingShape(Shape):
 
     prefix = "embd"
     object = chunk_object = "list"
+    engine_names: ClassVar[dict[str, str]] = {"prompt": "input"}
 
     def __init__(self, in_base64: bool, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -2,7 +2,7 @@
 
 import time
 from itertools import count
-from typing import Any
+from typing import Any, ClassVar
 
 from schemas.errors import ApiError
 from schemas.replies.blocks import encode_pieces
@@ -25,6 +25,12 @@ class ResponseShape(Shape):
     prefix = "resp"
     separator = "_"
     object = chunk_object = "response"
+    engine_names: ClassVar[dict[str, str]] = {
+        "messages": "input",
+        "max_tokens": "max_output_tokens",
+        "conversation_id": "conversation",
+        r"(tools\[\d+\])\.function": r"\1",
+    }
     fails_after_opening = True
 
     def __init__(self, echoed: dict[str, Any], conversation: str | None, *args: Any, **kwargs: Any) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ class Shape:
     """The JSON of a choice's first chunk, after its index."""
     ping = b": ping\n\n"
     """What is sent where nothing else is to be sent for long: a comment, which clients skip."""
+    engine_names: ClassVar[dict[str, str]] = {}
+    """This API's name of a request's field, by the engine's: a regular expression, and what replaces it."""
     fails_after_opening = False
     """Whether the opening events precede the error of a stream that has no text yet."""
 

@@ -102,6 +102,15 @@ def test_a_trace_goes_through_both_tiers(guarded: Guarded, collector: Collector,
     assert engine["gen_ai.latency.time_in_model_prefill"] > 0
 
 
+def test_a_trace_goes_through_an_answer_in_the_background(guarded: Guarded, collector: Collector) -> None:
+    trace, parent = secrets.token_hex(16), secrets.token_hex(8)
+    body = {"model": "hearth-demo", "input": "Hello", "max_output_tokens": 5, "background": True}
+    guarded.post("/v1/responses", body, {"traceparent": f"00-{trace}-{parent}-01"}).raise_for_status()
+    until(lambda: len(collector.of(trace)) == 2, 20, "both spans have come")
+    web, engine = sorted(collector.of(trace), key=lambda span: span["service"], reverse=True)
+    assert (web["name"], web["parent"], engine["parent"]) == ("POST /v1/responses", parent, web["id"])
+
+
 def test_what_is_logged_is_json_and_the_request_is_in_both(guarded: Guarded) -> None:
     name = secrets.token_hex(8)
     body = {"model": "hearth-demo", "messages": QUESTION, "max_tokens": 5}

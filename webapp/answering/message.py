@@ -1,6 +1,5 @@
 """Make the message that carries a request to the engine: the client's parameters, and what the web tier adds."""
 
-import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,16 +60,9 @@ def _cache_salt(call: Call, settings: Settings, given: str) -> str:
 
 @contextmanager
 def renamed(names: dict[str, str]) -> Iterator[None]:
-    """Make an `ApiError` raised in the block name its field as this API does.
-
-    `names`: from the engine's name, a regular expression, to this API's, which replaces it.
-    """
+    """Make an `ApiError` raised in the block name its field as this API does: `Shape.engine_names`."""
     try:
         yield
     except ApiError as error:
-        for theirs, ours in names.items():
-            if error.param is not None and re.match(rf"{theirs}\b", error.param):
-                param = re.sub(rf"{theirs}\b", ours, error.param, count=1)
-                error.message, error.param = error.message.replace(f"`{error.param}`", f"`{param}`"), param
-                break
+        error.rename(names)
         raise

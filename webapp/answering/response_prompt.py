@@ -18,14 +18,6 @@ from webapp.conversations.turns import Message, OpenTurn, plain
 from webapp.middleware.auth import caller
 from webapp.services import services
 
-ENGINE_NAMES = {
-    "messages": "input",
-    "max_tokens": "max_output_tokens",
-    "conversation_id": "conversation",
-    r"(tools\[\d+\])\.function": r"\1",
-}
-"""This API's name of a field, by the engine's: a regular expression, and what replaces it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Asked:

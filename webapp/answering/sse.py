@@ -77,7 +77,7 @@ def events(
         writer.flush()
         if opening is None:
             opening = shape.opening_chunks() if shape.fails_after_opening else b""
-        yield from in_turns([opening, *shape.error_pieces(error)], line_safe)
+        yield from in_turns([opening, *shape.error_pieces(error.rename(shape.engine_names))], line_safe)
     except HungUp:
         on_end(CLIENT_DISCONNECTED)
     except OSError:  # from `flush`: the client is gone

@@ -24,6 +24,7 @@ from webapp.jobs.log.record import Work, decode_work
 from webapp.jobs.log.rendering import SHAPES, response_body
 from webapp.middleware import auth, request_id
 from webapp.middleware import call as calls
+from webapp.observing import traces
 from webapp.server.first_byte import SEND_FIRST_BYTE
 from webapp.services import services
 
@@ -88,7 +89,7 @@ def make_work(request: Request, api: str, keeping: Keeping | None, **more: Any) 
     params = structs.replace(request.params, stream=True)
     name = new_id(SHAPES[api].prefix, SHAPES[api].separator)
     return Work(
-        generate=make_message(call, shared, params, name=name, adapter=adapter),
+        generate=make_message(call, shared, params, name=name, adapter=adapter, trace=traces.given(call.environ)),
         api=api,
         model=adapter or welcome.served_names[0],
         created=int(time.time()),

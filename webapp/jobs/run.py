@@ -23,6 +23,7 @@ from webapp.jobs.log.record import AT_ONCE, End, Problem, Record, Work, cost, en
 from webapp.jobs.log.rendering import complete, fill, make_shape
 from webapp.jobs.log.writer import Write
 from webapp.middleware.call import Call
+from webapp.observing import traces
 from webapp.observing.request_log import RequestLog
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Run(Ongoing):
         self._accepted: wire.Accepted | None = None
         """What the engine sent when it accepted the request, once that is stored."""
         user = work.generate.user
-        record = RequestLog(call or _call_of(work), stream=True, user=user, shape=self._shape)
+        call, awaited = call or _call_of(work), call is not None
+        record = RequestLog(call, stream=True, user=user, shape=self._shape, awaited=awaited)
         super().__init__(jobs.shared, record)
 
     # ---- what others want of it ------------------------------------------------------------------------------------
@@ -238,7 +240,7 @@ class Run(Ongoing):
     def _end_failed(self, error: ApiError) -> None:
         self._record.on_end(error.status)
         if error.code != WORKER_FAILED:  # another worker goes on with it
-            self._end_early(End(FAILED, int(time.time()), Problem.of(error)))
+            self._end_early(End(FAILED, int(time.time()), Problem.of(error.rename(self._shape.engine_names))))
 
     def _on_interrupt(self) -> None:
         if self._stopped:
@@ -273,5 +275,5 @@ def dated(turns: Sequence[StoredTurn], when: int) -> Sequence[StoredTurn]:
 
 def _call_of(work: Work) -> Call:
     """Return a call that stands for the HTTP request which made the job, and which another worker had."""
-    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": work.path}
+    environ = {"REQUEST_METHOD": "POST", "PATH_INFO": work.path, traces.VARIABLE: work.generate.trace}
     return Call(environ, work.path, work.generate.request_id, ApiKey(work.key, b"", work.generate.tenant))

@@ -25,6 +25,12 @@ values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  #
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 REQUESTS = Counter("hearth_http_requests", "HTTP responses, by route and final status.", ["path", "status"])
+BACKGROUND = Counter(
+    "hearth_background_requests",
+    "Generations that are no HTTP response, by route and status: background answers, lines of batches, and jobs that "
+    "another web worker began.",
+    ["path", "status"],
+)
 LIVE = Gauge("hearth_requests_live", "Generations in progress in web workers.", multiprocess_mode="livesum")
 DURATION = Histogram("hearth_request_duration_seconds", "Duration of whole generations.", ["path"], buckets=SECONDS)
 TTFT = Histogram(

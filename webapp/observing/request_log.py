@@ -37,10 +37,14 @@ def register(app: Flask) -> None:
 class RequestLog:
     """Collects the figures of one generation for its log line, its metrics and its trace."""
 
-    def __init__(self, call: Call, *, stream: bool, user: str, shape: Shape) -> None:
+    def __init__(self, call: Call, *, stream: bool, user: str, shape: Shape, awaited: bool = True) -> None:
+        """`awaited`: the generation is the answer to the HTTP request of `call`, and counts as its response. If not,
+        `call` stands for the request that has asked for it, which has been answered, or lost.
+        """
         self._path = call.rule
         self._stream = stream
         self._user = user
+        self._awaited = awaited
         self._request_id = call.request_id
         self._key = auth.key_name(call.key)
         self._began = time.monotonic()
@@ -95,7 +99,8 @@ class RequestLog:
 
     def _count(self, seconds: float) -> None:
         metrics.LIVE.dec()
-        metrics.REQUESTS.labels(self._path, str(self.status)).inc()
+        counter = metrics.REQUESTS if self._awaited else metrics.BACKGROUND
+        counter.labels(self._path, str(self.status)).inc()
         of_path = metrics.of_path(self._path)
         of_path.duration.observe(seconds)
         if self._stream and self._first_text is not None:

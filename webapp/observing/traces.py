@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 VARIABLES = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 PARENT = "traceparent"
+VARIABLE = "HTTP_TRACEPARENT"
+"""The WSGI variable of the header `PARENT`."""
+MOST_CHARS = 55
+"""Length of a `traceparent`."""
 
 _tracer: "Tracer | None" = None
 _making = threading.Lock()
@@ -50,6 +54,12 @@ def begin(environ: Mapping[str, Any]) -> "Span | None":
     attributes = {"http.request.method": method, "url.path": path}
     name = f"{method} {path}"
     return _get_tracer().start_span(name, context=context, kind=SpanKind.SERVER, attributes=attributes)
+
+
+def given(environ: Mapping[str, Any]) -> str:
+    """Return the `traceparent` that the client has sent, for a generation that begins later. Empty: none."""
+    value: str = environ.get(VARIABLE, "")
+    return value if enabled() and len(value) <= MOST_CHARS else ""
 
 
 def parent(span: "Span | None") -> str:

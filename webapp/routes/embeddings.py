@@ -18,5 +18,5 @@ blueprint = Blueprint("embeddings", __name__)
 def create() -> Response:
     request: Request
     request, in_base64 = request_body.load(services().schemas.embedding)
-    with renamed({"prompt": "input"}):
+    with renamed(EmbeddingShape.engine_names):
         return answer(request, partial(EmbeddingShape, in_base64))

@@ -18,21 +18,13 @@ from webapp.services import services
 
 blueprint = Blueprint("messages", __name__)
 
-ENGINE_NAMES = {
-    r"(tools\[\d+\])\.function\.parameters": r"\1.input_schema",
-    r"(tools\[\d+\])\.function": r"\1",
-    r"response_format": "output_config.format",
-    r"stop": "stop_sequences",
-}
-"""This API's name of a field, by the engine's: a regular expression, and what replaces it."""
-
 
 @blueprint.post("/v1/messages")
 def create() -> Response:
     body: MessagesRequest = request_body.load(services().schemas.message, MessagesRequest.check)
     body.request.params = _within_context(body.request.params)
     make_shape = partial(MessageShape, body.stops)
-    with renamed(ENGINE_NAMES):
+    with renamed(MessageShape.engine_names):
         if wants_resumable(body.request):
             return answer_resumable(body.request, "message", None, make_shape, None)
         return answer(body.request, make_shape)
@@ -41,7 +33,7 @@ def create() -> Response:
 @blueprint.post("/v1/messages/count_tokens")
 def count_tokens() -> dict[str, Any]:
     body: MessagesRequest = request_body.load(services().schemas.message_count, MessagesRequest.check)
-    with renamed(ENGINE_NAMES):
+    with renamed(MessageShape.engine_names):
         return {"input_tokens": prompt_tokens(body.request.params)}
 
 

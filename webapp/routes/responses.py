@@ -19,7 +19,7 @@ from webapp.answering.answer import answer
 from webapp.answering.counting import prompt_tokens
 from webapp.answering.keeping import Keeping
 from webapp.answering.message import renamed
-from webapp.answering.response_prompt import ENGINE_NAMES, Asked, echoed, is_long, prepare
+from webapp.answering.response_prompt import Asked, echoed, is_long, prepare
 from webapp.conversations.conversations import is_name
 from webapp.conversations.paging import page
 from webapp.conversations.stored_responses import response_not_found
@@ -44,7 +44,7 @@ blueprint = Blueprint("responses", __name__)
 @blueprint.post("/v1/responses")
 def create() -> Response:
     body: ResponseRequest = request_body.load(services().schemas.response)
-    with renamed(ENGINE_NAMES):
+    with renamed(ResponseShape.engine_names):
         asked = prepare(body)
         echoed = _echoed(body)
         keeping = _keeping(body, asked)
@@ -61,7 +61,7 @@ def create() -> Response:
 @blueprint.post("/v1/responses/input_tokens")
 def count_input() -> dict[str, Any]:
     body: ResponseRequest = request_body.load(services().schemas.response)
-    with renamed(ENGINE_NAMES):
+    with renamed(ResponseShape.engine_names):
         tokens = prompt_tokens(prepare(body).request.params)
     return {"object": "response.input_tokens", "input_tokens": tokens}
 

@@ -1,7 +1,7 @@
 """The JSON of Anthropic's Messages API: the message, and the events of a stream."""
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, ClassVar
 
 from schemas.errors import ApiError
 from schemas.replies.anthropic.content import ContentEvents, blocks_of, event
@@ -16,6 +16,12 @@ class MessageShape(Shape):
     prefix = "msg"
     separator = "_"
     object = chunk_object = "message"
+    engine_names: ClassVar[dict[str, str]] = {
+        r"(tools\[\d+\])\.function\.parameters": r"\1.input_schema",
+        r"(tools\[\d+\])\.function": r"\1",
+        r"response_format": "output_config.format",
+        r"stop": "stop_sequences",
+    }
     ping = event("ping")
 
     def __init__(self, stops: Collection[str], *args: Any, **kwargs: Any) -> None:

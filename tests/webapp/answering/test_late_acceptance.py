@@ -1,6 +1,7 @@
 """A stream whose engine takes long to accept it: the headers are sent meanwhile, and what comes later is an event."""
 
 import time
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -36,6 +37,33 @@ def test_a_refusal_that_comes_later_is_an_event(
     response = served.post(CHAT, json={**BODIES[CHAT], "stream": True})
     assert response.status_code == 200
     assert [event["error"]["code"] for event in events(response.text)] == ["context_length_exceeded"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "theirs", "ours"),
+    [
+        ("/v1/responses", {"input": "a"}, "messages", "input"),
+        ("/v1/messages", {"max_tokens": 5, "messages": [{"role": "user", "content": "a"}]}, "stop", "stop_sequences"),
+    ],
+)
+def test_a_late_refusal_names_the_field_as_its_api_does(
+    served: FlaskClient,
+    engine: FakeEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    path: str,
+    body: dict[str, Any],
+    theirs: str,
+    ours: str,
+) -> None:
+    monkeypatch.setattr(sse, "HEADERS_SECONDS", 0.05)
+
+    def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
+        time.sleep(0.3)
+        engine.send(wire.Failed(id=generate.id, status=400, message=f"`{theirs}` is too long.", param=theirs))
+
+    engine.on_generate = refuse
+    told = served.post(path, json={**body, "stream": True}).text
+    assert f"`{ours}` is too long." in told
 
 
 def test_an_acceptance_that_comes_later_is_counted(

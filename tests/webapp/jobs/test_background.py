@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 from openai.types.responses import Response
+from prometheus_client import REGISTRY
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, complete
@@ -57,6 +58,32 @@ def test_it_is_answered_without_the_client(served: FlaskClient) -> None:
     }
     inputs = served.get(f"{URL}/{made['id']}/input_items").get_json()["data"]
     assert [item["content"][0]["text"] for item in inputs] == ["a"]
+
+
+def counted(name: str, status: int) -> float:
+    found = REGISTRY.get_sample_value(f"{name}_total", {"path": URL, "status": str(status)})
+    return found or 0.0
+
+
+def test_it_counts_once_among_the_responses_and_once_among_what_nobody_waits_for(served: FlaskClient) -> None:
+    names = ("hearth_http_requests", "hearth_background_requests")
+    before = [counted(name, 200) for name in names]
+    made = ask(served).get_json()
+    wait_until(lambda: counted(names[1], 200) > before[1])
+    after = [counted(name, 200) for name in names]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
+    settled(served, made["id"])
+
+
+def test_what_it_fails_with_is_named_as_its_api_does(served: FlaskClient, engine: FakeEngine) -> None:
+    def refuse(engine: FakeEngine, generate: wire.Generate) -> None:
+        engine.send(wire.Failed(id=generate.id, status=400, message="`messages` is too long.", param="messages"))
+
+    engine.on_generate = refuse
+    name = ask(served).get_json()["id"]
+    done = settled(served, name)
+    assert (done["status"], done["error"]["message"]) == ("failed", "`input` is too long.")
+    assert "`input` is too long." in served.get(f"{URL}/{name}?stream=true").text
 
 
 def test_it_is_shown_while_it_runs(served: FlaskClient, engine: FakeEngine) -> None:
