@@ -181,7 +181,7 @@ def test_a_batch_keeps_to_the_model_that_it_began_with(make_web: MakeWeb, engine
         complete(running, generate)
 
     engine.on_generate = change_after_two
-    hello = {"messages": [{"role": "user", "content": "Hello"}]}
+    hello: dict[str, Any] = {"messages": [{"role": "user", "content": "Hello"}]}
     asked = ["tuned", "any", "tuned", "other", "any", "fake", "larger"]
     content = b"\n".join(line(f"q{n}", model=name, **hello) for n, name in enumerate(asked))
     batch = web.answered(content)
