@@ -1,12 +1,13 @@
 """`GET /openapi.json` and its page `GET /docs`, each built at its first request, because most workers never get one.
 
-Building takes some 50 ms of CPU, so it is done in a thread: the worker's other requests have their turn meanwhile.
+Building takes some 50 ms of CPU, so it is done in a thread: the worker's other requests have their turn meanwhile. Both
+are sent compressed to clients that take it: the chat page reads the document, and is to be small on a slow connection.
 """
 
+import gzip
 from collections.abc import Callable
 from contextvars import copy_context
 from functools import cache
-from typing import TypeVar
 
 from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup, escape
@@ -15,14 +16,13 @@ from schemas.replies.shape import encode_json
 from webapp.routes.page import HEADERS
 from webapp.services import services
 
-Built = TypeVar("Built")
 LANGUAGES = ("en", "zh")
 blueprint = Blueprint("docs", __name__, template_folder="../templates")
 
 
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
-    return Response(_in_thread(_json), content_type="application/json")
+    return _sent(_json, content_type="application/json", vary=())
 
 
 @blueprint.get("/docs")
@@ -30,13 +30,25 @@ def docs() -> Response:
     """The reference, in the language that `language` in the query names, else in the one that the browser prefers."""
     named = request.args.get("language")
     language = named if named in LANGUAGES else request.accept_languages.best_match(LANGUAGES) or "en"
-    headers = HEADERS | {"Vary": "Accept-Language", "Content-Language": language}
-    return Response(_in_thread(_page, language), content_type="text/html; charset=utf-8", headers=headers)
+    response = _sent(_page, language, content_type="text/html; charset=utf-8", vary=("Accept-Language",))
+    response.headers.update(HEADERS | {"Content-Language": language})
+    return response
 
 
-def _in_thread(build: Callable[..., Built], *values: str) -> Built:
-    built: Built = services().loader.apply(copy_context().run, (build, *values))
-    return built
+def _sent(build: Callable[..., bytes], *values: str, content_type: str, vary: tuple[str, ...]) -> Response:
+    packs = request.accept_encodings["gzip"] > 0
+    work = (_packed, build, *values) if packs else (build, *values)
+    body: bytes = services().loader.apply(copy_context().run, work)
+    response = Response(body, content_type=content_type)
+    response.vary.update((*vary, "Accept-Encoding"))
+    if packs:
+        response.content_encoding = "gzip"
+    return response
+
+
+@cache
+def _packed(build: Callable[..., bytes], *values: str) -> bytes:
+    return gzip.compress(build(*values), mtime=0)
 
 
 @cache
@@ -47,7 +59,7 @@ def _json() -> bytes:
 
 
 @cache
-def _page(language: str) -> str:
+def _page(language: str) -> bytes:
     from schemas.openapi.document import document
     from schemas.openapi.reference import endpoints
     from webapp.reference.chinese import chinese, in_chinese
@@ -60,7 +72,7 @@ def _page(language: str) -> str:
         for tag in spec["tags"]
     ]
     words = chinese if language == "zh" else str
-    return render_template("docs.html", info=spec["info"], groups=groups, language=language, t=words)
+    return render_template("docs.html", info=spec["info"], groups=groups, language=language, t=words).encode()
 
 
 @blueprint.app_template_filter("code_spans")

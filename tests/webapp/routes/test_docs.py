@@ -1,5 +1,6 @@
 """The documentation that a server shows of itself."""
 
+import gzip
 import re
 import subprocess
 import sys
@@ -81,9 +82,21 @@ def test_it_is_in_the_readers_language(client: FlaskClient, query: str, preferre
     response = client.get(f"/docs{query}", headers={"Accept-Language": preferred})
 
     assert response.headers["Content-Language"] == language
-    assert response.headers["Vary"] == "Accept-Language"
+    assert response.headers["Vary"] == "Accept-Language, Accept-Encoding"
     assert f'<html lang="{language}">' in response.text
     assert ("没有找到。" in response.text) == (language == "zh")
+
+
+@pytest.mark.parametrize("path", ["/openapi.json", "/docs", "/docs?language=zh"])
+def test_it_is_compressed_for_clients_that_take_it(client: FlaskClient, path: str) -> None:
+    plain = client.get(path)
+    packed = client.get(path, headers={"Accept-Encoding": "br, gzip"})
+
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed.headers["Vary"]
+    assert gzip.decompress(packed.data) == plain.data
+    assert len(packed.data) < len(plain.data) / 4
 
 
 def test_text_is_escaped(client: FlaskClient) -> None:

@@ -1,13 +1,21 @@
 // The page's frame around a conversation: drawers, dialogs and keyboard shortcuts.
 
 import { keepKey, key } from "../shared/api.js";
+import { announce } from "./announce.js";
 
 const $ = (id) => document.getElementById(id);
 
-export function askKey() {
+function openKey() {
   if ($("key").open) return;
+  $("key-wrong").hidden = true;
   $("key-value").value = key();
   $("key").showModal();
+}
+
+// The server has refused the key, or asks for one.
+export function askKey() {
+  openKey();
+  $("key-wrong").hidden = !key();
 }
 
 export function closeDrawers() {
@@ -32,7 +40,7 @@ export function frame({ fresh, stop, onKey }) {
   $("stop").addEventListener("click", stop);
   $("show-shelf").addEventListener("click", () => toggleShelf());
   $("show-fields").addEventListener("click", () => toggleFields());
-  $("ask-key").addEventListener("click", askKey);
+  $("ask-key").addEventListener("click", openKey);
   $("ask-help").addEventListener("click", () => $("help").showModal());
   $("cancel-key").addEventListener("click", () => $("key").close(""));
   $("cancel-again").addEventListener("click", () => $("again").close(""));
@@ -42,12 +50,26 @@ export function frame({ fresh, stop, onKey }) {
       onKey();
     }
   });
+  announce($("transcript"), $("said"));
+  document.addEventListener("click", closeBeside, { capture: true });
   document.addEventListener("keydown", (event) => {
     const action = shortcut(event, fresh, stop);
     if (!action) return;
     action();
     event.preventDefault();
   });
+}
+
+// A tap beside an open drawer closes it, and does nothing else.
+function closeBeside(event) {
+  const drawers = [["shelf", "44rem", "show-shelf", toggleShelf], ["fields", "60rem", "show-fields", toggleFields]];
+  for (const [name, width, opener, toggle] of drawers) {
+    const open = $(opener).getAttribute("aria-expanded") === "true" && matchMedia(`(max-width: ${width})`).matches;
+    if (!open || event.target.closest(`#${name}, #${opener}, dialog`)) continue;
+    toggle(false);
+    event.preventDefault();
+    event.stopPropagation();
+  }
 }
 
 // Returns the action of a keyboard shortcut; null or undefined if the key is no shortcut.

@@ -1,5 +1,6 @@
 // Requests to the server's public API.
 
+import { inWords } from "./errors.js";
 import { load, save } from "./store.js";
 import { t } from "./words.js";
 
@@ -37,7 +38,7 @@ export const json = async (path, options) => (await ask(path, options)).json();
 async function refusal(response) {
   try {
     const { error } = await response.json();
-    return new ApiError(response.status, error.message, error.code);
+    return new ApiError(response.status, await inWords(response.status, error.message), error.code);
   } catch {
     return new ApiError(response.status, t`The server returned ${response.status}.`);
   }

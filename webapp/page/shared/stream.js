@@ -1,6 +1,7 @@
 // Server-sent events in the response to a POST, which EventSource does not support.
 
 import { ApiError } from "./api.js";
+import { inWords } from "./errors.js";
 import { t } from "./words.js";
 
 const CUT = t`The connection was lost before the answer was complete.`;
@@ -24,7 +25,7 @@ export async function* events(response) {
       if (!line.startsWith("data: ")) continue;
       if (line === "data: [DONE]") return;
       const event = JSON.parse(line.slice(6));
-      if (event.error) throw new ApiError(500, event.error.message, event.error.code);
+      if (event.error) throw new ApiError(500, await inWords(500, event.error.message), event.error.code);
       yield event;
     }
   }
