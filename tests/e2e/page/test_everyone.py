@@ -9,6 +9,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser import PHONE, ask, page_of
 from tests.e2e.page.markdown import EVERYTHING
 from tests.e2e.page.test_chinese import english_of
+from tests.e2e.page.test_inputs import file
 from tests.e2e.page.test_messages_shown import answer
 from tests.harness import Hearth
 
@@ -41,9 +42,7 @@ def test_every_state_of_the_chat_page(browser: Browser, alone: Hearth, size: tup
     with page_of(browser, alone.url, size, dark=size == SMALL) as page:
         expect(page.locator("#engine")).to_have_text("engine unreachable")
         check(page, "empty")
-        page.locator("#files").set_input_files(
-            [{"name": "a.txt", "mimeType": "", "buffer": b"a"}, {"name": "b.png", "mimeType": "", "buffer": b"\0"}]
-        )
+        page.locator("#files").set_input_files([file("a.txt", b"a"), file("b.png", b"\0")])
         expect(page.locator("#refused")).to_be_visible()
         check(page, "files")
         error(page, 400, "The prompt is empty: there is no token to begin from.")
