@@ -6,11 +6,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.browser import PHONE, answered, ask, page_of
+from tests.browser import answered, ask, page_of
 from tests.e2e.page.scripted import TOKENIZE, Body, answering, counting, stream, too_long, words_of
 from tests.harness import Hearth
 
 LIMIT = 80
+NARROW = (320, 640)
 TURN = "one two three four five six seven"
 
 
@@ -135,12 +136,13 @@ def test_a_message_that_is_too_long_alone_is_told(alone_page: Page) -> None:
     expect(page.locator("article.user")).to_have_count(1)
 
 
-def test_in_chinese_and_on_a_phone(browser: Browser, alone: Hearth) -> None:
-    with page_of(browser, alone.url, PHONE, language="zh-CN") as page:
+def test_in_chinese_and_on_a_narrow_phone(browser: Browser, alone: Hearth) -> None:
+    with page_of(browser, alone.url, NARROW, language="zh-CN") as page:
         counting(page, LIMIT)
         converse(page, 3)
         page.locator("#prompt").press_sequentially("and now a little more text than")
         expect(page.locator("#full")).to_contain_text("上下文快满了。")
+        expect(page.locator("#context")).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()

@@ -98,13 +98,17 @@ def test_an_answer_that_was_cut_is_continued(alone_page: Page) -> None:
     expect(page.locator("article.assistant .text")).to_have_text("Its begin and its rest")
     expect(page.locator("article.assistant .actions")).to_contain_text("Retry")
     expect(page.get_by_role("button", name="Continue")).to_have_count(0)
+    ask(page, "Another question")
+    expect(page.get_by_role("button", name="Continue")).to_have_count(1)
+    ask(page, "A third one")
+    expect(page.locator("article")).to_have_count(6)
+    expect(page.get_by_role("button", name="Continue")).to_have_count(1)  # only the last answer can be continued
     assert asked[1]["messages"] == [
         {"role": "user", "content": "Question"},
         {"role": "assistant", "content": "Its begin"},
     ]
     assert asked[1]["add_generation_prompt"] is False
     assert asked[1]["conversation_id"] == asked[0]["conversation_id"]
-    expect(page.locator("article")).to_have_count(2)
 
 
 def pair(page: Page, *answers: str) -> tuple[list[Body], Locator]:

@@ -48,6 +48,7 @@ export class Transcript {
     if (text !== null) body.append(View.whole(text).element);
     const article = element("article", { className: role }, element("h2", {}, AUTHORS[role] ?? role), body);
     article.dataset.index = index;
+    this.target.querySelector('button[name="more"]')?.remove(); // only the last answer can be continued
     this.target.append(article);
     this.sizes.observe(article);
     if (role === "user") this.actions(index, { edit: t`Edit`, source: t`Source` });
@@ -104,7 +105,7 @@ export class Transcript {
     article.querySelector(".actions")?.remove();
     const row = element("p", { className: "actions" });
     for (const [name, label] of Object.entries(labels)) {
-      const button = element("button", { type: "button" }, label);
+      const button = element("button", { type: "button", name }, label);
       button.addEventListener("click", () => this.handlers[name](index, button));
       row.append(button);
     }
