@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import answered, ask, page_of
 from tests.e2e.page.scripted import TOKENIZE, Body, answering, counting, stream, too_long, words_of
+from tests.e2e.page.test_everyone import check
 from tests.harness import Hearth
 
 LIMIT = 80
@@ -143,9 +144,7 @@ def test_in_chinese_and_on_a_narrow_phone(browser: Browser, alone: Hearth) -> No
         page.locator("#prompt").press_sequentially("and now a little more text than")
         expect(page.locator("#full")).to_contain_text("上下文快满了。")
         expect(page.locator("#context")).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        check(page, "context")
 
 
 def test_the_count_is_the_engines_and_a_summary_the_models(page: Page, hearth: Hearth) -> None:
