@@ -1,6 +1,7 @@
 // An answer while it streams: its choices, their token counts and the token rate.
 
 import { element } from "../shared/element.js";
+import { addCalls, callList } from "../tools/calls.js";
 import { View } from "../messages/view.js";
 import { t } from "../shared/words.js";
 
@@ -30,6 +31,7 @@ export class Answer {
       const choice = (this.choices[index] ??= this.#choice(index));
       choice.view.add(delta.content ?? "", logprobs?.content);
       choice.thought.appendData(delta.reasoning ?? "");
+      addCalls(choice.calls, delta.tool_calls ?? []);
       choice.finish = finish ?? choice.finish;
       if (delta.content || delta.reasoning) {
         this.#last = performance.now();
@@ -47,21 +49,39 @@ export class Answer {
   end() {
     clearTimeout(this.#drawing);
     this.draw();
-    for (const { view } of this.choices.filter(Boolean)) view.end();
+    for (const { view, calls, above } of this.choices.filter(Boolean)) {
+      view.end();
+      above.open = false;
+      if (calls.length) view.element.after(callList(calls));
+    }
     this.target.classList.remove("waiting");
   }
 
   draw() {
     this.#drawing = 0;
-    for (const { view, thought } of this.choices.filter(Boolean)) {
+    for (const { view, thought, above } of this.choices.filter(Boolean)) {
       view.draw();
-      thought.parentNode.hidden = !thought.data;
+      if (view.text && !above.hidden && !above.dataset.folded) {
+        above.open = false; // once: the reader may open it again
+        above.dataset.folded = "yes";
+      }
+      above.hidden = !thought.data;
     }
     this.drawn?.();
   }
 
   get text() {
     return this.choices[0]?.view.text ?? "";
+  }
+
+  get calls() {
+    return this.choices[0]?.calls ?? [];
+  }
+
+  // The answer as a message of the conversation.
+  get message() {
+    const calls = this.calls.length ? { tool_calls: this.calls } : {};
+    return { role: "assistant", content: this.text, ...calls };
   }
 
   get texts() {
@@ -87,10 +107,10 @@ export class Answer {
 
   #choice(number) {
     const view = new View(), thought = new Text();
-    const above = element("div", { className: "thought", dir: "auto", hidden: true }, thought);
+    const above = element("details", { className: "thought", dir: "auto", hidden: true, open: true }, element("summary", {}, t`Reasoning`), element("div", {}, thought));
     above.dataset.choice = view.element.dataset.choice = number;
     this.target.append(above, view.element);
     this.target.classList.toggle("pair", this.target.querySelectorAll(":scope > .text").length === 2);
-    return { view, thought, finish: null };
+    return { view, thought, above, calls: [], finish: null };
   }
 }

@@ -77,7 +77,7 @@ async function respond({ continues = false, settings = inPair() ? twice(fields) 
     if (!error.status) engine.poll();
   }
   answer.end();
-  if (answer.text || !failure) mine.messages[index] = { role: "assistant", content: answer.text };
+  if (answer.text || answer.calls.length || !failure) mine.messages[index] = answer.message;
   mine.failed = Boolean(failure) && (mine.failed || !continues); // what was there before has not failed
   mine.cut = Boolean(answer.text) && (failure ? true : answer.finish === "length");
   if (mine !== talk) return;
@@ -93,10 +93,23 @@ function finish(mine, index, answer, failure) {
     shelf.put(mine);
     location.hash = mine.id;
   }
+  askForResults();
   if (answer.texts.length > 1 && !failure) offerOthers(mine, index, answer);
   list();
   context.changed();
   $("prompt").focus({ preventScroll: true });
+}
+
+// The reader runs the functions that the last message calls.
+function askForResults() {
+  const index = talk.messages.length - 1, calls = talk.messages[index]?.tool_calls ?? [];
+  if (!calls.length || talk.running) return;
+  transcript.askForResults(index, calls, (results) => {
+    if (talk.running) return;
+    talk.messages.push(...results);
+    draw();
+    respond();
+  });
 }
 
 // The first answer is that of the conversation; the others are versions.
@@ -208,7 +221,9 @@ function draw() {
   talk.messages.forEach((message, index) => {
     transcript.add(message.role, textOf(message), index);
     if (message.role === "assistant") transcript.actions(index, buttons(index));
+    if (message.tool_calls?.length) transcript.calls(index, message.tool_calls);
   });
+  askForResults();
   list();
 }
 

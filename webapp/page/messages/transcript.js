@@ -1,6 +1,7 @@
 // The messages of a conversation on the page, with their buttons.
 
 import { element } from "../shared/element.js";
+import { callList, resultForm } from "../tools/calls.js";
 import { View } from "./view.js";
 import { t } from "../shared/words.js";
 
@@ -58,6 +59,17 @@ export class Transcript {
 
   article(index) {
     return this.target.querySelector(`article[data-index="${index}"]`);
+  }
+
+  // Shows the calls of a stored message.
+  calls(index, calls) {
+    this.article(index)?.querySelector(".body").append(callList(calls));
+  }
+
+  // Asks for the results of calls; `send` is called with their messages.
+  askForResults(index, calls, send) {
+    this.article(index)?.querySelector(".body").append(resultForm(calls, send));
+    this.bottom();
   }
 
   // Empties a message whose text is to come anew, and returns the element for it.

@@ -12,14 +12,24 @@ const GROUPS = {
   Penalties: ["presence_penalty", "frequency_penalty", "repetition_penalty"],
   Choices: ["n", "best_of", "use_beam_search", "length_penalty"],
   Tokens: ["logit_bias", "white_list_token", "white_list_token_ids", "skip_special_tokens", "spaces_between_special_tokens"],
+  Tools: [],
   Prompt: ["echo", "add_generation_prompt", "user"],
 };
 const TITLES = {
   Instructions: t`Instructions`, Length: t`Length`, Sampling: t`Sampling`, Penalties: t`Penalties`, Choices: t`Choices`, Tokens: t`Tokens`,
-  Prompt: t`Prompt`,
+  Tools: t`Tools`, Prompt: t`Prompt`,
 };
 const SYSTEM = { description: t`The system message: the model reads it before the conversation.`, type: "string" };
 const LOGPROBS = { description: t`Show each token's probability and the alternatives when you point at the token.`, type: "boolean", default: false };
+
+const OWN = {
+  system: SYSTEM,
+  logprobs: LOGPROBS,
+  tools: { control: "functions", description: t`Functions that the model may call, as JSON. Their calls are shown, and you type the results.` },
+  tool_choice: { control: "option", options: ["auto", "required", "none"], description: t`Whether the model calls a function: as it likes, always or never.` },
+  schema: { control: "schema", description: t`The answer is JSON that matches this JSON Schema.` },
+};
+const OWN_GROUPS = { Instructions: ["system", "logprobs"], Tools: ["tools", "tool_choice", "schema"] };
 
 export class Fields extends EventTarget {
   #values = load("fields", {});
@@ -30,13 +40,13 @@ export class Fields extends EventTarget {
   // Adds the controls to `target`, below `above`. `schema` is the API's schema of a chat request, or null if it could not be fetched.
   build(target, schema, above) {
     const named = Object.values(GROUPS).flat().filter((name) => schema?.properties[name]);
-    this.#specs = new Map([["system", SYSTEM], ["logprobs", LOGPROBS], ...named.map((name) => [name, schema.properties[name]])]);
+    this.#specs = new Map([...Object.entries(OWN), ...named.map((name) => [name, schema.properties[name]])]);
     if (schema) this.#values = this.#fitting(this.#values);
     const reset = element("button", { type: "button" }, t`Reset all`);
     reset.addEventListener("click", () => this.take({}));
     target.replaceChildren(element("h2", {}, t`Settings`), above, reset);
     for (const [group, names] of Object.entries(GROUPS)) {
-      const own = group === "Instructions" ? ["system", "logprobs"] : [];
+      const own = OWN_GROUPS[group] ?? [];
       const fields = [...own, ...names].filter((name) => this.#specs.has(name)).map((name) => this.#field(name, this.#specs.get(name)));
       target.append(element("fieldset", {}, element("legend", {}, TITLES[group]), ...fields));
     }
@@ -145,7 +155,10 @@ export class Fields extends EventTarget {
   }
 }
 
-// The request fields of values: log probabilities are asked for with their alternatives.
-export function bodyOf({ system, logprobs, ...rest }) {
-  return logprobs ? { ...rest, logprobs: true, top_logprobs: 5 } : rest;
+// The request fields of values: log probabilities are asked for with their alternatives, a schema as a format.
+export function bodyOf({ system, logprobs, schema, tool_choice, ...rest }) {
+  const body = logprobs ? { ...rest, logprobs: true, top_logprobs: 5 } : rest;
+  if (schema) body.response_format = { type: "json_schema", json_schema: { name: "answer", schema } };
+  if (tool_choice && rest.tools) body.tool_choice = tool_choice;
+  return body;
 }

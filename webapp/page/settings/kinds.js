@@ -1,5 +1,6 @@
 // The kinds of controls that request fields have: how one is made, read and written, and which values it can show.
 
+import { areFunctions, functionsOf, isSchema, schemaOf, written } from "../tools/definitions.js";
 import { element } from "../shared/element.js";
 import { t } from "../shared/words.js";
 
@@ -63,6 +64,24 @@ const KINDS = {
     read: (input) => orUndefined(input.value.split(/[\s,]+/).filter(Boolean).map(number)),
     write: (input, value) => (input.value = (value ?? []).join(", ")),
   },
+  functions: {
+    fits: areFunctions,
+    make: text(4, '[{"name": "weather", "parameters": {}}]'),
+    read: (input) => functionsOf(input.value),
+    write: (input, value) => (input.value = written(value)),
+  },
+  schema: {
+    fits: isSchema,
+    make: text(4, '{"type": "object"}'),
+    read: (input) => schemaOf(input.value),
+    write: (input, value) => (input.value = written(value)),
+  },
+  option: {
+    fits: isText,
+    make: ({ options }) => element("select", {}, ...["", ...options].map((value) => element("option", { value }, value || t`default`))),
+    read: (input) => input.value || undefined,
+    write: (input, value) => (input.value = value ?? ""),
+  },
   biases: {
     fits: (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.values(value).every(isNumber),
     make: text(2, t`one per line: token -1.5`),
@@ -74,7 +93,9 @@ const KINDS = {
   },
 };
 
+// `control` names the kind of a field that is the page's own.
 export function kindOf(spec) {
+  if (spec.control) return KINDS[spec.control];
   const types = [spec, ...(spec.anyOf ?? [])].flatMap((option) => option.type ?? []);
   if (types.includes("array")) {
     const items = spec.items ?? spec.anyOf.find((option) => option.items).items;
