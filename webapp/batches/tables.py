@@ -11,13 +11,20 @@ from webapp.database.rows import NUMBER
 metadata = MetaData()
 _TYPES: dict[Any, Any] = {int: BigInteger(), float: Float(53), bool: Boolean(), str: String(255)}
 _LONG = ("metadata", "errors", "adapters")
+_ADDED = ("model", "adapters")
+"""Fields that the first release with batches did not have: their columns are added to its table."""
 
 batches = Table(
     "hearth_batches",
     metadata,
     Column("n", NUMBER, primary_key=True, autoincrement=False),
     *(
-        Column(field.name, Text() if field.name in _LONG else _TYPES[field.type], nullable=False)
+        Column(
+            field.name,
+            Text() if field.name in _LONG else _TYPES[field.type],
+            nullable=False,
+            server_default=field.default if field.name in _ADDED else None,
+        )
         for field in msgspec.structs.fields(Batch)
         if field.name != "n"
     ),

@@ -6,8 +6,9 @@ Importing SQLAlchemy takes 15 MB, so this file is imported when the database is 
 import time
 from typing import Any
 
-from sqlalchemy import Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import Engine, MetaData, create_engine, event, inspect, make_url
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateColumn
 
 WAIT_SECONDS = 5
 """Seconds to wait for a connection, for SQLite's write lock, and for a statement of PostgreSQL's."""
@@ -46,15 +47,27 @@ def _set_up_sqlite(connection: Any, record: Any) -> None:
 
 
 def make_tables(engine: Engine, metadata: MetaData) -> None:
-    """Create the tables of `metadata` where they are missing.
+    """Create the tables of `metadata` where they are missing, and add the columns that a later release has brought.
 
-    Workers that start together all find no table and all create it: those whose attempt fails try again.
+    Such a column has a `server_default`: rows that are there get it, and so do those that workers of the release before
+    still write. Workers that start together all find no table and all create it: those whose attempt fails try again.
     """
     for tries_left in reversed(range(TRIES)):
         try:
             metadata.create_all(engine)
+            _add_columns(engine, metadata)
             return
         except DBAPIError:
             if not tries_left:
                 raise
             time.sleep(0.1)
+
+
+def _add_columns(engine: Engine, metadata: MetaData) -> None:
+    with engine.begin() as connection:
+        for table in metadata.tables.values():
+            there = {column["name"] for column in inspect(connection).get_columns(table.name)}
+            for column in table.columns:
+                if column.name not in there:
+                    described = CreateColumn(column).compile(dialect=engine.dialect)
+                    connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {described}")
