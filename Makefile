@@ -22,7 +22,7 @@ REQUESTS ?= 100000
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam bench-beside clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -97,6 +97,9 @@ bench-offline: $(VENV)/installed-dev ## `batch` beside plain Transformers, on th
 
 bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm serve`, side by side
 	$(BIN)/python -m bench.beam
+
+bench-beside: $(VENV)/installed-dev ## what a batch costs the streams beside it, on the simulated GPU
+	$(BIN)/python -m bench.batch_beside
 
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
