@@ -37,11 +37,11 @@ def asked(most: int, default: int) -> tuple[int, str, str | None]:
     """
     arguments = flask.request.args
     limit, order = arguments.get("limit", str(default)), arguments.get("order", "desc")
-    if not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:9]) <= most:
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 10 and 1 <= int(limit) <= most):
         raise invalid(f"Invalid value for `limit`: Expected an integer from 1 to {most}.", "limit")
     if order not in ("asc", "desc"):
         raise invalid("Invalid value for `order`: Expected asc or desc.", "order")
-    return int(limit), order, arguments.get("after")
+    return int(limit), order, arguments.get("after") or None
 
 
 def listed(items: list[dict[str, Any]], *, has_more: bool = False) -> dict[str, Any]:

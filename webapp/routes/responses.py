@@ -99,8 +99,13 @@ def retrieve(response_id: str) -> Response:
     """Return the response, complete or not; with `stream`, its events."""
     if flask.request.args.get("stream", "").lower() in ("true", "1"):
         after = after_of(flask.request.args.get("starting_after"), "starting_after")
+        job = jobs().find(caller(), response_id) if _is_of_job(response_id) else None
+        if job is None:
+            services().responses.get(caller(), response_id, lambda stored: None)
+            message = "Only a response of the background, or one that was `resumable`, can be streamed again."
+            raise invalid(message, "stream", "stream_not_found")
         with renamed({"after": "starting_after"}):
-            return follow(_job(response_id), after)
+            return follow(job, after)
     stored = services().responses.read(caller(), response_id, lambda found: found and encode_json(found.body))
     return Response(stored or _shown(_job(response_id)), content_type="application/json")
 

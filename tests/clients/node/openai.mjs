@@ -1,4 +1,4 @@
-// OpenAI's SDK for Node: a chat, a stream, a tool call, a typed answer, responses.
+// OpenAI's SDK for Node: a chat, a stream, a tool call, a typed answer, responses, one in the background, a file and a batch.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
@@ -53,3 +53,43 @@ assert.equal(first.output_text, text);
 const events = await client.responses.stream({ model, input: "Who are you?", temperature: 0 });
 assert.equal((await events.finalResponse()).output_text, text);
 assert.equal((await client.responses.retrieve(first.id)).output_text, text);
+
+const settled = async (look, live) => {
+  let found = await look();
+  while (live.includes(found.status)) {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    found = await look();
+  }
+  return found;
+};
+
+const later = await client.responses.create({ model, input: "Who are you?", temperature: 0, background: true });
+assert.equal(later.status, "queued");
+const done = await settled(() => client.responses.retrieve(later.id), ["queued", "in_progress"]);
+assert.equal(done.output_text, text);
+const rest = [];
+for await (const event of await client.responses.retrieve(later.id, { stream: true, starting_after: 2 })) rest.push(event);
+assert.deepEqual(rest.map((event) => event.sequence_number), rest.map((_, index) => index + 3));
+assert.equal(rest.at(-1).type, "response.completed");
+assert.equal((await client.responses.cancel(later.id)).status, "completed");
+const told = [];
+const live = await client.responses.create({ model, input: "Who are you?", temperature: 0, background: true, stream: true });
+for await (const event of live) told.push(event.type);
+assert.deepEqual(told.slice(0, 3), ["response.created", "response.queued", "response.in_progress"]);
+
+const url = "/v1/chat/completions";
+const lines = ["a", "b"].map((custom_id) => JSON.stringify({ custom_id, method: "POST", url, body: { model, messages, temperature: 0 } }));
+const file = await client.files.create({ file: await OpenAI.toFile(Buffer.from(lines.join("\n")), "in.jsonl"), purpose: "batch" });
+assert.equal((await client.files.waitForProcessing(file.id)).status, "processed");
+const made = await client.batches.create({ input_file_id: file.id, endpoint: url, completion_window: "24h" });
+const batch = await settled(() => client.batches.retrieve(made.id), ["validating", "in_progress", "finalizing"]);
+assert.deepEqual([batch.status, batch.request_counts.completed, batch.model], ["completed", 2, model]);
+const output = await (await client.files.content(batch.output_file_id)).text();
+const results = output.trim().split("\n").map((line) => JSON.parse(line));
+assert.deepEqual(results.map((each) => each.custom_id), ["a", "b"]);
+for (const each of results) assert.equal(each.response.body.choices[0].message.content, text);
+const listed = [];
+for await (const each of client.batches.list({ limit: 1 })) listed.push(each.id);
+assert.ok(listed.includes(batch.id));
+await assert.rejects(client.batches.cancel(batch.id), OpenAI.BadRequestError);
+assert.ok((await client.files.delete(file.id)).deleted);

@@ -159,7 +159,13 @@ def test_files_are_listed_by_pages(web: FlaskClient) -> None:
     assert first["has_more"]
     assert [file["id"] for file in listed(limit=4, order="asc", after=ids[1])["data"]] == ids[2:]
     assert [file["id"] for file in listed(purpose="batch")["data"]] == [ids[3], ids[1]]
-    for wrong, param in [({"limit": 0}, "limit"), ({"order": "up"}, "order"), ({"after": "file-none"}, "after")]:
+    assert listed(after="") == newest
+    for wrong, param in [
+        ({"limit": 0}, "limit"),
+        ({"limit": "000000005" + "9" * 30}, "limit"),
+        ({"order": "up"}, "order"),
+        ({"after": "file-none"}, "after"),
+    ]:
         assert refusal(web.get("/v1/files", query_string=wrong))[:2] == (400, param)
 
 

@@ -131,6 +131,13 @@ def test_its_stream_is_told_from_the_beginning(served: FlaskClient) -> None:
     assert (refused.status_code, refused.get_json()["error"]["param"]) == (400, "starting_after")
 
 
+def test_another_responses_events_are_not_kept(served: FlaskClient) -> None:
+    stored = served.post(URL, json={"input": "a"}).get_json()["id"]
+    refused = served.get(f"{URL}/{stored}?stream=true")
+    assert (refused.status_code, refused.get_json()["error"]["param"]) == (400, "stream")
+    assert served.get(f"{URL}/resp_none?stream=true").status_code == 404
+
+
 def test_it_is_cancelled_and_again(served: FlaskClient, engine: FakeEngine) -> None:
     Slow(engine)
     name = ask(served).get_json()["id"]
