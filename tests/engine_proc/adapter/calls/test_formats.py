@@ -57,12 +57,18 @@ def whole(read: Reading, text: str, ids: list[int], cut: bool) -> Answer:
     return parts.content.strip(), [(call.name, json.loads(call.arguments)) for call in parts.calls]
 
 
-def streamed(read: Reading, tokenizer: Any, ids: list[int], at_once: int, cut: bool) -> Answer:
+def texts_of(tokenizer: Any, ids: list[int]) -> list[str]:
+    """The text of the first tokens, by how many they are: from none to all."""
+    return [tokenizer.decode(ids[:length]) for length in range(len(ids) + 1)]
+
+
+def streamed(read: Reading, texts: list[str], ids: list[int], at_once: int, cut: bool) -> Answer:
+    """`texts`: the beginnings of the answer, as `texts_of` returns them."""
     stream, content, calls = Stream(read, [1]), "", []
     for begin in range(0, len(ids), at_once):
-        end = begin + at_once
-        piece = tokenizer.decode(ids[:end])[len(tokenizer.decode(ids[:begin])) :]
-        parts = stream.feed(piece, ids[begin:end], finished=end >= len(ids), cut=cut)
+        end = min(begin + at_once, len(ids))
+        piece = texts[end][len(texts[begin]) :]
+        parts = stream.feed(piece, ids[begin:end], finished=end == len(ids), cut=cut)
         content += parts.content
         calls += [(call.name, json.loads(call.arguments)) for call in parts.calls]
     return content.strip(), calls
@@ -77,12 +83,13 @@ def test_every_parser_is_tried() -> None:
 def test_a_call_is_found_whole_and_in_pieces(tokenizer: Any, parser: str, before: str) -> None:
     read = reading(tokenizer, parser)
     ids = tokenizer.encode(before + CALLS[parser], add_special_tokens=False)
-    answer = whole(read, tokenizer.decode(ids), ids, False)
+    texts = texts_of(tokenizer, ids)
+    answer = whole(read, texts[-1], ids, False)
 
     if not before or parser not in ALONE:
         assert answer == (before.strip(), PARIS)
     for at_once in (1, 3, 1000):
-        assert streamed(read, tokenizer, ids, at_once, False) == answer
+        assert streamed(read, texts, ids, at_once, False) == answer
 
 
 @pytest.mark.parametrize("parser", CALLS)
@@ -127,9 +134,10 @@ def test_a_call_that_is_cut_off_is_content(tokenizer: Any, parser: str) -> None:
     read = reading(tokenizer, parser)
     before = "" if parser in HEADED else "Let me look.\n"
     ids = tokenizer.encode(before + CALLS[parser], add_special_tokens=False)
+    texts = texts_of(tokenizer, ids)
     for length in range(1, len(ids)):
-        text = tokenizer.decode(ids[:length])
+        text = texts[length]
         answer = whole(read, text, ids[:length], True)
         assert answer in [(text.strip(), []), (before.strip(), PARIS)], text
         for at_once in (1, 4):
-            assert streamed(read, tokenizer, ids[:length], at_once, True) == answer, text
+            assert streamed(read, texts, ids[:length], at_once, True) == answer, text
