@@ -7,10 +7,14 @@ from typing import Any
 import pytest
 
 from bench import llama3
+from engine_proc.adapter.shortcuts.byte_detokenizer import ByteTable, proved_table
+from engine_proc.adapter.shortcuts.encoder import Encoder, quickest
 from tests.engine_proc.adapter.shortcuts import sentencepiece_model
 from tests.engine_proc.helpers import MODEL
 
 BYTE_LEVEL = ["demo", "llama 3"]
+VOCABULARY = 128_256
+"""As large as Llama 3's, for all of them: a model's may be padded."""
 
 
 @pytest.fixture(scope="session", params=[*BYTE_LEVEL, "sentencepiece"])
@@ -40,3 +44,18 @@ def renderer(directory: Path) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def tokenizer(renderer: Any) -> Any:
     return renderer.get_tokenizer()
+
+
+@pytest.fixture(scope="session")
+def encoder(tokenizer: Any) -> Encoder:
+    found = quickest(tokenizer)
+    assert found is not None
+    return found
+
+
+@pytest.fixture(scope="session")
+def table(tokenizer: Any, kind: str) -> ByteTable | None:
+    """None: a SentencePiece tokenizer has none."""
+    found = proved_table(tokenizer, VOCABULARY)
+    assert (found is None) == (kind == "sentencepiece")
+    return found

@@ -11,22 +11,14 @@ from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
 from engine_proc.adapter.shortcuts import byte_detokenizer
 from engine_proc.adapter.shortcuts.byte_detokenizer import ByteDetokenizer, ByteTable, proved_table
-from tests.engine_proc.adapter.shortcuts.conftest import BYTE_LEVEL
+from tests.engine_proc.adapter.shortcuts.conftest import BYTE_LEVEL, VOCABULARY
 
-SIZE = 128_256
 TEXTS = ["The fire 🔥🔥, 快速!\n", "naïve — «déjà vu» e\u0301", "👨\u200d👩\u200d👧 日本語 𠮷", "plain text, and more"]
 STOPS = ["", "🔥,", "快速", "é", " ", "\ufffd", "text"]
 
 
 pytestmark = pytest.mark.parametrize("kind", BYTE_LEVEL, indirect=True, scope="session")
 """Others have no table, as test_sequences.py says."""
-
-
-@pytest.fixture(scope="session")
-def table(tokenizer: Any) -> ByteTable:
-    found = proved_table(tokenizer, SIZE)
-    assert found is not None
-    return found
 
 
 def request(prompt: list[int], **fields: Any) -> EngineCoreRequest:
@@ -120,7 +112,7 @@ def test_copies_go_on_by_themselves(tokenizer: Any, table: ByteTable) -> None:
 
 def test_a_token_beyond_the_tokenizer_has_no_text(tokenizer: Any, table: ByteTable) -> None:
     """A model's vocabulary may be padded."""
-    beyond = max(SIZE, len(tokenizer)) - 1
+    beyond = max(VOCABULARY, len(tokenizer)) - 1
     if tokenizer.backend_tokenizer.id_to_token(beyond) is None:
         assert ByteDetokenizer(table, request([1])).decode_next(beyond) == ""
 
@@ -132,4 +124,4 @@ def test_a_wrong_table_is_not_used(tokenizer: Any, monkeypatch: pytest.MonkeyPat
         return b"the" if name == "Ġthe" else right(name, byte_of)
 
     monkeypatch.setattr(byte_detokenizer, "_bytes", bytes_of)
-    assert proved_table(tokenizer, SIZE) is None
+    assert proved_table(tokenizer, VOCABULARY) is None

@@ -9,7 +9,7 @@ from vllm.renderers import ChatParams, TokenizeParams
 from engine_proc.adapter.prompts.rendering import Rendering, Template
 from engine_proc.adapter.shortcuts import samples
 from engine_proc.adapter.shortcuts.chat_encoder import ChatEncoder
-from engine_proc.adapter.shortcuts.encoder import Encoder, quickest
+from engine_proc.adapter.shortcuts.encoder import Encoder
 from schemas.errors import ApiError
 from schemas.wire import Generate
 
@@ -18,13 +18,6 @@ IN_PARTS = (
     "{% else %}{% for part in message.content %}{{ part.text }}|{% endfor %}{% endif %}{% endfor %}"
 )
 """A template that reads contents as lists of parts."""
-
-
-@pytest.fixture(scope="module")
-def encoder(tokenizer: Any) -> Encoder:
-    found = quickest(tokenizer)
-    assert found is not None
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -20,13 +20,6 @@ class Panic(BaseException):
     """As a panic in Rust reaches Python."""
 
 
-@pytest.fixture(scope="module")
-def encoder(tokenizer: Any) -> Encoder:
-    found = quickest(tokenizer)
-    assert found is not None
-    return found
-
-
 def other_texts(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Texts that the check at load has not seen."""
     monkeypatch.setattr(samples, "SEED", 7)

@@ -10,7 +10,7 @@ from vllm.v1.engine.detokenizer import IncrementalDetokenizer
 
 from engine_proc.adapter.outputs import Output
 from engine_proc.adapter.sequences import PROMPT_TOKENS, Sequences
-from engine_proc.adapter.shortcuts.byte_detokenizer import proved_table
+from engine_proc.adapter.shortcuts.byte_detokenizer import ByteTable
 
 TEXTS = ["The fire stays lit 🔥🔥, 快速排序!\n", " naïve café 🜂", "plain words and more of them,", "日本語 𠮷 "]
 
@@ -61,9 +61,7 @@ def test_a_prompt_is_shortened_only_where_its_end_tells_all(tokenizer: Any, kind
 
 
 @pytest.mark.parametrize("fields", [{}, {"stop": ["lit"]}, {"skip_special_tokens": False}], ids=str)
-def test_the_table_changes_no_output(tokenizer: Any, kind: str, fields: dict[str, Any]) -> None:
-    table = proved_table(tokenizer, len(tokenizer))
-    assert (table is None) == (kind == "sentencepiece")
+def test_the_table_changes_no_output(tokenizer: Any, table: ByteTable | None, fields: dict[str, Any]) -> None:
     prompt = whole_characters(tokenizer, TEXTS[0])
     for text in TEXTS:
         ids = [*whole_characters(tokenizer, text), *tokenizer.all_special_ids[:2], *whole_characters(tokenizer, " end")]
@@ -73,8 +71,9 @@ def test_the_table_changes_no_output(tokenizer: Any, kind: str, fields: dict[str
             assert plain == quick
 
 
-def test_only_whole_answers_without_stop_strings_and_log_probabilities_wait_for_their_end(tokenizer: Any) -> None:
-    table = proved_table(tokenizer, len(tokenizer))
+def test_only_whole_answers_without_stop_strings_and_log_probabilities_wait_for_their_end(
+    tokenizer: Any, table: ByteTable | None
+) -> None:
     sequences = Sequences(tokenizer, table)
     for stream, fields, waits in (
         (False, {}, True),
