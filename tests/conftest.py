@@ -2,7 +2,8 @@
 
 A load takes as long as hundreds of requests, so a test uses one of a few engines, and the tests of one engine run one
 after the other. Tests that need no engine run first. `make test` runs two tests at a time (pytest-xdist): a group of
-xdist's is an engine, so no engine is loaded twice, and no two tests use the same engine at the same time.
+xdist's is an engine, so no engine is loaded twice, and no two tests use the same engine at the same time. Tests without
+an engine are grouped by file.
 """
 
 import gc
@@ -11,6 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+import psutil
 import pytest
 
 from tests import turns
@@ -24,8 +26,9 @@ ENGINE_OF_FIXTURE = {
     "embedding": "embedding",
     "running_llama": "Llama 3's vocabulary",
 }
-ENGINES = ["", *ENGINE_OF_FIXTURE.values()]
-"""The order in which their tests start: first those without an engine. Engines that only a mark names are last."""
+ENGINES = ["", "shared", "float32", "spread", "Llama 3's vocabulary", "startup", "killers", "adapter", "simulated"]
+"""The order in which their tests start: first those without an engine, then those that take longest, so that no lane
+has minutes left when the other has ended. Engines that are not here are last."""
 FLOAT32 = {
     "HEARTH_ENGINE_ARGS": "--dtype float32",
     "HEARTH_STALL_SECONDS": "12",
@@ -33,7 +36,15 @@ FLOAT32 = {
 }
 """The two limits are short because tests wait for them."""
 LIMIT_MINUTES = 15
-BEGAN, LOAD_BEFORE = time.monotonic(), os.getloadavg()[0]
+
+
+def idle_seconds() -> float:
+    """Return how long this machine's CPUs have had nothing to do, all of them together."""
+    times = psutil.cpu_times()
+    return float(times.idle + times.iowait)
+
+
+BEGAN, LOAD_BEFORE, IDLE_BEFORE = time.monotonic(), os.getloadavg()[0], idle_seconds()
 gc.disable()  # until all tests are collected: what is imported for them, vLLM among it, stays
 
 
@@ -44,7 +55,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     engine = engine_of(item)
     if engine:
         item.add_marker(pytest.mark.engine(engine))
-    item.add_marker(pytest.mark.xdist_group(engine or item.nodeid.partition("::")[0]))
+    item.add_marker(pytest.mark.xdist_group(engine or _group_without_engine(item)))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -59,6 +70,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         raise pytest.UsageError("pytest-xdist has not grouped the tests: it may not know this pytest")
     if any(engine_of(item) for item in session.items) and not session.config.option.collectonly:
         begin_stock()
+
+
+def _group_without_engine(item: pytest.Item) -> str:
+    """Return a file's path, but one name for all tests that share vLLM's renderers: each takes seconds to make."""
+    return "renderers" if "renderer" in fixtures_of(item) else item.nodeid.partition("::")[0]
 
 
 def engine_of(item: pytest.Item) -> str:
@@ -77,11 +93,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _tell_fields(terminalreporter)
     minutes = (time.monotonic() - BEGAN) / 60
     terminalreporter.section("time")
+    cpus = os.cpu_count() or 1
+    idle = (idle_seconds() - IDLE_BEFORE) / (minutes * 60 * cpus)
+    terminalreporter.write_line(f"{minutes:.1f} minutes on {cpus} CPUs, which had nothing to do for {idle:.0%} of them")
     terminalreporter.write_line(
-        f"{minutes:.1f} minutes on {os.cpu_count()} CPUs; the load average was {LOAD_BEFORE:.1f} when the tests began"
+        f"The load average was {LOAD_BEFORE:.1f} when the tests began, and {os.getloadavg()[0]:.1f} when they ended."
     )
     if minutes > LIMIT_MINUTES:
-        terminalreporter.write_line(f"That is MORE THAN {LIMIT_MINUTES} MINUTES. On an idle machine, find out why.")
+        terminalreporter.write_line(f"That is MORE THAN {LIMIT_MINUTES} MINUTES. Where nothing else ran, find out why.")
 
 
 def _tell_fields(terminalreporter: pytest.TerminalReporter) -> None:
