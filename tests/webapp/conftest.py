@@ -112,6 +112,16 @@ def engine(tmp_path: Path) -> Iterator[FakeEngine]:
 
 
 @pytest.fixture
+def engines(tmp_path: Path) -> Iterator[list[FakeEngine]]:
+    """One for each of two workers."""
+    directories = [tmp_path / name for name in ("one", "two")]
+    for directory in directories:
+        directory.mkdir()
+    with FakeEngine(directories[0]) as one, FakeEngine(directories[1]) as two:
+        yield [one, two]
+
+
+@pytest.fixture
 def served(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
     """A client of a server whose engine is `engine`."""
     return make_app().test_client()

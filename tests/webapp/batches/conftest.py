@@ -12,8 +12,8 @@ from openai.types import Batch
 from tests.fake_engine import FakeEngine
 from tests.sdk_types import check
 from tests.webapp.conftest import MakeApp, wait_until
+from tests.webapp.workers import quicken
 from webapp.batches import results, run
-from webapp.jobs import leases
 
 CHAT = "/v1/chat/completions"
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -73,8 +73,7 @@ MakeWeb = Callable[..., Web]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, seconds in (("TICK_SECONDS", 0.05), ("LOOK_SECONDS", 0.1), ("BEAT_SECONDS", 0.2), ("LOST_SECONDS", 1.0)):
-        monkeypatch.setattr(leases, name, seconds)
+    quicken(monkeypatch)
     monkeypatch.setattr(results, "PAUSE", 0.01)
     monkeypatch.setattr(run, "BUSY_SECONDS", 0.01)
 

@@ -2,11 +2,8 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import gevent
 import pytest
 
 from schemas import wire
@@ -14,52 +11,15 @@ from tests.fake_engine import LOADING, READY, FakeEngine, complete, welcome
 from tests.webapp.asking import hold
 from tests.webapp.batches.conftest import Web, some
 from tests.webapp.conftest import MakeApp, wait_until
-from webapp.batches.batches import Batches
+from tests.webapp.workers import batches_of, die, jobs_of, show_no_sign_of_life, take_part
 from webapp.batches.pace import Pace
 from webapp.batches.run import BatchRun
-from webapp.jobs.jobs import Jobs
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[list[FakeEngine]]:
-    directories = [tmp_path / name for name in ("one", "two")]
-    for directory in directories:
-        directory.mkdir()
-    with FakeEngine(directories[0]) as one, FakeEngine(directories[1]) as two:
-        yield [one, two]
 
 
 @pytest.fixture
 def workers(engines: list[FakeEngine], make_app: MakeApp) -> list[Web]:
     """Two workers of one database, each with an engine of its own."""
     return [Web(make_app(endpoint=engine.endpoint, batch_at_once=2).test_client()) for engine in engines]
-
-
-def jobs_of(web: Web) -> Jobs:
-    found: Jobs = web.client.application.extensions["hearth.jobs"]
-    return found
-
-
-def batches_of(web: Web) -> Batches:
-    found: Batches = web.client.application.extensions["hearth.batches"]
-    return found
-
-
-def take_part(web: Web) -> None:
-    """Begin to look for jobs, as a worker does when it starts."""
-    jobs_of(web).shared.engine.state()
-    jobs_of(web).start()
-
-
-def die(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a worker do nothing any more, as if it were killed."""
-
-    def broken(name: str, *arguments: Any) -> Any:
-        raise OSError("no database")
-
-    monkeypatch.setattr(batches_of(web), "call", broken)
-    monkeypatch.setattr(jobs_of(web).leases, "_call", broken)
-    jobs_of(web).leases.ended = True
 
 
 def check_whole(web: Web, batch: str, count: int) -> None:
@@ -83,13 +43,13 @@ def test_a_lost_workers_batch_goes_on_with_the_lines_that_have_no_result(
 ) -> None:
     one, two = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(5))
     wait_until(lambda: len(engines[0].messages(wire.Generate)) == 2)
     answer(engines[0], engines[0].messages(wire.Generate)[1])
     wait_until(lambda: one.get(batch)["request_counts"]["completed"] == 1)
-    die(one, monkeypatch)
-    take_part(two)
+    die(one.client, monkeypatch)
+    take_part(two.client)
     check_whole(two, batch, 5)
     assert len(engines[1].messages(wire.Generate)) == 4, "a line that had its result was answered again"
 
@@ -99,16 +59,16 @@ def test_a_worker_that_was_thought_lost_stores_nothing(
 ) -> None:
     one, two = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(3))
     wait_until(lambda: len(engines[0].messages(wire.Generate)) == 2)
     with monkeypatch.context() as silent:
-        silent.setattr(jobs_of(one).leases, "tick", lambda: gevent.sleep(0.05))  # it shows no sign of life
-        take_part(two)
+        show_no_sign_of_life(one.client, silent)
+        take_part(two.client)
         wait_until(lambda: engines[1].messages(wire.Generate))
         for request in engines[0].messages(wire.Generate):
             answer(engines[0], request)
-        wait_until(lambda: not batches_of(one)._running)
+        wait_until(lambda: not batches_of(one.client)._running)
     check_whole(two, batch, 3)
 
 
@@ -116,12 +76,12 @@ def test_a_worker_that_takes_its_own_batch_again_keeps_it(workers: list[Web], en
     """The run that has lost the lease may end after the next one of the same worker has begun."""
     one, _ = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(1))
     wait_until(lambda: engines[0].messages(wire.Generate))
-    ((n, run),) = batches_of(one)._running.items()
-    batches_of(one)._end(n, BatchRun(batches_of(one), run._job))
-    assert (batches_of(one)._running, jobs_of(one).leases._held) == ({n: run}, {n: run})
+    ((n, run),) = batches_of(one.client)._running.items()
+    batches_of(one.client)._end(n, BatchRun(batches_of(one.client), run._job))
+    assert (batches_of(one.client)._running, jobs_of(one.client).leases._held) == ({n: run}, {n: run})
     answer(engines[0], engines[0].messages(wire.Generate)[0])
     check_whole(one, batch, 1)
 
@@ -129,19 +89,19 @@ def test_a_worker_that_takes_its_own_batch_again_keeps_it(workers: list[Web], en
 def test_a_worker_that_ends_gives_its_batch_to_another_at_once(workers: list[Web], engines: list[FakeEngine]) -> None:
     one, two = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(3))
     wait_until(lambda: engines[0].messages(wire.Generate))
-    jobs_of(one).leases.end()
+    jobs_of(one.client).leases.end()
     wait_until(lambda: engines[0].messages(wire.Abort))
-    take_part(two)
+    take_part(two.client)
     check_whole(two, batch, 3)
 
 
 def test_a_lost_worker_is_told_of_in_another_worker_that_cancels(workers: list[Web], engines: list[FakeEngine]) -> None:
     one, two = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(3))
     wait_until(lambda: engines[0].messages(wire.Generate))
     told = two.client.post(f"/v1/batches/{batch}/cancel").get_json()
@@ -152,7 +112,7 @@ def test_a_lost_worker_is_told_of_in_another_worker_that_cancels(workers: list[W
 
 def test_a_database_that_fails_for_a_while_costs_no_line(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """As a full disk does: nothing can be stored, and then it can again."""
-    batches, numbers = batches_of(web), random.Random(7)
+    batches, numbers = batches_of(web.client), random.Random(7)
     real, failures = batches.call, Counter[str]()
 
     def unsteady(name: str, *arguments: Any) -> Any:
@@ -183,11 +143,11 @@ def test_what_kills_workers_again_and_again_fails(
     monkeypatch.setattr("webapp.batches.run.MOST_LOSSES", 0)
     one, two = workers
     engines[0].on_generate = hold
-    take_part(one)
+    take_part(one.client)
     batch = one.make(some(1))
     wait_until(lambda: engines[0].messages(wire.Generate))
-    die(one, monkeypatch)
-    take_part(two)
+    die(one.client, monkeypatch)
+    take_part(two.client)
     ended = two.ended(batch)
     assert (ended["status"], ended["errors"]["data"][0]["code"]) == ("failed", "workers_lost")
 
@@ -200,7 +160,7 @@ def allowed(engine: FakeEngine, pace: Pace, **pong: Any) -> int:
 
 
 def test_lines_make_room_for_those_who_wait(web: Web, engine: FakeEngine) -> None:
-    pace = batches_of(web).pace
+    pace = batches_of(web.client).pace
     assert allowed(engine, pace) == 8
     assert allowed(engine, pace, live=5) == 3
     assert allowed(engine, pace, live=100) == 1, "it goes on, slowly"

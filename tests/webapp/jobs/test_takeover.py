@@ -1,8 +1,6 @@
 """A worker is lost, or its database: another goes on, and no client notices. Each worker has an engine of its own."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import gevent
@@ -16,8 +14,8 @@ from tests.webapp.asking import hold
 from tests.webapp.conftest import MakeApp, wait_until
 from tests.webapp.jobs.test_background import ask, got, settled
 from tests.webapp.jobs.test_streams import BODIES, CHAT, Slow, events, first_text, id_of, stream
-from webapp.jobs import leases, run
-from webapp.jobs.jobs import Jobs
+from tests.webapp.workers import break_database, die, jobs_of, quicken, show_no_sign_of_life, take_part
+from webapp.jobs import run
 from webapp.jobs.log import reader
 from webapp.jobs.log.live import NOT_STORED
 
@@ -27,48 +25,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "GROUP_SECONDS", 0.001)
     monkeypatch.setattr(run, "STORE_PAUSE", 0.01)
     monkeypatch.setattr(reader, "POLL_SECONDS", 0.01)
-    for name, seconds in (("TICK_SECONDS", 0.05), ("LOOK_SECONDS", 0.1), ("BEAT_SECONDS", 0.2), ("LOST_SECONDS", 1.0)):
-        monkeypatch.setattr(leases, name, seconds)
-
-
-@pytest.fixture
-def engines(tmp_path: Path) -> Iterator[list[FakeEngine]]:
-    directories = [tmp_path / name for name in ("one", "two")]
-    for directory in directories:
-        directory.mkdir()
-    with FakeEngine(directories[0]) as one, FakeEngine(directories[1]) as two:
-        yield [one, two]
+    quicken(monkeypatch)
 
 
 @pytest.fixture
 def workers(engines: list[FakeEngine], make_app: MakeApp) -> list[FlaskClient]:
     return [make_app(endpoint=engine.endpoint).test_client() for engine in engines]
-
-
-def jobs_of(client: FlaskClient) -> Jobs:
-    found: Jobs = client.application.extensions["hearth.jobs"]
-    return found
-
-
-def take_part(client: FlaskClient) -> None:
-    """Begin to look for jobs, as a worker does when it starts."""
-    jobs_of(client).shared.engine.state()
-    jobs_of(client).start()
-
-
-def break_database(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(name: str, *arguments: Any) -> Any:
-        raise OSError("no database")
-
-    monkeypatch.setattr(jobs_of(client)._writing, "call", broken)
-    monkeypatch.setattr(jobs_of(client).leases, "_call", broken)
-    monkeypatch.setattr(jobs_of(client).writer, "_call", broken)
-
-
-def die(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a worker do nothing any more, as if it were stopped or killed."""
-    break_database(client, monkeypatch)
-    jobs_of(client).leases.ended = True
 
 
 def numbered(*texts: str) -> list[int]:
@@ -109,7 +71,7 @@ def test_the_reader_of_a_worker_that_was_thought_lost_reads_on(
     response = stream(one)
     seen, pieces = first_text(response)
     with monkeypatch.context() as silent:
-        silent.setattr(jobs_of(one).leases, "tick", lambda: gevent.sleep(0.05))  # it shows no sign of life
+        show_no_sign_of_life(one, silent)
         take_part(two)
         wait_until(lambda: slow.asked)
     first.say("not this", "stop")
