@@ -332,7 +332,7 @@ BREAKAGES = [
         WEB + "conversations",
     ),
     # ---- jobs -----------------------------------------------------------------------------------------------------
-    Breakage("webapp/jobs/leases.py", "if now - since >= LOST_SECONDS and", "if", WEB + "jobs/test_leases.py"),
+    Breakage("webapp/jobs/leases.py", "if watched >= LOST_SECONDS and", "if", WEB + "jobs/test_leases.py"),
     Breakage(
         "webapp/jobs/leases.py",
         "if n in held and held[n].epoch == holder.epoch:",

@@ -9,12 +9,18 @@ from webapp.batches.batches import Batches
 from webapp.jobs import leases
 from webapp.jobs.jobs import Jobs
 
-QUICK = (("TICK_SECONDS", 0.05), ("LOOK_SECONDS", 0.1), ("BEAT_SECONDS", 0.2), ("LOST_SECONDS", 1.0))
+QUICK = {
+    "TICK_SECONDS": 0.05,
+    "LOOK_SECONDS": 0.1,
+    "BEAT_SECONDS": 0.2,
+    "LOST_SECONDS": 1.0,
+    "MOST_WATCHED_SECONDS": 0.3,
+}
 
 
 def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let workers look at their leases more often than the product does."""
-    for name, seconds in QUICK:
+    for name, seconds in QUICK.items():
         monkeypatch.setattr(leases, name, seconds)
 
 

@@ -29,6 +29,10 @@ LOOK_SECONDS = 1.0
 BEAT_SECONDS = 2.0
 LOST_SECONDS = 6.0
 """A job whose owner has not raised its beat for so long is taken from it: three beats."""
+MOST_WATCHED_SECONDS = LOST_SECONDS / 3
+"""The most that counts between two looks: a worker that stood still for longer has seen nothing meanwhile, and the
+others may have stood still, too, as all do whose host is stopped for a while.
+"""
 
 
 class Holder(Protocol):
@@ -65,11 +69,11 @@ class Leases:
         self._kinds: dict[str, Kind] = {}
         self._held: dict[int, Holder] = {}
         self._seen: dict[Sighting, float] = {}
-        """Jobs of other workers, with the time when each was first seen as it is."""
+        """Jobs of other workers, with the seconds for which each has been watched and has stayed as it is."""
         self._orphans: dict[int, int] = {}
         """Jobs of this worker that nothing here works on, with their epochs."""
         self._look_now = Event()
-        self._looked_at = self._beat_at = float("-inf")
+        self._looked_at = self._watched_at = self._beat_at = float("-inf")
         self._failing = False
         """Whether the database has failed since it last answered: one line in the log is enough."""
         self.ended = False
@@ -171,10 +175,12 @@ class Leases:
 
     def _take_lost(self) -> None:
         now = time.monotonic()
-        self._seen = {each: self._seen.get(each, now) for each in self._call("sightings", self.owner)}
-        for each, since in self._seen.items():
+        passed, self._watched_at = min(now - self._watched_at, MOST_WATCHED_SECONDS), now
+        sightings: list[Sighting] = self._call("sightings", self.owner)
+        self._seen = {each: self._seen[each] + passed if each in self._seen else 0.0 for each in sightings}
+        for each, watched in self._seen.items():
             kind = self._kinds.get(each.kind)
-            if now - since >= LOST_SECONDS and kind is not None and kind.room() > 0:
+            if watched >= LOST_SECONDS and kind is not None and kind.room() > 0:
                 job = self._call("take_lost", each, self.owner)
                 if job is not None:
                     log.warning("%s is taken from worker %s, which shows no sign of life", job.id, each.owner)

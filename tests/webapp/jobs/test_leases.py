@@ -118,6 +118,35 @@ def test_a_pause_shorter_than_the_limit_costs_no_job(workers: list[Worker], cloc
     assert (one.ids, two.ids) == (["a"], [])
 
 
+@pytest.mark.parametrize("seconds", [LOST_SECONDS, 1e9])
+def test_a_clock_that_jumps_costs_no_job(workers: list[Worker], clock: Clock, seconds: float) -> None:
+    """As it does where a host stops all of its workers for a while: none of them could show that it lives."""
+    one, two = workers
+    queue(one, "a")
+    one.leases.tick()
+    clock.passes(BEAT_SECONDS, one, two)
+    clock.now += seconds
+    clock.passes(LOST_SECONDS / 2, two)
+    assert two.ids == [], "the jump counts for little"
+    clock.passes(2, one, two)
+    clock.now += seconds
+    clock.passes(2 * LOST_SECONDS, one, two)
+    assert (one.ids, two.ids) == (["a"], [])
+    clock.now += seconds
+    clock.passes(LOST_SECONDS + 1, two)
+    assert two.ids == ["a"], "its worker is lost indeed"
+
+
+def test_no_lease_depends_on_the_date(workers: list[Worker], clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = workers
+    queue(one, "a")
+    one.leases.tick()
+    dates = iter([0.0, 4e9] * 1000)
+    monkeypatch.setattr("time.time", lambda: next(dates))
+    clock.passes(5 * LOST_SECONDS, one, two)
+    assert (one.ids, two.ids) == (["a"], [])
+
+
 def test_a_worker_takes_what_it_has_room_for(workers: list[Worker], clock: Clock) -> None:
     one, two = workers
     one.most, two.most = 1, 2
