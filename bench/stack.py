@@ -71,8 +71,11 @@ class Stack:
 
     # ---- processes ---------------------------------------------------------------------------------------------
 
-    def start_web(self) -> None:
-        """Run `gunicorn wsgi:app` as an operator does. It also starts the engine, unless HEARTH_ENGINE_SPAWN=0."""
+    def start_web(self, seconds: float = 30.0) -> None:
+        """Run `gunicorn wsgi:app` as an operator does. It also starts the engine, unless HEARTH_ENGINE_SPAWN=0.
+
+        `seconds`: within which it must answer.
+        """
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.web_log.open("ab") as log:
             self.web = subprocess.Popen(
@@ -82,7 +85,7 @@ class Stack:
                 stdout=log,
                 stderr=log,
             )
-        until(self._answers, 30, "gunicorn answers")
+        until(self._answers, seconds, "gunicorn answers")
 
     def stop_web(self, number: int = signal.SIGTERM) -> int:
         assert self.web is not None

@@ -7,15 +7,23 @@ import os
 import random
 import re
 import signal
+import socket
+import subprocess
 import time
 from collections.abc import Callable
 
 import psutil
 
-from tests.harness import Hearth
+from engine_proc.lock import LOCK_FILE
+from tests.harness import LOAD_SECONDS, Hearth, until
 
 GONE_SECONDS = 30.0
 """What the kernel may take to end a killed process on a busy machine."""
+
+START_SECONDS = 180.0
+"""What a web tier may take to start on a machine that loads an engine and answers ten clients."""
+STOP_SECONDS = 10.0
+"""What a web tier has to end its answers when it is stopped."""
 
 TEST_ALONE = re.compile(r"testing \S+ alone")
 TEST_SECONDS = 6.0
@@ -30,6 +38,39 @@ def kill_a_web_worker(hearth: Hearth, dice: random.Random) -> None:
     worker.wait(GONE_SECONDS)  # until then its connections may still look good
 
 
+def kill_the_master(hearth: Hearth, dice: random.Random) -> None:
+    """Its workers end when they notice, and another starts."""
+    web = hearth.web
+    assert web is not None
+    web.kill()
+    web.wait(GONE_SECONDS)
+    until(lambda: not _listens(hearth.port), GONE_SECONDS, "its workers have noticed")
+    hearth.start_web(START_SECONDS)
+
+
+def restart_the_web_tier(hearth: Hearth, dice: random.Random) -> None:
+    """By TERM; the workers that have not ended soon are killed, as a service manager does."""
+    web, workers = hearth.web, hearth.workers()
+    assert web is not None
+    web.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        web.wait(STOP_SECONDS)
+    if web.poll() is None:
+        for worker in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                worker.kill()
+    web.wait(GONE_SECONDS)
+    hearth.start_web(START_SECONDS)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=GONE_SECONDS).close()
+    except ConnectionError:
+        return False
+    return True
+
+
 def reload_the_web_tier(hearth: Hearth, dice: random.Random) -> None:
     assert hearth.web is not None
     hearth.web.send_signal(signal.SIGHUP)
@@ -39,9 +80,22 @@ def kill_the_model_process(hearth: Hearth, dice: random.Random) -> None:
     os.kill(hearth.welcome().pid, signal.SIGKILL)
 
 
+def kill_the_supervisor(hearth: Hearth, dice: random.Random) -> None:
+    """All of the engine ends with it, and an operator starts another."""
+    supervisor = psutil.Process(int((hearth.run_dir / LOCK_FILE).read_text()))
+    supervisor.kill()
+    supervisor.wait(GONE_SECONDS)
+    until(lambda: hearth.engine("start", check=False).returncode == 0, GONE_SECONDS, "another engine starts")
+
+
 def kill_one_of_vllms_processes(hearth: Hearth, dice: random.Random) -> None:
     if processes := _vllms_processes(hearth):
         dice.choice(processes).kill()
+
+
+def kill_the_engine_core(hearth: Hearth, dice: random.Random) -> None:
+    until(lambda: _vllms_processes(hearth), LOAD_SECONDS, "vLLM has processes")
+    psutil.Process(hearth.welcome().pid).children()[-1].kill()
 
 
 def hang_a_step(hearth: Hearth, dice: random.Random) -> None:
@@ -67,8 +121,16 @@ def _vllms_processes(hearth: Hearth) -> list[psutil.Process]:
     return processes
 
 
-WEB_FAULTS: list[Fault] = [kill_a_web_worker, reload_the_web_tier]
+WEB_FAULTS: list[Fault] = [
+    kill_a_web_worker,
+    kill_a_web_worker,
+    reload_the_web_tier,
+    restart_the_web_tier,
+    kill_the_master,
+]
+"""Workers are killed more often than the rest: their requests alone lose their connections."""
 ENGINE_FAULTS: list[Fault] = [
+    kill_the_supervisor,
     kill_the_model_process,
     kill_one_of_vllms_processes,
     hang_a_step,
@@ -85,7 +147,8 @@ class Faults:
         self._dice = dice
         self._say = say
         self.stop = asyncio.Event()
-        self.workers_killed_at: list[float] = []
+        self.web_gone_at: list[float] = []
+        """Until when connections were lost or refused: once for each fault that does so; infinity while it lasts."""
         self.engines_lost = 0
 
     async def run(self, web_every: float, engine_after: float) -> None:
@@ -95,21 +158,30 @@ class Faults:
     async def _hit_web(self, every: float) -> None:
         while await self.calm(every * self._dice.uniform(0.5, 1.5)):
             fault = self._dice.choice(WEB_FAULTS)
-            if fault is not kill_a_web_worker:
+            if fault is reload_the_web_tier:
                 await self._do(fault)
-                continue
-            self.workers_killed_at.append(math.inf)  # whom it hits may hear of it before this task goes on
-            await self._do(fault)
-            self.workers_killed_at[-1] = time.monotonic()
+            else:
+                await self.cut(fault)
+
+    async def cut(self, fault: Fault) -> None:
+        """Do what costs connections. Whom it hits may hear of it before this task goes on."""
+        self.web_gone_at.append(math.inf)
+        await self._do(fault)
+        self.web_gone_at[-1] = time.monotonic()
 
     async def _hit_engine(self, after: float) -> None:
         while await self.calm(0.5):
             if (await asyncio.to_thread(self._hearth.engine, "status", check=False)).returncode != 0:
                 continue
-            if await self.calm(after * self._dice.uniform(0.5, 1.5)) and await self._no_test_alone():
-                await self._do(self._dice.choice(ENGINE_FAULTS))
-                self.engines_lost += 1
-                await self.calm(2)  # until it shows
+            if await self.calm(after * self._dice.uniform(0.5, 1.5)):
+                await self.hit_engine(self._dice.choice(ENGINE_FAULTS))
+
+    async def hit_engine(self, fault: Fault) -> None:
+        """Do what ends the engine, once nobody can be blamed for it."""
+        if await self._no_test_alone():
+            await self._do(fault)
+            self.engines_lost += 1
+            await self.calm(2)  # until it shows
 
     async def _no_test_alone(self) -> bool:
         """Wait until the engine tests no request alone: if it died then, it could only blame this request.

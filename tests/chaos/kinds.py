@@ -1,70 +1,31 @@
 """The kinds of request that the load is made of, and what each may bring."""
 
+import asyncio
 import json
-import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
-import httpx
-
 from tests.abuse.requests import SHORT
+from tests.chaos.client import Client, Refused
+from tests.chaos.durable import STORY as BACKGROUND
+from tests.chaos.durable import (
+    Followed,
+    Polled,
+    Resumed,
+    SmallBatch,
+    batch_answers,
+    batch_lines,
+    cancelled,
+)
 from tests.e2e.killing import AT_ONCE, LATE, killing_body
-from tests.e2e.mixture import CHAT, REQUESTS, STORY, TEXT, gather, told_whole
+from tests.e2e.mixture import CHAT, MESSAGES, REQUESTS, RESPONSES, STORY, TALE, TEXT
 from tests.harness import JSON, chat_body, endless
 
 ABUSIVE = [abuse for abuse in SHORT if abuse.name != "prompts: 2,048 short"]
 """Without the one that the engine works on for as long as it usually lives here."""
+LINES, LINE_TOKENS = 6, 16
+"""Of a small batch."""
 MALFORMED = (b"", b"{", b'{"messages": 5}', b'{"messages": []}', b'{"prompt": "x", "temperature": "hot"}', b"\xff\xfe")
-
-
-class Refused(Exception):
-    """An error in OpenAI's envelope, with its status or, within a stream, its code alone."""
-
-    def __init__(self, status: int, error: dict[str, Any]) -> None:
-        super().__init__(f"{status} {error['code']}")
-        self.status = status
-        self.code = error["code"]
-
-
-class Cut(Exception):
-    """The answer ended without its end."""
-
-
-@dataclass(slots=True)
-class Client:
-    """One simulated client, and the longest time that it has waited for the next piece of a stream."""
-
-    http: httpx.AsyncClient
-    dice: random.Random
-    clock: Callable[[], float]
-    longest_gap: float = 0.0
-
-    async def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """The answer as `tests.e2e.mixture` has it. Raises `Refused`, `Cut` or what httpx raises."""
-        if not body.get("stream"):
-            response = await self.http.post(path, json=body)
-            whole: dict[str, Any] = response.json()
-            if response.status_code != 200:
-                raise Refused(response.status_code, whole["error"])
-            return told_whole(whole, path)
-        return gather(await self._events(path, body), path)
-
-    async def _events(self, path: str, body: dict[str, Any]) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = []
-        async with self.http.stream("POST", path, json=body) as response:
-            if response.status_code != 200:
-                raise Refused(response.status_code, json.loads(await response.aread())["error"])
-            heard = self.clock()
-            async for line in response.aiter_lines():
-                if line == "data: [DONE]":
-                    return events
-                if line.startswith("data: "):
-                    self.longest_gap, heard = max(self.longest_gap, self.clock() - heard), self.clock()
-                    events.append(json.loads(line.removeprefix("data: ")))
-                    if "error" in events[-1]:
-                        raise Refused(200, events[-1]["error"])
-        raise Cut
 
 
 async def malformed(client: Client) -> bool:
@@ -103,20 +64,27 @@ async def abusive(client: Client) -> bool:
 
 async def killer(client: Client) -> bool:
     """A request that kills each engine that runs it. Right is that it ends with an error that says so."""
-    mark, stream = client.dice.choice((AT_ONCE, LATE)), client.dice.random() < 0.5
+    mark, form = client.dice.choice((AT_ONCE, LATE)), client.dice.choice(KILLERS)
     try:
-        await client.ask(CHAT, killing_body(mark, stream=stream))
+        await client.ask(CHAT, killing_body(mark, **form))
     except Refused as refusal:
-        if refusal.code == "engine_lost":
+        if refusal.blamed:
             return True
         raise
     return False
 
 
+KILLERS: list[dict[str, Any]] = [{}, {"stream": True}, {"stream": True, "resumable": True}]
 SCORING: dict[str, Any] = {"prompt": STORY, "echo": True, "max_tokens": 0, "logprobs": 1, "temperature": 0}
 Kind = Callable[[Client], Awaitable[bool]]
 Kinds = dict[str, Kind]
-FIXED: dict[str, tuple[str, dict[str, Any]]] = {**REQUESTS, "scoring": (TEXT, SCORING)}
+TOLD: dict[str, Any] = {"messages": [{"role": "user", "content": TALE}], "temperature": 0, "max_tokens": 200}
+FIXED: dict[str, tuple[str, dict[str, Any]]] = {
+    **REQUESTS,
+    "scoring": (TEXT, SCORING),
+    "a whole message": (MESSAGES, TOLD),
+    "a streamed response": (RESPONSES, {**BACKGROUND, "stream": True}),
+}
 """Requests that have one right answer, which is asked for before anything is killed."""
 
 
@@ -129,6 +97,26 @@ def fixed(path: str, body: dict[str, Any], expected: dict[str, Any]) -> Kind:
 
 async def all_kinds(client: Client, *, rough: bool) -> Kinds:
     """Each returns whether the answer was right. With `rough`, abusive requests are among them."""
-    kinds = {name: fixed(path, body, await client.ask(path, body)) for name, (path, body) in FIXED.items()}
+    whole = await asyncio.gather(*(client.ask(path, body) for path, body in FIXED.values()))
+    answers = dict(zip(FIXED, whole, strict=True))
+    kinds: Kinds = {name: fixed(path, body, answers[name]) for name, (path, body) in FIXED.items()}
     kinds |= {"malformed": malformed, "left early": left_early, "conversation": conversation}
-    return {**kinds, "abusive": abusive} if rough else kinds
+    return {**kinds, **await durable_kinds(client, answers), **({"abusive": abusive} if rough else {})}
+
+
+async def durable_kinds(client: Client, answers: dict[str, dict[str, Any]]) -> Kinds:
+    """`answers` are those to `FIXED`."""
+    streams = [
+        (path, body, answers[name])
+        for name, (path, body) in FIXED.items()
+        if body.get("stream") and not body.get("background")
+    ]
+    told = answers["a streamed response"]
+    batch = SmallBatch(batch_lines(LINES, LINE_TOKENS), await batch_answers(client, LINES, LINE_TOKENS))
+    return {
+        "resumed": Resumed(streams),
+        "background, polled": Polled(told),
+        "background, followed": Followed(told),
+        "background, cancelled": cancelled,
+        "batch": batch,
+    }

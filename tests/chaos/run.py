@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -9,15 +10,17 @@ from dataclasses import dataclass, field
 
 import httpx
 
+from tests.chaos.client import Client, Cut, Lost, Refused
 from tests.chaos.faults import Faults
-from tests.chaos.kinds import Client, Cut, Kind, Kinds, Refused, all_kinds, killer
+from tests.chaos.kinds import Kind, Kinds, all_kinds, killer
 from tests.harness import Hearth, until
 
 CLIENTS = 10
 GIVE_UP_SECONDS, GIVE_UP_WITH_KILLERS = 300.0, 900.0
 """A client that has heard nothing, not even a ping, for so long has lost its request. Each killer costs some loads."""
-SETTLE_SECONDS = 60.0
-"""After the last answer, what the dead have left behind must be gone by then."""
+SETTLE_SECONDS = 120.0
+"""After the last answer, what the dead have left behind must be gone by then: the streams, too, that nobody reads."""
+MOVED = re.compile(r"goes on in this worker, after [1-9]")
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Account:
     refused: Counter[str] = field(default_factory=Counter)
     """By status and code."""
     cut: int = 0
-    """By the kill -9 of the web worker that held the connection: nobody can answer on it."""
+    """By the end of the web worker that held the connection, or while no web tier ran: nobody could answer."""
     wrong: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     """Neither answered nor refused."""
@@ -40,6 +43,8 @@ class Account:
     """By faults; those that killers have ended are not among them."""
     resumed: int = 0
     """How many times a request was stranded."""
+    moved: int = 0
+    """How many times a job that had begun went on in another web worker."""
     longest_gap: float = 0.0
     """Seconds between two pieces of one stream."""
 
@@ -55,9 +60,10 @@ class Account:
             f"sent           {self.sent.total()} ({kinds})",
             f"answered       {self.answered.total()}",
             f"refused        {self.refused.total()} ({refused})",
-            f"cut            {self.cut} (their web worker was killed)",
+            f"cut            {self.cut} (their web worker was killed, or no web tier ran)",
             f"engines lost   {self.engines_lost}",
             f"resumed        {self.resumed}",
+            f"jobs moved     {self.moved}",
             f"wrong          {len(self.wrong)} {self.wrong[:5] or ''}",
             f"lost           {len(self.lost)} {self.lost[:5] or ''}",
             f"leaked         {self.leaked}",
@@ -80,13 +86,14 @@ class Run:
 
         `killer_every`: seconds between two requests that kill engines, on average. With them, there are abusive ones.
         """
-        resumed = self._resumed()
+        resumed, moved = self._resumed(), self._moved()
         patience = GIVE_UP_WITH_KILLERS if killer_every else GIVE_UP_SECONDS
         async with httpx.AsyncClient(base_url=self._hearth.url, timeout=patience) as http:
-            one = Client(http, random.Random(self._seed), time.monotonic)
+            one = Client(http, random.Random(self._seed), time.monotonic, patience)
             kinds = await all_kinds(one, rough=killer_every is not None)
             faults = Faults(self._hearth, random.Random(self._seed), self._say)
-            clients = [Client(http, random.Random(f"{self._seed} {n}"), time.monotonic) for n in range(CLIENTS)]
+            dice = [random.Random(f"{self._seed} {n}") for n in range(CLIENTS)]
+            clients = [Client(http, each, time.monotonic, patience) for each in dice]
             work = [asyncio.create_task(self._work(client, kinds, faults)) for client in clients]
             if killer_every is not None:
                 work.append(asyncio.create_task(self._kill(one, faults, killer_every)))
@@ -100,6 +107,7 @@ class Run:
         self.account.engines_lost = faults.engines_lost
         self.account.longest_gap = max(client.longest_gap for client in clients)
         self.account.resumed = self._resumed() - resumed
+        self.account.moved = self._moved() - moved
         await asyncio.to_thread(self._look_for_leaks)
         return self.account
 
@@ -121,14 +129,19 @@ class Run:
             right = await kind(client)
         except Refused as refusal:
             self.account.refused[str(refusal)] += 1
-            if refusal.code == "engine_lost":
+            if refusal.blamed:
                 self.account.wrong.append(f"{name}, blamed for the death of an engine")
             await asyncio.sleep(client.dice.uniform(0.5, 1.5))
         except (httpx.TransportError, Cut) as error:
-            if any(began <= killed for killed in faults.workers_killed_at):
+            if any(began <= gone for gone in faults.web_gone_at):
                 self.account.cut += 1
             else:
                 self.account.lost.append(f"{name}: {error!r} after {time.monotonic() - began:.1f} s")
+            await asyncio.sleep(client.dice.uniform(0.5, 1.5))
+        except Lost as lost:
+            self.account.lost.append(f"{name}: {lost}")
+        except AssertionError as error:
+            self.account.wrong.append(f"{name}: {str(error)[:500]}")
         else:
             self.account.answered[name] += 1
             if not right:
@@ -136,6 +149,9 @@ class Run:
 
     def _resumed(self) -> int:
         return self._hearth.web_log.read_text().count("is stranded: its engine was lost")
+
+    def _moved(self) -> int:
+        return len(MOVED.findall(self._hearth.web_log.read_text()))
 
     def _look_for_leaks(self) -> None:
         self._hearth.wait_ready()

@@ -12,12 +12,15 @@ import httpx
 from schemas import wire
 from tests.harness import LOAD_SECONDS, TLS, Hearth, until
 
-CHAT, TEXT = "/v1/chat/completions", "/v1/completions"
+CHAT, TEXT, RESPONSES, MESSAGES = "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"
+LAST = ("response.completed", "response.incomplete", "response.failed", "response.cancelled", "message_stop")
+"""The types of events with which a stream ends that has no `[DONE]`."""
 STORY = "Once upon a time, in a land far away,"
 LONG: dict[str, Any] = {"temperature": 0, "ignore_eos": True, "max_tokens": 320}
 STREAM: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 PENALTIES: dict[str, Any] = {"frequency_penalty": 0.4, "presence_penalty": 0.3}
 QUESTION: dict[str, Any] = {"messages": [{"role": "user", "content": "Count from 1 to 100."}]}
+TALE = "Write a long story."
 TOOL: dict[str, Any] = {
     "type": "function",
     "function": {"name": "count", "parameters": {"type": "object", "properties": {"word": {"type": "string"}}}},
@@ -59,6 +62,15 @@ REQUESTS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "a chat that may call": (CHAT, {**QUESTION, **LONG, **STREAM, "tools": [TOOL]}),
+    "a streamed message": (
+        MESSAGES,
+        {"messages": [{"role": "user", "content": TALE}], "temperature": 0, "max_tokens": 320, "stream": True},
+    ),
+    "a response in the background": (
+        RESPONSES,
+        {"input": TALE, "temperature": 0, "max_output_tokens": 320, "background": True, "stream": True},
+    ),
+    "a stream that can be resumed": (CHAT, {**QUESTION, **LONG, **STREAM, "resumable": True}),
     "a beam search": (TEXT, {"prompt": STORY, "use_beam_search": True, "n": 2, "temperature": 0, "max_tokens": 48}),
 }
 
@@ -80,13 +92,20 @@ def answer_to(hearth: Hearth, path: str, body: dict[str, Any], on_text: Callable
 
 
 def told_whole(whole: dict[str, Any], path: str) -> dict[str, Any]:
+    if path in (RESPONSES, MESSAGES):
+        parts = whole["content"] if path == MESSAGES else [part for item in whole["output"] for part in item["content"]]
+        text = "".join(part["text"] for part in parts)
+        return {"texts": {0: text}, "ends": [whole.get("stop_reason") or whole["status"]], "usage": counted(whole)}
     texts = {c["index"]: c["text"] if path == TEXT else c["message"]["content"] for c in whole["choices"]}
     return {"texts": texts, "ends": [c["finish_reason"] for c in whole["choices"]], "usage": counted(whole)}
 
 
 def counted(reply: dict[str, Any]) -> dict[str, int]:
     """The usage, less what depends on what was asked before."""
-    return {name: value for name, value in reply["usage"].items() if isinstance(value, int)}
+    usage = {name: value for name, value in reply["usage"].items() if isinstance(value, int)}
+    if "cache_read_input_tokens" in usage:
+        usage["input_tokens"] += usage.pop("cache_read_input_tokens")
+    return usage
 
 
 def events(lines: Iterator[str], on_text: Callable[[], object]) -> Iterator[dict[str, Any]]:
@@ -95,14 +114,21 @@ def events(lines: Iterator[str], on_text: Callable[[], object]) -> Iterator[dict
         if line == "data: [DONE]":
             return
         if line.startswith("data: "):
-            yield json.loads(line.removeprefix("data: "))
-            if first:
+            event = json.loads(line.removeprefix("data: "))
+            yield event
+            if first and ("choices" in event or "delta" in event):
                 on_text()
-            first = False
+                first = False
+            if event.get("type") in LAST:
+                return
     raise AssertionError("the stream was cut")
 
 
 def gather(chunks: list[dict[str, Any]], path: str) -> dict[str, Any]:
+    if path == RESPONSES:
+        return gather_response(chunks)
+    if path == MESSAGES:
+        return gather_message(chunks)
     told: dict[str, Any] = {"texts": {}, "ends": {}, "tokens": {}, "calls": {}, "usage": counted(chunks[-1])}
     for choice in [choice for chunk in chunks for choice in chunk["choices"]]:
         index = choice["index"]
@@ -117,6 +143,24 @@ def gather(chunks: list[dict[str, Any]], path: str) -> dict[str, Any]:
         if choice.get("logprobs"):
             told["tokens"].setdefault(index, []).extend(choice["logprobs"]["tokens"])
     return told
+
+
+def gather_response(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `told_whole` has it, if the pieces are the whole, and the events are numbered without a gap."""
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    told = told_whole(events[-1]["response"], RESPONSES)
+    pieces = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
+    assert told["texts"] == {0: pieces}
+    return told
+
+
+def gather_message(events: list[dict[str, Any]]) -> dict[str, Any]:
+    """As `told_whole` has it, if each event comes where it belongs."""
+    order = [event["type"] for event in events if event["type"] not in ("ping", "content_block_delta")]
+    assert order == ["message_start", "content_block_start", "content_block_stop", "message_delta", "message_stop"]
+    text = "".join(event["delta"]["text"] for event in events if event["type"] == "content_block_delta")
+    (end,) = [event for event in events if event["type"] == "message_delta"]
+    return {"texts": {0: text}, "ends": [end["delta"]["stop_reason"]], "usage": counted(end)}
 
 
 class Mixture:
