@@ -35,7 +35,7 @@ class Job(msgspec.Struct, kw_only=True):
     beat: int = 0
     """Raised by its owner every few seconds: a number that stands still tells the others that the owner is lost."""
     losses: int = 0
-    """How many of its owners were lost."""
+    """How many of its owners were lost since something was stored of it."""
     wish: str = ""
     """`CANCEL`, `DELETE`, or nothing."""
     reads: int = 0

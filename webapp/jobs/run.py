@@ -39,7 +39,7 @@ STORE_TRIES, STORE_PAUSE = 3, 0.5
 BUSY_SECONDS = 1.0
 """How long a job waits before it asks an engine again that is not ready, or has no room in its queue."""
 MOST_LOSSES = 5
-"""A job that has lost more workers than this fails: it may be what ends them."""
+"""A job that has lost more workers than this, and none of them stored anything, fails: it may be what ends them."""
 HANDED_OVER = 202
 """The status in this worker's log of a job with which another goes on."""
 WORKER_FAILED = "worker_failed"

@@ -65,7 +65,7 @@ def append(database: Database, owner: str, writes: Sequence[Write]) -> list[bool
 
 def _append(connection: Connection, owner: str, write: Write) -> bool:
     size = sum(map(len, write.records))
-    values: dict[str, Any] = {"records": write.first + len(write.records), "size": jobs.c.size + size}
+    values: dict[str, Any] = {"records": write.first + len(write.records), "size": jobs.c.size + size, "losses": 0}
     if write.state is not None:
         values |= {"state": write.state, "ended": write.ended}
     own = (jobs.c.n == write.n) & (jobs.c.epoch == write.epoch) & (jobs.c.owner == owner) & jobs.c.state.in_(LIVE)

@@ -85,6 +85,20 @@ def test_a_lost_owner_is_followed_by_one(connections: list[Database]) -> None:
     assert store.records(two, n, 0) == []
 
 
+def test_a_job_that_goes_on_has_lost_nobody(connections: list[Database]) -> None:
+    """A long one may lose as many workers as it likes, as long as each adds to it."""
+    one, two = connections
+    n = queue(one, "resp_0")
+    lease_table.take_free(one, "background", "w1", 1)
+    for number in range(3):
+        taken = lease_table.take_lost(two, lease_table.sightings(two, "another")[0], f"w{number}")
+        assert taken is not None
+        assert taken.losses == 1
+        write = Write(n=n, epoch=taken.epoch, first=number, records=[b"text"])
+        assert store.append(one, taken.owner, [write]) == [True]
+    assert found(one, "resp_0").losses == 0
+
+
 def test_what_is_given_back_is_taken_before_what_is_queued(database: Database) -> None:
     for number in range(3):
         queue(database, f"resp_{number}")
