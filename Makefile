@@ -85,8 +85,8 @@ train: $(VENV)/installed-dev ## train the demo model and its adapter from the co
 abuse: $(VENV)/installed-dev ## abusive requests beside innocent streams, and a table of what they did
 	$(BIN)/python -m tests.abuse
 
-chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set
-	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEED may be set, BATCH=2000 is a batch instead
+	$(BIN)/python -m tests.chaos $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(if $(BATCH),--batch $(BATCH))
 
 bench: $(VENV)/installed-dev ## Hearth beside vLLM's own servers, about 25 minutes; ROUNDS=1 is shorter
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
