@@ -91,7 +91,7 @@ async def run_batch(hearth: Hearth, total: int, seed: int, say: Callable[[str], 
         account.status, account.counts = batch["status"], batch["request_counts"]
         if batch["error_file_id"]:
             account.failed = await content(client, batch["error_file_id"])
-        _compare(account, results(await content(client, batch["output_file_id"])), expected)
+        compare(account, results(await content(client, batch["output_file_id"])), expected)
     return account
 
 
@@ -103,7 +103,8 @@ async def _kill(faults: Faults, kill: Fault, account: BatchAccount, done: int) -
     account.kills.append(f"{kill.__name__.replace('_', ' ')} at {done}")
 
 
-def _compare(account: BatchAccount, found: list[tuple[str, str]], expected: list[tuple[str, str]]) -> None:
+def compare(account: BatchAccount, found: list[tuple[str, str]], expected: list[tuple[str, str]]) -> None:
+    """Note in `account` what of `expected`, the id and the text of each line, was not `found` so."""
     account.outputs = len(found)
     times = Counter(name for name, _ in found)
     texts = dict(found)
