@@ -122,13 +122,12 @@ def _vllms_processes(hearth: Hearth) -> list[psutil.Process]:
 
 
 WEB_FAULTS: list[Fault] = [
-    kill_a_web_worker,
-    kill_a_web_worker,
-    reload_the_web_tier,
+    *[kill_a_web_worker] * 4,
+    *[reload_the_web_tier] * 2,
     restart_the_web_tier,
     kill_the_master,
 ]
-"""Workers are killed more often than the rest: their requests alone lose their connections."""
+"""The last two are rare: while no web tier runs nothing can be asked, and little is answered that could be wrong."""
 ENGINE_FAULTS: list[Fault] = [
     kill_the_supervisor,
     kill_the_model_process,
