@@ -12,10 +12,36 @@ from playwright.sync_api import Browser, Page, expect
 
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.browser import PHONE, answered, ask, chromium, page_of
+from tests.e2e.page.scripted import answering, stream
 from tests.harness import Hearth, endless, serving
 from tests.prometheus import Prometheus, scraping
 
 IMAGES = PROJECT_ROOT / "docs/images"
+ANSWER = r"""## Quicksort
+
+It takes \(O(n \log n)\) comparisons on average, and at worst
+
+$$\sum_{k=1}^{n} k = \frac{n(n+1)}{2}$$
+
+| items | comparisons | at worst |
+|---|--:|--:|
+| 10 | 33 | 55 |
+| 1000 | 9966 | 500,500 |
+
+```python
+def quicksort(items: list[int]) -> list[int]:
+    if len(items) < 2:
+        return items  # nothing to sort
+    pivot, *rest = items
+    below = [item for item in rest if item < pivot]
+    return [*quicksort(below), pivot, *quicksort([item for item in rest if item >= pivot])]
+```
+
+- [x] sorted
+- [ ] *in place*
+
+> See [Hoare, 1962](https://example.com). مرحبا
+"""
 
 
 def main() -> None:
@@ -30,6 +56,10 @@ def main() -> None:
         desktop(browser, stack)
         chinese(browser, stack)
         phone(browser, stack)
+        rendered(browser, stack)
+        pair(browser, stack)
+        tools(browser, stack)
+        reference(browser, stack)
         with scraping(stack, Path(directory)) as prometheus:
             status(browser, stack)
             graphs(browser, prometheus)
@@ -93,6 +123,52 @@ def phone(browser: Browser, stack: Hearth) -> None:
         ask(page, "Write quicksort in Python.")
         answered(page)
         keep(page, "phone")
+
+
+def rendered(browser: Browser, stack: Hearth) -> None:
+    """Markdown as no demo model writes it: the answer is made up, its rendering is not."""
+    looks = {
+        "markdown": ((1280, 1000), False, "en-US"),
+        "markdown-dark-zh": ((1280, 1000), True, "zh-CN"),
+        "markdown-phone": (PHONE, False, "zh-CN"),
+    }
+    for name, (size, dark, language) in looks.items():
+        with page_of(browser, stack.url, size, dark=dark, language=language) as page:
+            answering(page, lambda _: stream(ANSWER))
+            ask(page, "用 Python 写一个快速排序。" if language == "zh-CN" else "Sort these, and tell me what it costs.")
+            answered(page)
+            expect(page.locator("article.assistant pre .hljs-keyword").first).to_be_visible()
+            page.locator("#transcript").evaluate("shown => (shown.scrollTop = 0)")
+            keep(page, name)
+
+
+def pair(browser: Browser, stack: Hearth) -> None:
+    with page_of(browser, stack.url, dark=True) as page:
+        page.locator("#pair").click()
+        ask(page, "Write quicksort in Python.")
+        expect(page.locator("article.assistant .text")).to_have_count(2)
+        answered(page)
+        keep(page, "pair")
+
+
+def tools(browser: Browser, stack: Hearth) -> None:
+    schema = {"type": "object", "properties": {"city": {"enum": ["Paris", "北京"]}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "weather", "parameters": schema}}
+    with page_of(browser, stack.url) as page:
+        decide(page, tools=[tool], tool_choice="required")
+        page.locator("#files").set_input_files({"name": "城市.txt", "mimeType": "", "buffer": "北京".encode("gb18030")})
+        ask(page, "What is the weather?")
+        page.get_by_label("Result of weather").fill('{"sky": "clear", "celsius": 4}')
+        page.locator("#files").set_input_files({"name": "notes.md", "mimeType": "", "buffer": b"# Notes"})
+        keep(page, "tools")
+
+
+def reference(browser: Browser, stack: Hearth) -> None:
+    with page_of(browser, stack.url, path="/docs#createChatCompletion") as page:
+        page.locator("#find").fill("temperature")
+        keep(page, "docs")
+    with page_of(browser, stack.url, PHONE, path="/docs#createEmbedding", dark=True, language="zh-CN") as page:
+        keep(page, "docs-phone-zh")
 
 
 def status(browser: Browser, stack: Hearth) -> None:

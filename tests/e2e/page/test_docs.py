@@ -8,8 +8,6 @@ from tests.browser import PHONE, page_of
 from tests.e2e.page.test_chinese import english_of
 from tests.harness import Hearth
 
-SIZES = [(1280, 800), PHONE, (320, 640)]
-
 
 def shown(page: Page) -> list[str]:
     """Return the ids of the sections that are seen."""
@@ -106,8 +104,7 @@ def test_without_its_script_all_is_there(browser: Browser, alone: Hearth) -> Non
     context.close()
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("size", SIZES, ids=["desktop", "phone", "320 px"])
+@pytest.mark.parametrize(("size", "dark"), [((1280, 800), False), ((320, 640), True)], ids=["desktop", "320 px, dark"])
 def test_axe_finds_nothing(browser: Browser, alone: Hearth, size: tuple[int, int], dark: bool) -> None:
     for path in ("/docs", "/docs#createChatCompletion.min_p"):
         with page_of(browser, alone.url, size, path=path, dark=dark) as page:
