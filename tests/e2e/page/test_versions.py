@@ -161,6 +161,21 @@ def test_where_the_other_answer_cannot_be_stored_it_can_be_chosen(alone_page: Pa
     assert asked[1]["messages"][1] == {"role": "assistant", "content": "<b>The second</b>"}
 
 
+def test_of_two_answers_that_call_functions_the_first_goes_on(alone_page: Page) -> None:
+    page = alone_page
+    call = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "now", "arguments": "{}"}}
+    events = [{"choices": [{"index": index, "delta": {"tool_calls": [call]}}]} for index in range(2)]
+    body = "".join(f"data: {event}\n\n" for event in [*map(json.dumps, events), "[DONE]"])
+    asked = answering(page, lambda _: body)
+    stored = remembering(page, asked)
+    page.locator("#pair").click()
+    ask(page, "Question")
+    answered(page)
+    expect(page.locator("article.assistant")).to_contain_text("now")
+    expect(page.get_by_role("button", name="Go on with this answer")).to_have_count(0)
+    assert stored == {}, "the calls would be lost"
+
+
 def test_two_answers_on_a_phone_in_chinese(browser: Browser, alone: Hearth) -> None:
     with page_of(browser, alone.url, PHONE, language="zh-CN") as page:
         _, texts = pair(page, "First " * 50, "Second " * 50)

@@ -34,8 +34,10 @@ export function alternatives(talk, index, texts) {
   });
 }
 
-// Stores the other answers on the server; `stored` is called with each. What cannot be stored now is stored with its next turn.
+// Stores the other answers on the server; `stored` is called with each. What cannot be stored now is stored with its next turn, and
+// so are conversations with calls, of which only the text could be stored here.
 export async function keepOthers(talks, system, stored) {
+  if (talks[0].messages.some(({ role, tool_calls: calls }) => role === "tool" || calls?.length)) return;
   for (const talk of talks.slice(1, MAX_KEPT)) {
     try {
       const id = await store([...system, ...talk.messages]);

@@ -84,7 +84,9 @@ export class Answer {
     return { role: "assistant", content: this.text, ...calls };
   }
 
+  // The answers that the reader can choose from. Where one calls functions, the conversation goes on with the first.
   get texts() {
+    if (this.choices.some((choice) => choice?.calls.length)) return [this.text];
     return Array.from(this.choices, (choice) => choice?.view.text ?? "");
   }
 
