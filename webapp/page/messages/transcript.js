@@ -75,7 +75,7 @@ export class Transcript {
   // Empties a message whose text is to come anew, and returns the element for it.
   reopen(index) {
     const article = this.article(index), body = element("div", { className: "body" });
-    article.querySelector(".actions")?.remove();
+    article.querySelector(":scope > .actions")?.remove();
     article.querySelector(".body").replaceWith(body);
     return body;
   }
@@ -114,7 +114,7 @@ export class Transcript {
   // note is an error.
   actions(index, labels, note = "", failed = false) {
     const article = this.article(index);
-    article.querySelector(".actions")?.remove();
+    article.querySelector(":scope > .actions")?.remove();
     const row = element("p", { className: "actions" });
     for (const [name, label] of Object.entries(labels)) {
       const button = element("button", { type: "button", name }, label);
@@ -135,7 +135,7 @@ export class Transcript {
 
   // Replaces a message with a text area; `done` is called with the new text.
   edit(index, text, done) {
-    const article = this.article(index), body = article.querySelector(".body"), row = article.querySelector(".actions");
+    const article = this.article(index), body = article.querySelector(".body"), row = article.querySelector(":scope > .actions");
     const field = element("textarea", { value: text, dir: "auto" });
     field.setAttribute("aria-label", t`Edit the message`);
     const send = element("button", { type: "button", className: "first" }, t`Send as a new version`);
