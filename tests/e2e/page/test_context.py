@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import answered, ask, page_of
-from tests.e2e.page.scripted import TOKENIZE, Body, answering, counting, stream, too_long, words_of
+from tests.e2e.page.scripted import TOKENIZE, Body, answering, counting, remembering, stream, too_long, words_of
 from tests.e2e.page.test_everyone import check
 from tests.harness import Hearth
 
@@ -84,11 +84,14 @@ def test_an_older_server_is_asked_once(alone_page: Page, status: int) -> None:
     expect(page.locator("#context")).to_be_hidden()
 
 
-def test_a_text_of_megabytes_is_not_sent_to_be_counted(alone_page: Page) -> None:
+def test_a_conversation_of_megabytes_is_not_sent_to_be_counted(alone_page: Page) -> None:
     page, asked = alone_page, counting(alone_page, LIMIT)
     page.keyboard.type("a")
     expect(page.locator("#context")).to_have_text(f"4 of {LIMIT} tokens")
-    page.locator("#prompt").fill("word " * 250_000)
+    messages = [{"role": role, "content": "word " * 50_000} for role in ("user", "assistant") * 3]
+    remembering(page, [{"conversation_id": "long", "messages": messages[:-1]}], "word " * 50_000)
+    page.evaluate("location.hash = 'long'")
+    page.locator("#prompt").fill("a")
     expect(page.locator("#context")).to_have_text(f"more than {LIMIT} tokens")
     assert len(asked) == 2
 
