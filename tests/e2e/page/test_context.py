@@ -1,5 +1,6 @@
 """How full the context is, as one types, and what can be done when it is full."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_conversation_of_megabytes_is_not_sent_to_be_counted(alone_page: Page)
     page.evaluate("location.hash = 'long'")
     page.locator("#prompt").fill("a")
     expect(page.locator("#context")).to_have_text(f"more than {LIMIT} tokens")
-    assert len(asked) == 2
+    assert all(len(json.dumps(body)) < 1000 for body in asked)
 
 
 def test_before_the_send_fails_the_oldest_turns_can_be_left_out(alone_page: Page) -> None:
