@@ -54,11 +54,13 @@ class Account:
 
     def lines(self) -> list[str]:
         refused = ", ".join(f"{count} x {what}" for what, count in sorted(self.refused.items())) or "none"
-        kinds = ", ".join(f"{count} {name}" for name, count in sorted(self.sent.items()))
+        kinds = [
+            ", ".join(f"{count} {name}" for name, count in sorted(each.items())) for each in (self.sent, self.answered)
+        ]
         return [
             f"seed           {self.seed}",
-            f"sent           {self.sent.total()} ({kinds})",
-            f"answered       {self.answered.total()}",
+            f"sent           {self.sent.total()} ({kinds[0]})",
+            f"answered       {self.answered.total()} ({kinds[1]})",
             f"refused        {self.refused.total()} ({refused})",
             f"cut            {self.cut} (their web worker was killed, or no web tier ran)",
             f"engines lost   {self.engines_lost}",
