@@ -19,7 +19,7 @@ DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling the demo model takes longer than it ever saves
 
 
-WEB_TIER_SECRETS = ("HEARTH_API_KEYS", "HEARTH_API_KEYS_FILE", "HEARTH_DATABASE_URL")
+WEB_TIER_SECRETS = ("HEARTH_ADMIN_KEY", "HEARTH_API_KEYS", "HEARTH_API_KEYS_FILE", "HEARTH_DATABASE_URL")
 """Variables of the web tier that the engine must not have: vLLM, and code of the model's, could read them."""
 
 

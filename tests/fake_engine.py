@@ -58,6 +58,7 @@ class FakeEngine:
         """The answer to a `Ping`. None: one with the state of `on_hello`."""
         self.stats = wire.Stats(ttft=wire.Histogram([0.1], [0, 0]), itl=wire.Histogram([0.1], [0, 0]))
         self.metrics = ""
+        self.requests: list[wire.LiveSummary] = []
         self.silent = False
         """Whether the engine receives messages and answers none."""
         self.received: list[wire.ToEngine] = []
@@ -123,5 +124,10 @@ class FakeEngine:
                 self.send(self.stats)
             case wire.AskMetrics():
                 self.send(wire.Metrics(text=self.metrics))
+            case wire.AskRequests():
+                self.send(wire.Requests(listed=self.requests, total=len(self.requests)))
+            case wire.EndRequest():
+                found = any(request.name == message.name for request in self.requests)
+                self.send(wire.Ended(name=message.name, found=found))
             case wire.Generate():
                 self.on_generate(self, message)

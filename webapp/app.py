@@ -13,6 +13,7 @@ from webapp.jobs.jobs import Jobs
 from webapp.middleware import auth, errors, hosts, media_type, origins, paths, request_id
 from webapp.observing import metrics, request_log
 from webapp.routes import (
+    admin,
     batches,
     chat,
     completions,
@@ -52,13 +53,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     request_id.register(app)
     hosts.register(app, settings.allowed_hosts, settings.bind)
     origins.register(app, settings.cors_origins)
-    auth.register(app, settings.api_keys)
+    auth.register(app, settings.api_keys, settings.admin_key)
     media_type.register(app, required=settings.require_json_type)
     if settings.api_keys_file is not None and read_by_others(settings.api_keys_file):
         log.warning(
             "every user of this host can read the API keys in %s: run chmod o-rwx on it", settings.api_keys_file
         )
     for blueprint in (
+        admin.blueprint,
         batches.blueprint,
         chat.blueprint,
         completions.blueprint,

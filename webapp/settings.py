@@ -13,7 +13,7 @@ from schemas.shared.curve import ClientKeys, read_client_keys
 from schemas.shared.endpoint import DEFAULT_BIND, DEFAULT_RUN_DIR, check_endpoint, default_endpoint
 from schemas.shared.limits import MAX_CHOICES
 from schemas.shared.log_lines import FORMATS
-from webapp.api_keys import ApiKey, parse_keys, read_file
+from webapp.api_keys import ApiKey, digest, parse_keys, read_file
 
 MIB = 1024 * 1024
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#\s]+")
@@ -37,6 +37,7 @@ class Settings:
     require_json_type: bool
     api_keys: tuple[ApiKey, ...]
     api_keys_file: Path | None
+    admin_key: ApiKey | None
     share_prefix_cache: bool
     strict_model: bool
     strict_fields: bool
@@ -80,6 +81,7 @@ def read_settings() -> Settings:
         require_json_type=env.bool("REQUIRE_JSON_TYPE", True),
         api_keys=parse_keys(env.list("API_KEYS", []) + (read_file(keys_file) if keys_file else [])),
         api_keys_file=keys_file,
+        admin_key=_admin_key(env.str("ADMIN_KEY", "")),
         share_prefix_cache=env.bool("SHARE_PREFIX_CACHE", False),
         strict_model=env.bool("STRICT_MODEL", False),
         strict_fields=env.bool("STRICT_FIELDS", False),
@@ -129,6 +131,10 @@ def _workers() -> int:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise EnvError(f"WEB_CONCURRENCY: expected a number of workers, at least 1, not {value!r}")
     return int(value)
+
+
+def _admin_key(value: str) -> ApiKey | None:
+    return ApiKey("admin", digest(value.strip().encode()), "admin") if value.strip() else None
 
 
 def host_name(host: str) -> str | None:

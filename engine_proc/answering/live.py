@@ -1,6 +1,8 @@
 """The live requests of an engine: every request received that has not finished, failed, been stranded or aborted."""
 
 import asyncio
+import heapq
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,8 +30,15 @@ class LiveRequest:
     """Choices that have not ended."""
     task: asyncio.Task[None] | None = None
     """Plans the request and submits its sequences. None: this is done."""
+    began: float = field(default_factory=time.monotonic)
+    """When it was received, in `time.monotonic()` seconds."""
     searches: list[asyncio.Task[None]] = field(default_factory=list)
     """The beam searches, one per prompt."""
+
+    @property
+    def reply_id(self) -> str:
+        """The id of the reply, which the name begins with."""
+        return self.name.partition(" ")[0]
 
 
 class LiveTable:
@@ -79,6 +88,14 @@ class LiveTable:
 
     def sequences_of(self, tenant: str) -> int:
         return self._tenants[tenant]
+
+    def oldest(self, most: int) -> list[LiveRequest]:
+        """Return the `most` oldest requests, the oldest first."""
+        return heapq.nsmallest(most, self._requests.values(), key=lambda request: request.began)
+
+    def named(self, name: str) -> LiveRequest | None:
+        """Return the request whose reply has the id `name`. None: it is not live."""
+        return next((request for request in self._requests.values() if request.reply_id == name), None)
 
     def of_client(self, client: bytes) -> list[LiveRequest]:
         return [request for request in self._requests.values() if request.client == client]

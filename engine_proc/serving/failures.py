@@ -1,7 +1,15 @@
 """The errors with which the engine fails requests."""
 
+import logging
+from typing import TYPE_CHECKING
+
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
+
+if TYPE_CHECKING:
+    from engine_proc.adapter.outputs import Output
+
+log = logging.getLogger("hearth.server")
 
 STOPPING = unavailable("The engine is being stopped.", "engine_stopping")
 LOADING = unavailable("The model is being loaded.", "engine_loading")
@@ -24,3 +32,15 @@ def no_token_left(field: str, *, limited: bool) -> ApiError:
     if limited:
         return invalid(f"No token is allowed by both `{field}` and the request's white lists and biases.", field)
     return invalid(f"The structure of `{field}` allows no token: no text of this model can match it.", field)
+
+
+def check(output: "Output") -> None:
+    """Raise what ends the request of `output` alone: its sequence has failed."""
+    request = output.tag.request
+    if output.failed:
+        log.error("%s failed in the adapter, as the traceback above says", request.name)
+        raise internal_error("The engine")
+    if output.finish_reason == "error":
+        if request.structure:
+            raise no_token_left(request.structure, limited=request.limited)
+        raise internal_error("vLLM")

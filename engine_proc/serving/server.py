@@ -12,11 +12,12 @@ import msgspec
 
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.live import LiveRequest, LiveTable
+from engine_proc.serving import operating
 from engine_proc.serving.aborts import Aborts
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
 from engine_proc.serving.drain import Drain
-from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, internal_error, no_token_left
+from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, check, internal_error
 from engine_proc.serving.load_clock import LoadClock
 from engine_proc.serving.outbox import Outbox
 from engine_proc.serving.parse_threads import ParseThreads
@@ -27,7 +28,6 @@ from schemas.shared import turns
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.adapter.engine import Engine
-    from engine_proc.adapter.outputs import Output
     from engine_proc.answering.beam_search import BeamSearch
     from engine_proc.answering.starting import Starter
 
@@ -48,7 +48,9 @@ class Server:
         self.live = LiveTable(on_remove=lambda request: self.quarantine.ended(request))
         self.quarantine = Quarantine(self.live, self.clients, self._begin, self._hand_back)
         self.admission = admission
-        self.outbox = Outbox(self.live, self.clients, self._record_end, self._abort)
+        self.outbox = Outbox(
+            self.live, self.clients, lambda request: self.admission.rate.record(request.sequences), self._abort
+        )
         self._threads = ParseThreads(self.live, self.outbox.send, self._end)
         self.drain = Drain()
         self.log_requests = False
@@ -63,7 +65,7 @@ class Server:
             load_count=load_count,
             started=int(time.time()),
             max_queue=admission.max_queue,
-            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS, wire.QUARANTINE],
+            features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS, wire.REQUESTS, wire.QUARANTINE],
         )
         self._stepped_at = time.monotonic()
         self._aborts = Aborts()
@@ -112,6 +114,10 @@ class Server:
                 self.clients.reply(client, self._pong() if self.engine is None else self.engine.figures)
             case wire.AskMetrics():
                 self.clients.reply(client, wire.Metrics(text="" if self.engine is None else self.engine.metrics()))
+            case wire.AskRequests():
+                self.clients.reply(client, operating.summary(self.live))
+            case wire.EndRequest():
+                self.clients.reply(client, operating.end(message.name, self.live, self._end))
             case wire.Drain():
                 self.begin_drain(message.seconds)
                 self.clients.reply(client, self._pong())
@@ -219,7 +225,7 @@ class Server:
                     pause_at = time.perf_counter() + TURN_SECONDS
                 request = output.tag.request
                 try:
-                    self._check(output)
+                    check(output)
                     if chars := output.tag.to_parse(output):
                         self._threads.receive(output, chars)
                     else:  # the model's parser may raise, for what the model wrote
@@ -230,24 +236,10 @@ class Server:
                 await self.outbox.send(client, batch)
             self.quarantine.after_step(outputs, self.engine.generated)
 
-    def _check(self, output: "Output") -> None:
-        """Raise what ends the request of `output` alone: its sequence has failed."""
-        request = output.tag.request
-        if output.failed:
-            log.error("%s failed in the adapter, as the traceback above says", request.name)
-            raise internal_error("The engine")
-        if output.finish_reason == "error":
-            if request.structure:
-                raise no_token_left(request.structure, limited=request.limited)
-            raise internal_error("vLLM")
-
     def _end(self, request: LiveRequest, error: Exception) -> None:
         """Fail a request, and abort what is left of it."""
         self._fail_live(request, error)
         self._abort(request)
-
-    def _record_end(self, request: LiveRequest) -> None:
-        self.admission.rate.record(request.sequences)
 
     def _load(self) -> wire.Load:
         return self.drain.load if self.drain.begun else self.clock.load()

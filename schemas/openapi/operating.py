@@ -40,6 +40,25 @@ OPERATING: dict[str, Json] = {
             ),
         }
     ),
+    "RequestList": object_of(
+        {
+            "object": {"const": "list"},
+            "data": array(
+                object_of(
+                    {
+                        "id": {**STRING, "description": "The `id` of its reply."},
+                        "object": {"const": "request"},
+                        "age_seconds": {**NUMBER, "description": "How long this engine has had it."},
+                        "key": {**STRING, "description": "The name of its API key, or `-`."},
+                        "user": STRING,
+                        "sequences": {**INTEGER, "description": "Its choices and candidates, of all prompts."},
+                    }
+                )
+            ),
+            "total": {**INTEGER, "description": "All that are under way."},
+        }
+    ),
+    "RequestEnded": object_of({"id": STRING, "object": {"const": "request"}, "ended": {"const": True}}),
     "Status": object_of(
         {
             "engine": {

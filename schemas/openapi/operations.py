@@ -8,6 +8,7 @@ ERRORS = {
     400: "The request is invalid: `param` names the field. A prompt longer than the context has the code "
     "`context_length_exceeded`.",
     401: "No API key, or a wrong one: `invalid_api_key`.",
+    403: "The server has no admin key: `no_admin_key`.",
     404: "No such model: `model_not_found` (on a request that generates, only with `HEARTH_STRICT_MODEL=1`).",
     408: "The body did not arrive in time.",
     413: "The body is larger than `HEARTH_MAX_BODY_BYTES`.",
@@ -92,6 +93,15 @@ def from_items(operation: Json) -> Json:
 def query(tag: str, name: str, summary: str, reply: str, *errors: int, public: bool = False) -> Json:
     more: Json = {"security": []} if public else {}
     return described(tag, name, summary, answers("The current state.", json_content(reply), errors), **more)
+
+
+def administer(name: str, summary: str, reply: str, *errors: int) -> Json:
+    operation = query("Operate", name, f"{summary} It needs `HEARTH_ADMIN_KEY`.", reply, 401, 403, *errors, 503)
+    told = operation["responses"]
+    told["401"]["description"] = "No admin key, or a wrong one: `invalid_admin_key`."
+    if 404 in errors:
+        told["404"]["description"] = "No such request is under way: `request_not_found`."
+    return operation
 
 
 def conversation(

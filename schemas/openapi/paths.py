@@ -6,6 +6,7 @@ from schemas.openapi.operations import (
     EVENT_NUMBER,
     ITEM_ID,
     PAGE,
+    administer,
     answers,
     anthropic,
     by_id,
@@ -190,6 +191,13 @@ PATHS: dict[str, Json] = {
     "/ready": {"get": query("Operate", "getReady", "Can the server answer requests now?", "Ready", 503, public=True)},
     "/version": {"get": query("Operate", "getVersion", "The versions of both tiers.", "Version", 401)},
     "/status.json": {"get": query("Operate", "getStatus", "The status of both tiers in figures.", "Status", 401)},
+    "/admin/requests": {
+        "get": administer("listRequests", "List the requests of all web workers, the oldest 200.", "RequestList"),
+    },
+    "/admin/requests/{id}": {
+        "delete": administer("endRequest", "End a request: its client gets an error.", "RequestEnded", 404)
+        | by_id("The `id` of the request's reply."),
+    },
     "/metrics": {
         "get": described(
             "Operate",

@@ -3,11 +3,24 @@
 import msgspec
 
 from schemas.wire.generate import Generate
-from schemas.wire.to_engine import Abort, AskMetrics, AskStats, Drain, Hello, Ping
-from schemas.wire.to_web import Accepted, Cleared, Deltas, Failed, Metrics, Pong, Refused, Stats, Testing, Welcome
+from schemas.wire.to_engine import Abort, AskMetrics, AskRequests, AskStats, Drain, EndRequest, Hello, Ping
+from schemas.wire.to_web import (
+    Accepted,
+    Cleared,
+    Deltas,
+    Ended,
+    Failed,
+    Metrics,
+    Pong,
+    Refused,
+    Requests,
+    Stats,
+    Testing,
+    Welcome,
+)
 
-ToEngine = Hello | Ping | Generate | Abort | AskStats | AskMetrics | Drain
-ToWeb = Welcome | Pong | Stats | Metrics | Refused | Accepted | Testing | Cleared | Failed | Deltas
+ToEngine = Hello | Ping | Generate | Abort | AskStats | AskMetrics | AskRequests | EndRequest | Drain
+ToWeb = Welcome | Pong | Stats | Metrics | Requests | Ended | Refused | Accepted | Testing | Cleared | Failed | Deltas
 
 encode = msgspec.msgpack.Encoder().encode
 decode_to_engine = msgspec.msgpack.Decoder(ToEngine).decode

@@ -4,7 +4,7 @@ import msgspec
 
 MAJOR = 1
 """Increased when an older peer could misread a message. Engine and web tier of different MAJOR refuse each other."""
-MINOR = 7
+MINOR = 8
 """Increased when a field or message is added that an older peer may ignore."""
 PARTS_MINOR = 7
 """The `Hello.minor` from which a web tier knows `Delta.more`. An older one gets every delta whole."""
@@ -20,6 +20,9 @@ An engine without it would ignore them, and answer a different request.
 """
 METRICS = "metrics"
 """A value of `Welcome.features`: the engine answers `AskMetrics`."""
+
+REQUESTS = "requests"
+"""A value of `Welcome.features`: the engine answers `AskRequests`, and knows `EndRequest`."""
 
 QUARANTINE = "quarantine"
 """A value of `Welcome.features`: the engine tests the requests that may have killed another (`Generate.losses`)."""

@@ -38,6 +38,17 @@ class AskMetrics(Message, tag="ask_metrics"):
     """A request for vLLM's Prometheus metrics. Answered by `Metrics`."""
 
 
+class AskRequests(Message, tag="ask_requests"):
+    """A request for the live requests of all web workers. Answered by `Requests`."""
+
+
+class EndRequest(Message, tag="end_request"):
+    """The operator's order to end one request, of any web worker: its client gets an error. Answered by `Ended`."""
+
+    name: str
+    """The id of its reply, `Generate.name`."""
+
+
 class Drain(Message, tag="drain"):
     """The operator's order to stop: refuse new requests, give live ones up to `seconds` to finish, then exit.
 

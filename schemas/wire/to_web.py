@@ -103,6 +103,35 @@ class Metrics(Message, tag="metrics"):
     """The metrics in Prometheus's text format; empty while the model loads."""
 
 
+class LiveSummary(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One live request, for operators."""
+
+    name: str
+    """The id of the reply."""
+    seconds: float
+    """How long this engine has had it."""
+    tenant: str = ""
+    user: str = ""
+    sequences: int = 1
+    """Its candidates."""
+
+
+class Requests(Message, tag="requests"):
+    """The live requests of all web workers: the answer to `AskRequests`."""
+
+    listed: list[LiveSummary] = []
+    """The oldest, the oldest first."""
+    total: int = 0
+
+
+class Ended(Message, tag="ended"):
+    """The answer to `EndRequest`."""
+
+    name: str
+    found: bool = False
+    """Whether there was such a request. It has ended."""
+
+
 class Refused(Message, tag="refused"):
     """The two sides' protocol versions are incompatible; `message` says which side to upgrade."""
 

@@ -104,7 +104,10 @@ BREAKAGES = [
     ),
     Breakage("engine_proc/serving/outbox.py", "request.open -= 1", "request.open -= 2", SERVING + "test_server.py"),
     Breakage(
-        "engine_proc/serving/server.py", 'if output.finish_reason == "error":', "if False:", SERVING + "test_server.py"
+        "engine_proc/serving/failures.py",
+        'if output.finish_reason == "error":',
+        "if False:",
+        SERVING + "test_server.py",
     ),
     Breakage(
         "engine_proc/serving/server.py",

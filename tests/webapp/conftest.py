@@ -52,6 +52,7 @@ def settings(tmp_path: Path) -> Settings:
         require_json_type=True,
         api_keys=(),
         api_keys_file=None,
+        admin_key=None,
         share_prefix_cache=False,
         strict_model=False,
         strict_fields=False,

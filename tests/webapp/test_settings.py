@@ -8,7 +8,7 @@ import pytest
 from environs import EnvError
 
 from schemas.shared.endpoint import DEFAULT_RUN_DIR, EndpointError
-from webapp.api_keys import parse_keys
+from webapp.api_keys import ApiKey, digest, parse_keys
 from webapp.settings import read_settings
 
 
@@ -109,6 +109,8 @@ def test_nothing_set_means_the_default(monkeypatch: pytest.MonkeyPatch, setting:
         ("REQUIRE_JSON_TYPE", "0", "require_json_type", False),
         ("SHARE_PREFIX_CACHE", "1", "share_prefix_cache", True),
         ("API_KEYS", "", "api_keys", ()),
+        ("ADMIN_KEY", " root ", "admin_key", ApiKey("admin", digest(b"root"), "admin")),
+        ("ADMIN_KEY", " ", "admin_key", None),
     ],
 )
 def test_each_variable_is_read(

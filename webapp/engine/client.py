@@ -99,10 +99,10 @@ class EngineClient:
             return self.welcome
         raise unready(state, self.load if self.welcome is not None else None, self.refusal, self.problem)
 
-    def ask(self, question: wire.Message, kind: type[Answer]) -> Answer | None:
+    def ask(self, question: wire.Message, kind: type[Answer], name: str = "") -> Answer | None:
         """Return the engine's answer to `question`, as `Questions.ask` does."""
         self._connect()
-        return self._questions.ask(question, kind)
+        return self._questions.ask(question, kind, name)
 
     # ---- requests ----------------------------------------------------------------------------------------------
 

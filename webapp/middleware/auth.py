@@ -15,14 +15,22 @@ The pages get the data that they show from other paths, with a key.
 """
 
 
-def register(app: Flask, keys: Sequence[ApiKey]) -> None:
-    """Require one of `keys` on every path except `OPEN_PATHS` and the pages. Without `keys`, require none."""
-    if not keys:
-        return
+ADMIN_PATHS = "/admin/"
+"""What the paths begin with that only operators may use."""
+
+
+def register(app: Flask, keys: Sequence[ApiKey], admin: ApiKey | None = None) -> None:
+    """Require one of `keys` on every path except `OPEN_PATHS` and the pages. Without `keys`, require none.
+
+    Paths of operators require `admin`, and no other key; without it, they refuse everyone.
+    """
 
     @app.before_request
     def check_key() -> None:
-        if _is_open() or request.method == "OPTIONS":  # which says what methods a path has, as api.md does
+        if request.path.startswith(ADMIN_PATHS):
+            _check_admin(admin)
+            return
+        if not keys or _is_open() or request.method == "OPTIONS":  # which says what methods a path has, as api.md does
             return
         given, other = request.headers.get("Authorization", ""), request.headers.get("X-Api-Key", "")
         found = find_key(given, keys) or find_key(f"Bearer {other}", keys)
@@ -35,6 +43,15 @@ def register(app: Flask, keys: Sequence[ApiKey]) -> None:
                 code="invalid_api_key",
             )
         g.api_key = found
+
+
+def _check_admin(admin: ApiKey | None) -> None:
+    if admin is None:
+        raise ApiError(403, "This server has no admin key: its operator can set HEARTH_ADMIN_KEY.", code="no_admin_key")
+    if find_key(request.headers.get("Authorization", ""), [admin]) is None:
+        message = "This path needs the admin key: send `Authorization: Bearer <HEARTH_ADMIN_KEY>`."
+        raise ApiError(401, message, code="invalid_admin_key")
+    g.api_key = admin
 
 
 def find_key(authorization: str, keys: Sequence[ApiKey]) -> ApiKey | None:

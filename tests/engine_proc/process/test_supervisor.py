@@ -303,7 +303,12 @@ def test_a_stop_before_the_model_process_is_known_stops_it(tmp_path: Path, monke
 
 
 def test_the_model_process_has_no_secrets_of_the_web_tier(stage: Stage) -> None:
-    secrets = {"HEARTH_API_KEYS": "sk-1", "HEARTH_API_KEYS_FILE": "/k", "HEARTH_DATABASE_URL": "postgresql://u:p@h/d"}
+    secrets = {
+        "HEARTH_ADMIN_KEY": "a",
+        "HEARTH_API_KEYS": "sk-1",
+        "HEARTH_API_KEYS_FILE": "/k",
+        "HEARTH_DATABASE_URL": "postgresql://u:p@h/d",
+    }
     engine_own = {"HF_TOKEN": "hf_1", "HEARTH_MAX_QUEUE": "7"}
     assert stage.start(f"{EXIT_USAGE}", env={**secrets, **engine_own}).wait(30) == EXIT_USAGE
     (life,) = stage.lives
