@@ -2,14 +2,18 @@
 
 import { json } from "../shared/api.js";
 import { stageName } from "../shared/engine.js";
+import { batches } from "./batches.js";
+import { duration, row } from "./format.js";
 import { bars, line } from "./plot.js";
+import { requests } from "./requests.js";
+import { Timeline } from "./timeline.js";
 import { element } from "../shared/element.js";
 import { t, translate } from "../shared/words.js";
 
 const EVERY = 1000; // milliseconds
 const KEPT = 300, LEAST = 60; // samples kept (five minutes), and the least that a plot has room for (one minute)
 const $ = (id) => document.getElementById(id);
-const history = [];
+const history = [], timeline = new Timeline();
 
 const STATES = {
   ready: t`The engine is ready`, loading: t`Loading the model`, restarting: t`Restarting the engine`,
@@ -19,12 +23,6 @@ const STATES = {
 function seconds(value) {
   if (value === Infinity) return "∞";
   return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
-}
-
-function duration(value) {
-  const parts = [[Math.floor(value / 86400), "d"], [Math.floor(value / 3600) % 24, "h"], [Math.floor(value / 60) % 60, "min"], [Math.floor(value) % 60, "s"]];
-  const first = parts.findIndex(([count]) => count);
-  return first < 0 ? "0 s" : parts.slice(first, first + 2).map(([count, unit]) => `${count} ${unit}`).join(" ");
 }
 
 // Returns the histogram of what was counted between two samples.
@@ -65,8 +63,7 @@ function draw({ engine, web }) {
   );
   if (engine.stats) drawLatencies(engine);
   $("engine").replaceChildren(...facts(engine).flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, String(value))]));
-  $("workers").replaceChildren(...web.workers.map((worker) =>
-    element("tr", {}, ...[worker.pid, duration(worker.age_seconds), `${(worker.rss_bytes / 2 ** 20).toFixed(0)} MiB`].map((cell) => element("td", {}, String(cell))))));
+  $("workers").replaceChildren(...web.workers.map((worker) => row(worker.pid, duration(worker.age_seconds), `${(worker.rss_bytes / 2 ** 20).toFixed(0)} MiB`)));
 }
 
 function drawLatencies(engine) {
@@ -116,7 +113,10 @@ async function poll() {
   history.push({ ...status.engine, at: Date.now() });
   if (history.length > KEPT) history.shift();
   draw(status);
+  timeline.see(status);
 }
 
 translate();
+requests();
+batches();
 poll();
