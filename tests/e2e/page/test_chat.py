@@ -182,17 +182,6 @@ def test_a_system_message_is_that_of_its_conversation(page: Page) -> None:
     expect(page.locator("#field-system")).to_have_value("")
 
 
-def test_what_was_stopped_is_not_listed_and_its_question_not_lost(page: Page) -> None:
-    endless(page)
-    ask(page, LONG)
-    expect(page.locator("#figures")).to_contain_text("tokens/s")
-    page.keyboard.press("Escape")
-    answered(page)
-    expect(page.locator("#conversations li")).to_have_count(0)
-    page.reload()
-    expect(page.locator("#prompt")).to_have_value(LONG)
-
-
 def test_every_sampling_field_of_the_seed_has_a_control_with_its_documentation(page: Page, hearth: Hearth) -> None:
     seed = json.loads((PROJECT_ROOT / "tests/seed/chat_request.json").read_text())
     elsewhere = {"model", "messages", "stream", "conversation_id"}  # the page's own business

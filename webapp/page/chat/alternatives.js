@@ -42,7 +42,7 @@ export async function keepOthers(talks, system, stored) {
     try {
       const id = await store([...system, ...talk.messages]);
       if (talk.messages.at(-1).role !== "assistant" || talk.running) continue; // the reader went on, and it is stored so
-      Object.assign(talk, { id, stored: true });
+      talk.storedAs(id);
       stored(talk);
     } catch {
       return;

@@ -16,9 +16,10 @@ export class Answer {
   #last = 0;
   #drawing = 0;
 
-  // `before` is the text that the answer continues, or "".
-  constructor(target, before = "") {
+  // `before` is the text that the answer continues, or "". `again`: it was asked for before, so how fast it comes now tells nothing.
+  constructor(target, before = "", again = false) {
     this.target = target;
+    this.again = again;
     target.classList.add("waiting");
     if (!before) return;
     this.choices[0] = this.#choice(0);
@@ -101,8 +102,8 @@ export class Answer {
   // The token counts, token rate, TTFT and finish reason as one line of text.
   get figures() {
     const parts = [t`${this.promptTokens} tokens in`, t`${this.tokens} out`];
-    if (this.tokens > 1 && this.seconds > 0.05) parts.push(t`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
-    if (this.#first) parts.push(t`first token after ${((this.#first - this.#sent) / 1000).toFixed(2)} s`);
+    if (!this.again && this.tokens > 1 && this.seconds > 0.05) parts.push(t`${(this.tokens / this.seconds).toFixed(1)} tokens/s`);
+    if (!this.again && this.#first) parts.push(t`first token after ${((this.#first - this.#sent) / 1000).toFixed(2)} s`);
     if (this.finish && this.finish !== "stop") parts.push(t`finish reason: ${this.finish}`);
     return parts.join(" · ");
   }

@@ -1,7 +1,7 @@
 // The page at /: connects its parts, sends what the reader types, and shows the server's answers.
 
-import { alternatives, keepOthers, offerChoice, pairSwitch, twice } from "./alternatives.js";
-import { Answer } from "./answer.js";
+import { pairSwitch, twice } from "./alternatives.js";
+import { attending, NOT_COMPLETE, WAS_STOPPED } from "./attending.js";
 import { offerAdapters } from "../inputs/adapters.js";
 import { Attachments } from "../inputs/attachments.js";
 import { json } from "../shared/api.js";
@@ -9,6 +9,7 @@ import { banner, showEngine } from "./banner.js";
 import { copying } from "./copying.js";
 import { Context } from "./context.js";
 import { Deletion } from "../conversations/deletion.js";
+import { Drafts } from "../conversations/drafts.js";
 import { Engine } from "../shared/engine.js";
 import { askAgain } from "../settings/again.js";
 import { Fields } from "../settings/fields.js";
@@ -16,27 +17,30 @@ import { settingsPanel } from "../settings/panel.js";
 import { askKey, closeDrawers, frame } from "./frame.js";
 import { List } from "../conversations/list.js";
 import { Shelf } from "../conversations/shelf.js";
-import { load, save } from "../shared/store.js";
-import { Talk, textOf } from "../conversations/talk.js";
+import { onOtherTab } from "../shared/store.js";
+import { leading, Talk, textOf } from "../conversations/talk.js";
 import { element } from "../shared/element.js";
 import { transfer } from "../conversations/transfer.js";
 import { Transcript } from "../messages/transcript.js";
 import { versionsAt } from "../conversations/versions.js";
 import { welcome } from "./welcome.js";
 import { t, translate } from "../shared/words.js";
+import { find, RUNNING, STOPPED, TURN } from "../conversations/unstored.js";
+import { Running } from "./running.js";
 
-const STOPPED = t`Stopped.`;
 const $ = (id) => document.getElementById(id);
 
 const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
 const transcript = new Transcript($("transcript"), { edit, retry, again, more, ...copying(state) }, $("to-end"));
 const deletion = new Deletion(shelf, { changed: list, failed: banner });
 const conversations = new List(shelf, { root: () => talk.root, hides: (entry) => deletion.hides(entry), remove: askToRemove, show: showMessage });
+const drafts = new Drafts($("prompt")), running = new Running();
 let talk = new Talk();
 let model = "", room = 0; // the model's name, and its context in tokens
 const attachments = new Attachments(() => room);
 const inPair = pairSwitch();
 const context = new Context(state, shortened);
+const attend = attending({ opened: () => talk, engine, shelf, drafts, running, transcript, context, show, open, list, buttons, goOn, askForResults });
 
 function state() {
   return { talk, fields, model, typed: attachments.join($("prompt").value) };
@@ -45,59 +49,18 @@ function state() {
 // ---- one turn ------------------------------------------------------------------------------------------------
 
 async function send(text) {
-  if (talk.running || !text.trim()) return;
+  if (talk.running) return;
   if (!talk.messages.length) transcript.clear();
   talk.messages.push({ role: "user", content: text });
   transcript.follow = true;
   transcript.add("user", text, talk.messages.length - 1);
-  save("draft", text); // until it is answered: a page that is closed before that shows it again
   await respond();
 }
 
 // `continues`: the answer is the rest of the last message. `settings`: other ones than the fields'.
-async function respond({ continues = false, settings = inPair() ? twice(fields) : fields } = {}) {
-  const mine = talk, index = mine.messages.length - (continues ? 1 : 0);
-  const body = continues ? mine.continuation(fields, model) : mine.body(settings, model);
-  const answer = continues ? new Answer(transcript.reopen(index), body.messages.at(-1).content) : new Answer(transcript.add("assistant", null, index));
-  answer.drawn = () => {
-    transcript.bottom();
-    $("figures").textContent = answer.figures;
-  };
-  show(true);
-  context.renewed();
-  let failure = "", tooLong = false;
-  try {
-    await mine.answer(body, answer, engine);
-    save("draft", "");
-    mine.stored = true;
-  } catch (error) {
-    failure = error.name === "AbortError" ? STOPPED : error.message;
-    tooLong = error.code === "context_length_exceeded";
-    if (error.status === 401) askKey();
-    if (!error.status) engine.poll();
-  }
-  answer.end();
-  if (answer.text || answer.calls.length || !failure) mine.messages[index] = answer.message;
-  mine.failed = Boolean(failure) && (mine.failed || !continues); // what was there before has not failed
-  mine.cut = Boolean(answer.text) && (failure ? true : answer.finish === "length");
-  if (mine !== talk) return;
-  finish(mine, index, answer, failure);
-  if (tooLong) context.refused();
-}
-
-function finish(mine, index, answer, failure) {
-  show(false);
-  $("figures").textContent = "";
-  transcript.actions(index, buttons(index), failure || answer.warning || answer.figures, Boolean(failure) && failure !== STOPPED);
-  if (mine.stored) {
-    shelf.put(mine);
-    location.hash = mine.id;
-  }
-  askForResults();
-  if (answer.texts.length > 1 && !failure) offerOthers(mine, index, answer);
-  list();
-  context.changed();
-  $("prompt").focus({ preventScroll: true });
+function respond({ continues = false, settings = inPair() ? twice(fields) : fields } = {}) {
+  const body = continues ? talk.continuation(fields, model) : talk.body(settings, model);
+  return attend((mine, answer) => mine.answer(body, answer, engine, continues), continues);
 }
 
 // The reader runs the functions that the last message calls.
@@ -112,24 +75,10 @@ function askForResults() {
   });
 }
 
-// The first answer is that of the conversation; the others are versions.
-function offerOthers(mine, index, answer) {
-  const talks = alternatives(mine, index, answer.texts);
-  offerChoice(answer.target, (number) => talk.running || goOn(talks[number]));
-  keepOthers(talks, leading(), (stored) => {
-    shelf.put(stored);
-    list();
-  });
-}
-
 function goOn(chosen) {
   switchTo(chosen);
   if (talk.stored) location.hash = talk.id;
   draw();
-}
-
-function leading() {
-  return fields.system ? [{ role: "system", content: fields.system }] : [];
 }
 
 function buttons(index) {
@@ -139,7 +88,7 @@ function buttons(index) {
 }
 
 function more() {
-  if (!talk.running) respond({ continues: true });
+  if (!talk.running && hasRoom()) respond({ continues: true });
 }
 
 function edit(index) {
@@ -154,7 +103,7 @@ function edit(index) {
 
 // A failed last turn is replaced, not kept as a version of its own: the server has not stored it.
 function retry(index, button, options) {
-  if (talk.running) return;
+  if (talk.running || !hasRoom()) return;
   if (talk.failed && index >= talk.messages.length - 1) talk.messages.length = index;
   else switchTo(talk.branch(index));
   draw();
@@ -177,16 +126,18 @@ function shortened(messages, question) {
 
 // ---- conversations -------------------------------------------------------------------------------------------
 
+// An answer that is being written goes on meanwhile.
 function switchTo(next) {
-  talk.running?.abort();
   talk = next;
-  show(false);
+  $("figures").textContent = "";
+  show();
 }
 
 function fresh() {
   switchTo(new Talk());
   fields.system = fields.own;
   history.replaceState(null, "", location.pathname);
+  drafts.open("");
   draw();
   closeDrawers();
   $("prompt").focus();
@@ -194,16 +145,26 @@ function fresh() {
 
 // `index`: of the message to show; else the end is shown.
 async function open(id, index) {
+  drafts.open(id);
+  const shown = running.find(id);
+  if (shown) {
+    switchTo(shown.talk);
+    fields.system = talk.system;
+    draw();
+    transcript.restore(shown.article);
+    transcript.show(index);
+    return;
+  }
   switchTo(Talk.of(shelf.find(id) ?? { id, root: id }));
   const mine = talk;
   transcript.clear(element("p", { className: "empty" }, t`Loading the conversation …`));
   list();
   try {
-    const system = await mine.fetch();
-    mine.stored = true;
+    await mine.fetch();
     if (mine !== talk) return;
-    fields.system = system;
+    fields.system = mine.system;
     draw();
+    if (mine.turn) showTurn(mine.turn);
     transcript.show(index);
   } catch (error) {
     if (mine !== talk) return;
@@ -213,11 +174,28 @@ async function open(id, index) {
   }
 }
 
+// Shows the end of a turn that the server has not stored: an answer that is being written, or what there is of one.
+function showTurn({ state, stream, continues }) {
+  if (state === RUNNING && stream) {
+    attend((mine, answer) => mine.follow(answer, engine), continues, true);
+    return;
+  }
+  const index = talk.messages.length - (talk.messages.at(-1).role === "assistant" ? 1 : 0);
+  if (index === talk.messages.length) transcript.add("assistant", "", index);
+  transcript.actions(index, buttons(index), state === STOPPED ? WAS_STOPPED : NOT_COMPLETE, state !== STOPPED);
+}
+
+// Another tab has asked something in this conversation, or has stopped an answer.
+function onTurn(id) {
+  const turn = find(id), waits = turn?.state === RUNNING && !turn.stream;
+  if (id === talk.id && !talk.running && !waits && !transcript.isEditing) open(id);
+}
+
 function draw() {
   transcript.clear();
   context.renewed();
   $("figures").textContent = "";
-  if (!talk.messages.length) transcript.clear(welcome(send));
+  if (!talk.messages.length) transcript.clear(welcome((text) => hasRoom() && send(text)));
   talk.messages.forEach((message, index) => {
     transcript.add(message.role, textOf(message), index);
     if (message.role === "assistant") transcript.actions(index, buttons(index));
@@ -244,7 +222,7 @@ function showMessage(id, index) {
 }
 
 function current() {
-  return { title: talk.title, messages: talk.messages.length ? [...leading(), ...talk.messages] : [] };
+  return { title: talk.title, messages: talk.messages.length ? [...leading(fields.system), ...talk.messages] : [] };
 }
 
 function imported(entry) {
@@ -277,22 +255,27 @@ async function identify() {
 
 // ---- input ---------------------------------------------------------------------------------------------------
 
-function show(running) {
-  $("send").hidden = running;
-  $("stop").hidden = !running;
+function show() {
+  $("send").hidden = Boolean(talk.running);
+  $("stop").hidden = !talk.running;
 }
 
 function stop() {
-  talk.running?.abort();
+  talk.running?.stop();
   return Boolean(talk.running);
 }
 
 function submit() {
-  const text = $("prompt").value;
-  if (talk.running || !(text.trim() || attachments.any)) return;
-  $("prompt").value = "";
+  if (talk.running || !($("prompt").value.trim() || attachments.any) || !hasRoom()) return;
+  const text = drafts.take();
   closeDrawers();
   send(attachments.take(text));
+}
+
+// Returns whether another answer may be asked for; the banner says why not.
+function hasRoom() {
+  if (running.isFull) banner(t`Too many answers are being written: stop one, or wait until one is complete.`);
+  return !running.isFull;
 }
 
 function onPromptKey(event) {
@@ -318,13 +301,16 @@ function begin() {
   frame({ fresh, stop, onKey: identify });
   transfer({ current, listed: () => shelf.latest, imported });
   addEventListener("hashchange", () => location.hash.slice(1) && location.hash.slice(1) !== talk.id && (closeDrawers(), open(location.hash.slice(1))));
-  addEventListener("storage", list);
+  onOtherTab((name) => {
+    if (name?.startsWith(TURN)) onTurn(name.slice(TURN.length));
+    else list();
+  });
   for (const changing of [fields, attachments]) changing.addEventListener("change", () => context.changed());
   settingsPanel($("fields"), fields);
   engine.addEventListener("change", onEngine);
   engine.poll();
   $("prompt").disabled = false;
-  $("prompt").value = load("draft", "");
+  drafts.open("");
   list();
   if (location.hash.length > 1) open(location.hash.slice(1));
   else draw();

@@ -44,7 +44,7 @@ export class Deletion {
   // All versions go. `closing`: the page is being closed, and waits for no answer.
   async #remove(entry, closing) {
     for (const { id } of this.shelf.versions(entry.root)) {
-      const removed = new Talk(id).remove().then(() => true, (error) => error.status === 404 || this.failed(error.message));
+      const removed = new Talk(id).remove(closing).then(() => true, (error) => error.status === 404 || this.failed(error.message));
       if (closing || (await removed)) this.shelf.remove(id);
     }
     this.changed();

@@ -57,6 +57,18 @@ export class Transcript {
     return body;
   }
 
+  // Shows a message again that was cleared.
+  restore(article) {
+    this.article(article.dataset.index)?.remove();
+    this.target.append(article);
+    this.sizes.observe(article);
+    this.bottom();
+  }
+
+  get isEditing() {
+    return this.target.querySelector("textarea") !== null;
+  }
+
   article(index) {
     return this.target.querySelector(`article[data-index="${index}"]`);
   }

@@ -17,11 +17,11 @@ export const key = () => load("key", "");
 export const keepKey = (value) => save("key", value);
 
 // Sends a request and returns the response. Throws an ApiError if the server refuses it or cannot be reached.
-export async function ask(path, { body, method = body ? "POST" : "GET", signal, keepalive } = {}) {
-  const headers = {};
+export async function ask(path, { body, method = body ? "POST" : "GET", signal, keepalive, headers: more } = {}) {
+  const headers = { ...more };
   if (body) headers["Content-Type"] = "application/json";
   if (/[^\x21-\x7e]/.test(key())) throw new ApiError(401, t`The API key contains characters that are not allowed.`);
-  if (key()) headers.Authorization = `Bearer ${key()}`;
+  if (key() && !headers.Authorization) headers.Authorization = `Bearer ${key()}`;
   let response;
   try {
     response = await fetch(path, { method, headers, signal, keepalive, body: body && JSON.stringify(body), cache: "no-store" });

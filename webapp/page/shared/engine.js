@@ -21,7 +21,7 @@ export class Engine extends EventTarget {
   stage = "";
   progress = 0;
   problem = ""; // why no engine runs, where the server knows it
-  watched = false; // a request is waiting for the engine
+  #watchers = new Set(); // the requests that wait for the engine
   #timer;
 
   get label() {
@@ -44,15 +44,15 @@ export class Engine extends EventTarget {
     Object.assign(this, { problem: "" }, engine);
     this.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.poll(), this.watched || this.state !== "ready" ? OFTEN : RARELY);
+    this.#timer = setTimeout(() => this.poll(), this.#watchers.size || this.state !== "ready" ? OFTEN : RARELY);
   }
 
-  // Polls often while `on`.
-  watch(on) {
-    if (on !== this.watched) {
-      this.watched = on;
-      if (on) this.poll();
-    }
+  // Polls often while `on` for any `watcher`.
+  watch(watcher, on) {
+    const before = this.#watchers.size;
+    if (on) this.#watchers.add(watcher);
+    else this.#watchers.delete(watcher);
+    if (!before && on) this.poll();
   }
 
   // Resolves when the engine is ready; rejects with the signal's reason when `signal` aborts.
