@@ -94,5 +94,9 @@ TOKENS = (
     "<start_function_call>", "<end_function_call>", "<|message_model|>", "<|content_invoke_tool_json|>",
     "<|end_message|>", "<|content_text|>", "<|content_thinking|>", "<ifm|tool_calls>", "</ifm|tool_calls>",
     "<ifm|tool_call>", "</ifm|tool_call>", "｜DSML｜", "<0x0A>", "<|channel>", "<channel|>", '<|"|>',
+    "<|plamo:begin_tool_requests:plamo|>", "<|plamo:end_tool_requests:plamo|>", "<|plamo:begin_tool_request:plamo|>",
+    "<|plamo:end_tool_request:plamo|>", "<|plamo:begin_tool_name:plamo|>", "<|plamo:end_tool_name:plamo|>",
+    "<|plamo:begin_tool_arguments:plamo|>", "<|plamo:end_tool_arguments:plamo|>", "<|plamo:constrain|>",
+    "<|plamo:msg|>",
 )  # fmt: skip
 """Tokens that the vocabularies of these parsers' models have."""
