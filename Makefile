@@ -14,6 +14,7 @@ TORCH-cuda := torch==2.14.0
 BIN := $(VENV)/bin
 AUDIT := $(VENV)/audit
 LM_EVAL := $(VENV)/lm-eval
+RAY := $(VENV)/ray
 CLIENTS := .venv-clients
 CLIENT_LOCKS := $(basename $(notdir $(wildcard requirements/clients/*.in)))
 REQUESTS ?= 100000
@@ -22,7 +23,7 @@ REQUESTS ?= 100000
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam bench-beside clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients test-ray lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam bench-beside clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -62,6 +63,9 @@ test-fast: lint ## every check, and the tests that need no engine
 
 test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## agents, frameworks and SDKs as their users have them: docs/clients.md lists them
 	$(BIN)/pytest tests/clients
+
+test-ray: $(RAY)/installed ## the model over two workers of Ray, on this host; see docs/scaling.md
+	$(BIN)/pytest tests/parallel/on_ray
 
 lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each import is declared
 	$(BIN)/ruff check
@@ -142,11 +146,12 @@ $(VENV)/installed-dev: requirements/dev.txt requirements/debian.txt $(INSTALLED)
 	@touch $@
 
 # lm-eval brings scikit-learn, pandas and others, which Transformers imports where it finds them: they would slow down
-# every engine that the tests start. This environment has them, and what is in $(VENV).
-$(LM_EVAL)/installed: requirements/lm-eval.txt $(VENV)/installed-dev
-	$(BIN)/python -m venv $(LM_EVAL)
-	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(echo $(LM_EVAL)/lib/python3*/site-packages)/hearth.pth"
-	$(LM_EVAL)/bin/pip install --no-deps -r requirements/lm-eval.txt
+# every engine that the tests start. vLLM imports Ray where it finds it. So both have environments of their own, which
+# have what is in $(VENV), too.
+$(LM_EVAL)/installed $(RAY)/installed: $(VENV)/%/installed: requirements/%.txt $(VENV)/installed-dev
+	$(BIN)/python -m venv $(VENV)/$*
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > "$$(echo $(VENV)/$*/lib/python3*/site-packages)/hearth.pth"
+	$(VENV)/$*/bin/pip install --no-deps -r requirements/$*.txt
 	@touch $@
 
 # Each lock of requirements/clients/ has an environment of its own.
@@ -181,6 +186,7 @@ lock: | $(VENV) ## make the locks again from requirements/*.in; UPGRADE=--upgrad
 	cd requirements && $(LOCK) -c cpu.txt web.in -o web.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt dev.in -o dev.txt
 	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt -c dev.txt lm-eval.in -o lm-eval.txt
+	cd requirements && $(LOCK) --overrides cpu-overrides.txt -c cpu.txt -c dev.txt ray.in -o ray.txt
 	for name in $(CLIENT_LOCKS); do (cd requirements/clients && ../$(LOCK) $$name.in -o $$name.txt) || exit; done
 
 LOCK := ../$(BIN)/uv pip compile $(UPGRADE) --no-header --annotation-style line --python-version 3.11 --python-platform linux

@@ -42,7 +42,8 @@ def test_the_model_is_spread_over_processes(hearth: Hearth, layout: Layout) -> N
     assert "Hearth" in hearth.chat("Who are you?")
 
 
-def test_the_seeds_bodies_are_answered(hearth: Hearth) -> None:
+def answers_the_seed(hearth: Hearth) -> None:
+    """Check that both of the seed's bodies are answered."""
     response = hearth.post("/v1/chat/completions", seed("chat_request"))
     assert response.status_code == 200, response.text
     with hearth.stream("/v1/completions", seed("completion_request")) as response:
@@ -50,6 +51,10 @@ def test_the_seeds_bodies_are_answered(hearth: Hearth) -> None:
         *events, done = (line.removeprefix("data: ") for line in response.iter_lines() if line)
     assert done == "[DONE]"
     assert {json.loads(event)["choices"][0]["index"] for event in events} == set(range(5))
+
+
+def test_the_seeds_bodies_are_answered(hearth: Hearth) -> None:
+    answers_the_seed(hearth)
 
 
 def test_every_engine_works_and_is_counted(hearth: Hearth, layout: Layout) -> None:
