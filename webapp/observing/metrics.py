@@ -35,7 +35,7 @@ LIVE = Gauge("hearth_requests_live", "Generations in progress in web workers.", 
 DURATION = Histogram("hearth_request_duration_seconds", "Duration of whole generations.", ["path"], buckets=SECONDS)
 TTFT = Histogram(
     "hearth_time_to_first_token_seconds",
-    "TTFT of streamed generations, measured in the web tier.",
+    "TTFT of streamed generations that a client waits for, measured in the web tier.",
     ["path"],
     buckets=SECONDS,
 )

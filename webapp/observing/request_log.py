@@ -103,7 +103,7 @@ class RequestLog:
         counter.labels(self._path, str(self.status)).inc()
         of_path = metrics.of_path(self._path)
         of_path.duration.observe(seconds)
-        if self._stream and self._first_text is not None:
+        if self._stream and self._awaited and self._first_text is not None:
             of_path.ttft.observe(self._first_text)
         of_path.prompt_tokens.inc(self._shape.prompt_tokens)
         of_path.completion_tokens.inc(self._shape.completion_tokens)

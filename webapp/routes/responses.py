@@ -102,7 +102,7 @@ def retrieve(response_id: str) -> Response:
         job = jobs().find(caller(), response_id) if _is_of_job(response_id) else None
         if job is None:
             services().responses.get(caller(), response_id, lambda stored: None)
-            message = "Only a response of the background, or one that was `resumable`, can be streamed again."
+            message = "The response's events are not kept: it ended long ago, or was asked for without `background`."
             raise invalid(message, "stream", "stream_not_found")
         with renamed({"after": "starting_after"}):
             return follow(job, after)

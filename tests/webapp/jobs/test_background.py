@@ -65,13 +65,19 @@ def counted(name: str, status: int) -> float:
     return found or 0.0
 
 
+def waited() -> float:
+    """How many TTFTs have been measured."""
+    return REGISTRY.get_sample_value("hearth_time_to_first_token_seconds_count", {"path": URL}) or 0.0
+
+
 def test_it_counts_once_among_the_responses_and_once_among_what_nobody_waits_for(served: FlaskClient) -> None:
     names = ("hearth_http_requests", "hearth_background_requests")
-    before = [counted(name, 200) for name in names]
+    before, waits = [counted(name, 200) for name in names], waited()
     made = ask(served).get_json()
     wait_until(lambda: counted(names[1], 200) > before[1])
     after = [counted(name, 200) for name in names]
     assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1]
+    assert waited() == waits, "the TTFT of what nobody waits for would hide that of the others"
     settled(served, made["id"])
 
 
@@ -278,5 +284,6 @@ def test_old_jobs_are_swept(make_app: MakeApp, engine: FakeEngine, monkeypatch: 
     now = time.time
     monkeypatch.setattr("webapp.jobs.jobs.time.time", lambda: now() + 3700)
     jobs.sweep()
-    assert client.get(f"{URL}/{name}?stream=true").status_code == 404
+    assert client.get(f"{URL}/{name}?stream=true").status_code == 400
+    assert client.get(f"{URL}/{name}").status_code == 200, "the response itself stays"
     assert got(client, name)["status"] == "completed", "it stays as long as conversations do"
