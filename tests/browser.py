@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = "/usr/bin/chromium-headless-shell"
+"""Chromium without windows and menus of its own, with which a page takes 0.25 s of CPU in place of 1.5."""
 ARGUMENTS = [
     "--no-sandbox",  # the tests may run as root
     "--disable-gpu",
