@@ -34,21 +34,27 @@ class NotDone(Exception):
     """The work has taken too long, or its process has failed."""
 
 
-def apart(work: Callable[[], Result], kind: type[Result]) -> Result:
+class NoCopy(NotDone):
+    """The kernel makes no copy of this process, as where memory must not be promised twice."""
+
+
+def apart(work: Callable[[], Result], kind: type[Result], *, here: bool = True) -> Result:
     """Return what `work` returns, an object of `kind` that msgspec can write.
 
     Blocks the calling thread, which must live as long (see `die_with_parent`), and no other thread for longer than a
-    fork takes. `work` must not wait for other threads, for the copy has none. It is done in this process if the kernel
-    makes no copy, as where memory must not be promised twice. Raises `NotDone`.
+    fork takes. `work` must not wait for other threads, for the copy has none. If the kernel makes no copy, it is done
+    in this process; without `here`, that raises `NoCopy`. Raises `NotDone`.
     """
     reading, writing = os.pipe()
     parent = os.getpid()
     try:
         child = os.fork()
     except OSError as error:
-        log.warning("this process cannot be copied, and does the work itself: %s", error)
         os.close(reading)
         os.close(writing)
+        if not here:
+            raise NoCopy(str(error)) from error
+        log.warning("this process cannot be copied, and does the work itself: %s", error)
         return work()
     if child == 0:
         _work(work, writing, parent)
@@ -74,8 +80,8 @@ def _work(work: Callable[[], object], writing: int, parent: int) -> NoReturn:
         die_with_parent(parent)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
-        os.closerange(3, writing)
-        os.closerange(writing + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        for first, last in ((3, writing), (writing + 1, _highest_descriptor() + 1)):
+            os.closerange(first, last)
         gc.disable()  # it would copy the pages of every object
         with open(writing, "wb") as pipe:
             pipe.write(msgspec.msgpack.encode(work()))
@@ -83,6 +89,11 @@ def _work(work: Callable[[], object], writing: int, parent: int) -> NoReturn:
         log.exception("work in a process of its own has failed")
     finally:
         os._exit(0)
+
+
+def _highest_descriptor() -> int:
+    """Return the highest number of this process's open files. A limit on them may be infinite."""
+    return max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208 (as numbers)
 
 
 def _read(pipe: int, deadline: float) -> bytes:

@@ -1,8 +1,10 @@
 """Work in a process of its own: what it returns, and what ends it."""
 
 import errno
+import fcntl
 import itertools
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -28,6 +30,19 @@ def test_it_has_no_file_of_this_process(tmp_path: Path) -> None:
     """Such as the engine's lock, or a client's connection, whose other end would not learn that this process ends."""
     with (tmp_path / "file").open("w") as file:
         assert apart(Path(f"/proc/self/fd/{file.fileno()}").exists, bool) is False
+
+
+def test_it_has_none_above_the_limit_on_files_either(tmp_path: Path) -> None:
+    """A limit may be lowered after a file is opened, or be infinite."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "file").open("w") as file:
+        high = fcntl.fcntl(file, fcntl.F_DUPFD, 700)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (600, hard))
+        try:
+            assert apart(Path(f"/proc/self/fd/{high}").exists, bool) is False
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            os.close(high)
 
 
 @pytest.mark.parametrize("computing", [True, False])
