@@ -13,6 +13,8 @@ class EngineGone(Exception):
     """EngineCore or one of its workers has died. The adapter cannot be used any more."""
 
 
+TOO_SLOW = "structure_too_slow"
+"""`Output.stop_reason` where `finish_reason` is "error": the structure's masks have taken too long."""
 Distribution = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 """Token ids and their natural log probabilities before any penalty or bias, both of shape `[k+1]`: the sampled token
 first, then the k likeliest.

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from engine_proc.adapter.calls.parsing import Parsing, Reading
 from engine_proc.adapter.engine import Engine, Prepared
+from engine_proc.adapter.grammars.mask_trial import MaskTrial
 from engine_proc.adapter.prompts.rendering import Rendered, Rendering
 from engine_proc.adapter.refusals import client_errors
 from engine_proc.adapter.resuming import can_continue
@@ -62,6 +63,7 @@ class Starter:
 
     def __init__(self, engine: Engine, rendering: Rendering, rules: SamplingRules, parsing: Parsing) -> None:
         self._engine = engine
+        self._trial = MaskTrial(rules.tokenizer, rules.vocab_size)
         self._parsing = parsing
         self._rendering = rendering
         self._rules = rules
@@ -122,6 +124,8 @@ class Starter:
         plan = Plan()
         reading = self._parsing.reading(generate)
         params = self._rules.params(generate, reading)
+        if params.structured_outputs is not None:
+            self._trial.check(params.structured_outputs, generate.tools, _structure_field(generate))
         plan.warnings = self._rules.warnings(generate.sampling)
         for number, prompt in enumerate(self._rendering.render(generate)):
             plan.prompt_tokens += prompt.tokens
@@ -162,8 +166,7 @@ class Starter:
     ) -> Prepared:
         """Have vLLM check the sequence of a prompt, once for all of its candidates."""
         if params.structured_outputs is not None:
-            structure = generate.sampling.structure
-            request.structure = "tools" if structure is None else structure.field  # a forced call is a structure too
+            request.structure = _structure_field(generate)
             request.limited = bool(params.allowed_token_ids or params.logit_bias)
         try:
             prepared = self._engine.prepare(prompt.input, params, generate.priority, generate.adapter, generate.trace)
@@ -212,6 +215,12 @@ def _is_light(generate: Generate) -> bool:
     sent = sum(map(len, generate.sent.values()))
     light = texts <= INLINE_TEXTS and sequences <= INLINE_SEQUENCES and sent <= INLINE_SENT
     return light and not generate.structured
+
+
+def _structure_field(generate: Generate) -> str:
+    """Return the field that a structure comes from. A forced call is a structure too."""
+    structure = generate.sampling.structure
+    return "tools" if structure is None else structure.field
 
 
 def _choice(request: LiveRequest, index: int, prompt: Rendered, generate: Generate, reading: Reading | None) -> Choice:

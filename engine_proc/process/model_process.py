@@ -1,7 +1,8 @@
 """The process that owns vLLM, started by the supervisor as `python -m engine_proc.process.model_process`.
 
 vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
-under the name `__mp_main__`: there the code below makes them die with their parent and sleep while they wait.
+under the name `__mp_main__`: there the code below makes them die with their parent, sleep while they wait, and bound
+what a structure takes.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
+from engine_proc.adapter.loading.children import bound_masks, die_with_parent, yield_by_sleeping
 from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
 from engine_proc.adapter.loading.set_up import HubUnreachable, SetUpError, sentence, store_first_failure
 from engine_proc.adapter.outputs import EngineGone
@@ -24,7 +25,7 @@ from engine_proc.hub import is_offline
 from engine_proc.model_check import check_model
 from engine_proc.process import event_loop
 from engine_proc.process.assembly import load_and_attach
-from engine_proc.process.stalls import Stalls
+from engine_proc.process.stalls import LOAD_LIMITS, LoadStalls, Stalls
 from engine_proc.process.watchdog import Heartbeat
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.failures import CRASHED, STOPPING
@@ -44,6 +45,7 @@ if __name__ in {"__main__", "__mp_main__"}:
 if __name__ == "__mp_main__":
     yield_by_sleeping()
     store_first_failure(Path(os.environ.get("HEARTH_RUN_DIR", DEFAULT_RUN_DIR)))
+    bound_masks()
 
 SHUTDOWN_SECONDS = 5.0
 """Time limit for vLLM's processes to exit. Must be shorter than the supervisor's `STOP_GRACE`."""
@@ -97,7 +99,7 @@ async def _serve(settings: Settings, argv: list[str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, server.begin_drain, settings.drain_seconds)
     router = Router(settings.endpoint, server.on_message, server.on_unreachable, settings.server_keys())
     server.clients.send = router.send
-    housekeeping = asyncio.create_task(_housekeeping(server, router, settings.stall_seconds))
+    housekeeping = asyncio.create_task(_housekeeping(server, router, settings))
     # The thread must outlive the processes that it starts (see `die_with_parent`): keep its executor until the end.
     loader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="load")
     try:
@@ -167,10 +169,19 @@ async def _pump(server: Server, housekeeping: "asyncio.Task[None]") -> int:
     return EXIT_ENGINE_GONE
 
 
-async def _housekeeping(server: Server, router: Router, stall_seconds: float) -> None:
-    """Each second send a heartbeat, abort the requests of silent clients, and exit if vLLM hangs."""
+def _end_load(settings: Settings, idle: float) -> NoReturn:
+    """End this process, whose load hangs. The supervisor ends vLLM's processes and tries again."""
+    problem = f"the load has neither computed nor read anything for {idle:.0f} s: it hangs"
+    record_problem(settings.run_dir, problem)
+    log.critical(problem)
+    os._exit(EXIT_LOAD_FAILED)
+
+
+async def _housekeeping(server: Server, router: Router, settings: Settings) -> None:
+    """Each second send a heartbeat, abort the requests of silent clients, and exit if vLLM or its load hangs."""
     heartbeat = Heartbeat()
-    stalls = Stalls(stall_seconds)
+    stall_seconds = settings.stall_seconds
+    stalls, load_stalls = Stalls(stall_seconds), LoadStalls()
     while True:
         slept_at = time.monotonic()
         await asyncio.sleep(HOUSEKEEPING_SECONDS)
@@ -179,6 +190,10 @@ async def _housekeeping(server: Server, router: Router, stall_seconds: float) ->
         server.abort_silent_clients()
         if time.monotonic() - slept_at > 2 * HOUSEKEEPING_SECONDS:
             continue  # this process was suspended, vLLM is not to blame
+        if server.engine is None:
+            idle = await asyncio.to_thread(load_stalls.idle, server.clock.told)  # it reads all processes of the host
+            if idle > LOAD_LIMITS * stall_seconds and server.engine is None:
+                _end_load(settings, idle)
         on_cpu = server.engine is not None and server.engine.on_cpu
         if (seconds := stalls.hang(server.seconds_without_progress(), on_cpu=on_cpu)) > stall_seconds:
             log.critical("vLLM has work, and has neither made a step nor computed for %.0f s: it hangs", seconds)

@@ -1,13 +1,10 @@
 """The errors with which the engine fails requests."""
 
 import logging
-from typing import TYPE_CHECKING
 
+from engine_proc.adapter.outputs import TOO_SLOW, Output
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
-
-if TYPE_CHECKING:
-    from engine_proc.adapter.outputs import Output
 
 log = logging.getLogger("hearth.server")
 
@@ -24,17 +21,19 @@ def internal_error(component: str) -> ApiError:
     return ApiError(500, message, type="server_error", code="internal_error")
 
 
-def no_token_left(field: str, *, limited: bool) -> ApiError:
-    """Return the error of a sequence whose structure allows no token.
+def structure_error(field: str, *, limited: bool, too_slow: bool) -> ApiError:
+    """Return the error of a sequence whose structure allows no token, or takes too long in steps that others wait for.
 
     `limited`: the request's white lists and biases rule out tokens too.
     """
+    if too_slow:
+        return invalid(f"The structure of `{field}` can be read in so many ways that it takes too long.", field)
     if limited:
         return invalid(f"No token is allowed by both `{field}` and the request's white lists and biases.", field)
     return invalid(f"The structure of `{field}` allows no token: no text of this model can match it.", field)
 
 
-def check(output: "Output") -> None:
+def check(output: Output) -> None:
     """Raise what ends the request of `output` alone: its sequence has failed."""
     request = output.tag.request
     if output.failed:
@@ -42,5 +41,6 @@ def check(output: "Output") -> None:
         raise internal_error("The engine")
     if output.finish_reason == "error":
         if request.structure:
-            raise no_token_left(request.structure, limited=request.limited)
+            slow = output.stop_reason == TOO_SLOW
+            raise structure_error(request.structure, limited=request.limited, too_slow=slow)
         raise internal_error("vLLM")

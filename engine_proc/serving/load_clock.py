@@ -38,6 +38,11 @@ class LoadClock:
             self._began += now - self._share_set_at
         self._stage, self._share, self._share_set_at = stage, share, now
 
+    @property
+    def told(self) -> tuple[str, float | None]:
+        """The stage and the share of it that is done, as `stage` was told them."""
+        return self._stage, self._share
+
     def finish(self) -> float:
         """Record that the model is ready. Return the duration of the load in seconds."""
         took = time.monotonic() - self._began

@@ -32,10 +32,11 @@ def _resume() -> None:
 
 def _become_a_process_of_vllm() -> None:
     """Do what the model process's module does in a spawned process, and undo what only a forked one inherits."""
-    from engine_proc.adapter.loading.children import die_with_parent, yield_by_sleeping
+    from engine_proc.adapter.loading.children import bound_masks, die_with_parent, yield_by_sleeping
 
     signal.set_wakeup_fd(-1)  # the pipe by which asyncio learns of signals, and the parent's loop reads from it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     die_with_parent()
     yield_by_sleeping()
+    bound_masks()

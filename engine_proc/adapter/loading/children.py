@@ -1,4 +1,4 @@
-"""Changes to vLLM's processes: they die with their parent, and do not keep the web tier from the CPU."""
+"""Changes to vLLM's processes: they die with their parent, leave the CPU to the web tier, and bound what masks take."""
 
 import ctypes
 import os
@@ -54,3 +54,10 @@ def yield_by_sleeping() -> None:
         woke = time.monotonic()
 
     os.sched_yield = nap
+
+
+def bound_masks() -> None:
+    """Bound the time that a structure takes for its masks. Imports vLLM, as a process that vLLM starts does anyway."""
+    from engine_proc.adapter.grammars import mask_limits  # the model process imports this module before vLLM
+
+    mask_limits.install()

@@ -75,7 +75,7 @@ async def test_without_the_housekeeping_the_process_ends(
         raise KeyError("a defect")
 
     monkeypatch.setattr(room.server, "abort_silent_clients", fail)
-    housekeeping = asyncio.create_task(model_process._housekeeping(room.server, ROUTER, 60.0))
+    housekeeping = asyncio.create_task(model_process._housekeeping(room.server, ROUTER, settings_in(tmp_path)))
     assert await model_process._pump(room.server, housekeeping) == EXIT_ENGINE_GONE
     assert [message.id for _, message in room.take() if isinstance(message, wire.Failed)] == [1]
     assert "the housekeeping failed" in caplog.text and "a defect" in caplog.text
@@ -108,6 +108,31 @@ async def test_while_the_model_loads_too(tmp_path: Path, monkeypatch: pytest.Mon
         assert caught.value.args == (EXIT_ENGINE_GONE,)
         loaded.set()
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("attached", "idle", "ends"), [(False, 301.0, True), (False, 299.0, False), (True, 301.0, False)]
+)
+@on_a_loop
+async def test_a_load_that_hangs_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attached: bool, idle: float, ends: bool
+) -> None:
+    """After five times what a step may hang."""
+
+    def leave(status: int) -> None:
+        raise KeyError(status)
+
+    monkeypatch.setattr(model_process, "HOUSEKEEPING_SECONDS", 0.001)
+    monkeypatch.setattr("engine_proc.process.stalls.LoadStalls.idle", lambda *_: idle)
+    monkeypatch.setattr("os._exit", leave)
+    room = Room(tmp_path, attached=attached)
+    housekeeping = asyncio.create_task(model_process._housekeeping(room.server, ROUTER, settings_in(tmp_path)))
+    await asyncio.wait([housekeeping], timeout=60 if ends else 0.3)
+    assert housekeeping.done() == ends
+    assert ("it hangs" in read_problem(tmp_path)) == ends
+    if ends:
+        assert cast(KeyError, housekeeping.exception()).args == (EXIT_LOAD_FAILED,)
+    housekeeping.cancel()
 
 
 @pytest.mark.parametrize(

@@ -5,21 +5,39 @@ import sys
 import time
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
-from engine_proc.process.stalls import LONGEST_STEP, Stalls, cpu_seconds_of_children
+from engine_proc.process.stalls import (
+    LOAD_SAMPLE_SECONDS,
+    LONGEST_STEP,
+    LoadStalls,
+    Stalls,
+    cpu_seconds_of_children,
+    work_of_processes,
+)
 from tests.harness import until
 
 LIMIT = 120.0
 
 
 class Clock:
-    """Time, and the CPU time of vLLM's processes: each second they use `share` of a core."""
+    """Time, and what vLLM's processes do: each second they use `share` of a core, and read `rate` bytes."""
 
     def __init__(self) -> None:
         self.now = 1000.0
         self.used = 50.0
         self.share = 0.0
+        self.moved = self.rate = 0
+
+    def idle(self, load: LoadStalls, seconds: int, progress: object = "loading") -> float:
+        """Return for how long a load is idle after so many seconds."""
+        for _ in range(seconds):
+            self.now += 1
+            self.used += self.share
+            self.moved += self.rate
+            idle = load.idle(progress)
+        return idle
 
     def hangs(self, watch: Stalls, seconds: int, *, on_cpu: bool = True) -> int | None:
         """Return after how many of `seconds` without a step the watch has found a hang. None: it has not."""
@@ -101,3 +119,44 @@ def test_the_time_of_all_children_is_added_up(child: "subprocess.Popen[bytes]") 
     child.wait()
     time.sleep(0.01)
     assert cpu_seconds_of_children() < before + 0.1
+
+
+@pytest.fixture
+def load(clock: Clock) -> LoadStalls:
+    return LoadStalls(lambda: (clock.used, clock.moved))
+
+
+def test_a_load_that_does_nothing_hangs(clock: Clock, load: LoadStalls) -> None:
+    clock.share, clock.rate = 0.01, 500
+    assert clock.idle(load, 1000) == pytest.approx(1000, abs=2 * LOAD_SAMPLE_SECONDS)
+
+
+@pytest.mark.parametrize(("share", "rate"), [(0.1, 0), (0.0, 100_000)])
+def test_a_load_that_computes_or_reads_does_not(clock: Clock, load: LoadStalls, share: float, rate: int) -> None:
+    clock.share, clock.rate = share, rate
+    assert clock.idle(load, 10_000) <= LOAD_SAMPLE_SECONDS
+
+
+def test_a_load_that_tells_its_progress_does_not(clock: Clock, load: LoadStalls) -> None:
+    """As a slow download: what is received from a socket is in no process's count."""
+    for share in range(100):
+        assert clock.idle(load, 60, ("downloading", share)) < 60
+    assert clock.idle(load, 600, ("downloading", share)) >= 600
+
+
+def test_the_time_of_a_suspended_host_is_no_time_of_a_load(clock: Clock, load: LoadStalls) -> None:
+    clock.idle(load, 100)
+    clock.now += 10_000
+    assert clock.idle(load, 5) < 10
+
+
+def test_a_process_that_is_stopped_does_nothing(child: "subprocess.Popen[bytes]") -> None:
+    before = work_of_processes()
+    until(lambda: work_of_processes()[0] > before[0] + 0.1, 30, "the child has used the CPU")
+    psutil.Process(child.pid).suspend()
+    until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, 10, "the child is stopped")
+    own = psutil.Process().cpu_times()
+    before = work_of_processes()
+    time.sleep(0.5)
+    used, own_after = work_of_processes()[0] - before[0], psutil.Process().cpu_times()
+    assert used - (own_after.user + own_after.system - own.user - own.system) < 0.1
