@@ -1,9 +1,11 @@
 """An abusive request, and what most of them are made of."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 TOKENIZE, DETOKENIZE, PLAIN = "/tokenize", "/detokenize", "/"
@@ -22,6 +24,8 @@ class Abuse:
     """What an answer may be: the work within its limits, or a refusal."""
     of_vocabulary: bool = True
     """Whether the model's vocabulary has a part in the work."""
+    send: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]] | None = None
+    """How it is sent, and which answer counts. None: one POST of the body."""
 
 
 def as_json(fields: Callable[[], dict[str, Any]]) -> Callable[[], bytes]:
@@ -72,3 +76,9 @@ def deep(before: bytes, depth: int, after: bytes) -> bytes:
 
 def structured(**kind: Any) -> dict[str, Any]:
     return {"structured_outputs": kind, "n": 8}
+
+
+def ambiguous(rules: int) -> str:
+    """A grammar that can be read in many ways: each rule is the next one, once or twice."""
+    middle = "".join(f"r{number} ::= r{number + 1} | r{number + 1} r{number + 1}\n" for number in range(rules))
+    return f"root ::= r0\n{middle}r{rules} ::= [a-z]\n"

@@ -14,6 +14,7 @@ from tests.abuse.abuse import (
     RESPONSES,
     TOKENIZE,
     Abuse,
+    ambiguous,
     as_json,
     called,
     chat,
@@ -26,7 +27,9 @@ from tests.abuse.abuse import (
     structured,
     tool,
 )
+from tests.abuse.jobs import JOBS
 from tests.abuse.limits import LIMITS
+from tests.abuse.messages import MESSAGES
 
 ANSWERS = [
     replace(chat(name, partial(long_answers, **fields)), of_vocabulary=False)
@@ -74,6 +77,12 @@ TEXTS = [
     Abuse("tokenize: 15 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 3 * MB})),
     Abuse("tokenize: 1 MB", TOKENIZE, as_json(lambda: {"prompt": "word " * 200_000})),
     Abuse("detokenize: 400,000", DETOKENIZE, as_json(lambda: {"tokens": [5] * 400_000})),
+    Abuse("instructions: 15 MB", RESPONSES, as_json(lambda: {"input": "a", "instructions": "word " * 3 * MB})),
+    Abuse(
+        "instructions: Chinese",
+        RESPONSES,
+        lambda: b'{"input":"a","instructions":"%s"}' % ("字" * 5 * MB).encode(),
+    ),
     chat("user: 5 MB", lambda: {"user": "u" * 5 * MB}),
     chat("model: 5 MB", lambda: {"model": "m" * 5 * MB}),
     chat("force_prompt: 5 MB", lambda: {"force_prompt": "a " * 5 * MB}),
@@ -111,6 +120,8 @@ BEAMS = [
     ),
     completion("beam, 8 prompts", lambda: {"use_beam_search": True, "n": 8, "prompt": ["Hello"] * 8}),
 ]
+STARS = "root ::= a a a a a a a a\na ::= b b b b\nb ::= [a-z]*"
+HIDDEN = 'root ::= "I know " ("x" r0 | "y")\n' + ambiguous(8).partition("\n")[2]
 REPEATED = "root ::= a{1,100}\na ::= b{1,100}\nb ::= [^a]"
 STRUCTURES = [
     chat("choice: 1 MB", lambda: structured(choice=[f"{number}" + "a" * 990 for number in range(1000)])),
@@ -121,6 +132,9 @@ STRUCTURES = [
     chat("regex: broken", lambda: structured(regex="(" * 1000)),
     chat("grammar: recursive", lambda: structured(grammar="root ::= root root | 'a'")),
     chat("grammar: rules that repeat rules", lambda: structured(grammar=REPEATED)),
+    chat("grammar: each rule names the next twice", lambda: structured(grammar=ambiguous(8))),
+    chat("grammar: the same, behind a text", lambda: structured(grammar=HIDDEN)),
+    chat("grammar: slower with each token", lambda: {**structured(grammar=STARS), "max_tokens": 60, "n": 2}),
     chat("grammar: 100 kB", lambda: structured(grammar="root ::= " + " | ".join(['"a"'] * 20_000))),
     chat("json: depth 60", lambda: structured(json=nested(60))),
     raw(
@@ -143,7 +157,7 @@ STRUCTURES = [
     chat("template: 100 kB", lambda: {"chat_template_kwargs": {"a": "x" * 100_000}}),
 ]
 AT_LIMITS = [abuse for limit in LIMITS for abuse in limit.abuses()]
-ALL = [*ANSWERS, *BODIES, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
+ALL = [*ANSWERS, *BODIES, *MESSAGES, *JOBS, *TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS]
 VOCABULARY = [abuse for abuse in [*TEXTS, *TOKENS, *BEAMS, *STRUCTURES, *AT_LIMITS] if abuse.of_vocabulary]
 """Those whose work depends on the model's vocabulary, for a model with the whole vocabulary of Llama 3."""
 BY_NAME = {abuse.name: abuse for abuse in ALL}

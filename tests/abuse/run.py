@@ -174,7 +174,7 @@ async def _one(
     innocents.take_gap()
     errors, began = len(innocents.errors), time.monotonic()
     try:
-        response = await http.post(abuse.path, content=body, headers=JSON)
+        response = await (abuse.send(http) if abuse.send else http.post(abuse.path, content=body, headers=JSON))
         status = response.status_code
         if status >= 400:
             assert len(json.loads(response.content)["error"]["message"]) < 2000
