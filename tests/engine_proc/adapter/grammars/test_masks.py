@@ -1,16 +1,22 @@
 """Structures whose masks take long: those that begin so are refused, those that become so end, others are neither."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import xgrammar
 from vllm.sampling_params import StructuredOutputsParams
+from vllm.v1.structured_output import StructuredOutputManager, backend_xgrammar
+from vllm.v1.structured_output.backend_types import StructuredOutputOptions
+from vllm.v1.structured_output.backend_xgrammar import XgrammarBackend
 
 from engine_proc.adapter.grammars import mask_limits, mask_trial
 from engine_proc.adapter.grammars.mask_limits import BoundedGrammar, Budget, MaskThread
 from engine_proc.adapter.grammars.mask_trial import MaskTrial
+from engine_proc.adapter.outputs import TOO_SLOW
 from schemas.errors import ApiError
 
 WORDS = 10_000
@@ -156,6 +162,42 @@ def test_an_error_of_a_mask_is_raised_where_it_was_wanted() -> None:
 
     with pytest.raises(RuntimeError, match="no mask"):
         MaskThread(64).fill(Broken(0), torch.zeros(2, dtype=torch.int32), 1.0)
+
+
+def test_vllm_makes_bounded_grammars_and_tells_why_one_has_ended(
+    vocabulary: xgrammar.TokenizerInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replaced = (
+        (backend_xgrammar, "XgrammarGrammar"),
+        (XgrammarBackend, "compile_grammar"),
+        (StructuredOutputManager, "accept_tokens"),
+    )
+    for owner, name in replaced:  # so that they are set back after the test
+        monkeypatch.setattr(owner, name, getattr(owner, name))
+    mask_limits.install()
+    backend = XgrammarBackend.__new__(XgrammarBackend)
+    backend.compiler = xgrammar.GrammarCompiler(vocabulary, max_threads=1)
+    backend.vocab_size, backend.num_speculative_tokens, backend.disable_any_whitespace = vocabulary.vocab_size, 0, True
+    text = 'root ::= "a" "b"'
+    made, same = (backend.compile_grammar(StructuredOutputOptions.GRAMMAR, text) for _ in range(2))
+    other = backend.compile_grammar(StructuredOutputOptions.GRAMMAR, 'root ::= "b"')
+    assert made.budget is same.budget and made.budget is not other.budget
+    mask = torch.zeros(1, (vocabulary.vocab_size + 31) // 32, dtype=torch.int32)
+    made.fill_bitmask(mask, 0)
+    (allowed,) = np.flatnonzero(np.unpackbits(mask.numpy().view(np.uint8), bitorder="little"))
+    assert vocabulary.decoded_vocab[int(allowed)] == b"a"
+
+    manager = StructuredOutputManager.__new__(StructuredOutputManager)
+    manager.enable_in_reasoning, manager.reasoner_cls = True, None
+    wanted = SimpleNamespace(grammar=made, reasoning_ended=True)
+    request = SimpleNamespace(
+        use_structured_output=True, structured_output_request=wanted, request_id="a", stop_reason=None, all_token_ids=[]
+    )
+    assert manager.accept_tokens(request, [int(allowed)]) is True
+    assert request.stop_reason is None
+    made.too_slow = True
+    assert manager.accept_tokens(request, [int(allowed)]) is False
+    assert request.stop_reason == TOO_SLOW
 
 
 def test_vllm_has_what_is_replaced() -> None:
