@@ -180,6 +180,8 @@ async def _one(
             assert len(json.loads(response.content)["error"]["message"]) < 2000
     except httpx.TransportError:  # a body that is too large is refused before it is read
         status = 413 if len(body) > 16 * 1024 * 1024 else 0
+    except TimeoutError:  # what it waits for has not ended
+        status = 0
     seconds = time.monotonic() - began
     pieces = innocents.pieces
     while innocents.pieces < pieces + INNOCENTS and time.monotonic() - began < ABUSE_SECONDS:
