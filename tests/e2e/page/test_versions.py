@@ -25,7 +25,7 @@ def alone_page(browser: Browser, alone: Hearth) -> Iterator[Page]:
 def arrows(page: Page) -> dict[str, str]:
     """Return what stands between the arrows, by the index of the message."""
     found = page.locator(".versions").all()
-    return {one.locator("xpath=..").get_attribute("data-index") or "": one.inner_text() for one in found}
+    return {one.locator("xpath=..").get_attribute("data-index") or "": one.text_content() or "" for one in found}
 
 
 def step(page: Page, index: int, name: str) -> None:
