@@ -1,6 +1,8 @@
 """What a web worker is: small, and without the model's world."""
 
+import contextlib
 import re
+import socket
 import subprocess
 import sys
 
@@ -52,3 +54,28 @@ def test_access_log_line(hearth: Hearth) -> None:
     text = until(line, 5, "the log line")
     pattern = r"POST /v1/chat/completions 200 \S+ ttft=\d+\.\d{3}s total=\d+\.\d{3}s prompt_tokens=\d+ "
     assert re.search(pattern + r"completion_tokens=3 finish=length model=hearth-demo key=- user='ann\\nx'$", text), text
+
+
+def test_what_is_sent_ahead_makes_no_turn_long(hearth: Hearth) -> None:
+    """All in one write: the probe of the hub's turns sees how many are answered before others have their turn."""
+    count = 500
+    request = b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", hearth.port), timeout=60) as connection:
+        connection.sendall(request * (count - 1) + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+        received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
+    assert received.count(b"HTTP/1.1 200 OK\r\n") == count
+
+
+def test_many_at_one_time_make_no_turn_long(hearth: Hearth) -> None:
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", hearth.port)
+        connections = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
+        for worker in hearth.workers():
+            worker.suspend()
+        try:
+            for connection in connections:
+                connection.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        finally:
+            for worker in hearth.workers():
+                worker.resume()
+        assert all(connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n") for connection in connections)

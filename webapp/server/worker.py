@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker with four changes.
+"""gunicorn's gevent worker with five changes.
 
-Its errors are JSON, it closes idle connections when it stops, it does not read a large body that was refused, and if it
-cannot start it ends without its master.
+Its errors are JSON, it closes idle connections when it stops, it does not read a large body that was refused, it begins
+few requests in one turn of its hub, and if it cannot start it ends without its master.
 """
 
 import contextlib
@@ -24,6 +24,7 @@ from schemas.errors import ApiError
 from schemas.shared.turns import Turns
 from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
+from webapp.server.gate import Gate
 from webapp.server.listener import Listener
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
@@ -70,6 +71,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self.connections: dict[gevent.Greenlet, socket.socket] = {}
         self._waiting = _KeepAlive()
+        self._gate = Gate()
         self.first = True
         """Whether this master has not yet had a worker that has started."""
         self.turns: Turns | None = None
@@ -122,6 +124,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
             del self.connections[greenlet]
 
     def handle_request(self, listener_name: Any, request: Any, client: Any, addr: Any) -> Any:
+        self._gate.wait()
         try:
             return super().handle_request(listener_name, request, client, addr)
         except StopIteration:  # the connection ends
