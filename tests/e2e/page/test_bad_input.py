@@ -118,7 +118,7 @@ def test_offline_nothing_typed_is_lost(page: Page) -> None:
     expect(page.locator("#engine")).to_have_text("server unreachable")
     page.context.set_offline(False)
     expect(page.locator("#engine")).to_have_text("ready")
-    page.locator("article").last.get_by_text("Retry").click()
+    page.locator("article").last.get_by_text("Retry", exact=True).click()
     answered(page, 3)
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator(".versions")).to_have_count(0)

@@ -152,7 +152,7 @@ def test_in_chinese_and_on_a_narrow_phone(browser: Browser, alone: Hearth) -> No
 
 
 def test_the_count_is_the_engines_and_a_summary_the_models(page: Page, hearth: Hearth) -> None:
-    text = "How do I restart the web tier? " * 25
+    text = "How do I restart the web tier? " * 24
     items = [{"type": "message", "role": role, "content": text} for _ in range(5) for role in ("user", "assistant")]
     stored = hearth.post("/v1/conversations", {"items": items}).json()["id"]
     messages = [{"role": item["role"], "content": item["content"]} for item in items]
