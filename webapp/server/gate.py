@@ -15,8 +15,8 @@ AT_ONCE = 8
 class Gate:
     """Lets at most `AT_ONCE` requests begin in a turn of the hub, in the order in which they have come.
 
-    gevent runs all greenlets whose sockets are readable in one turn, and one greenlet answers all requests that a client
-    has sent ahead on its connection (pipelining) without leaving the turn: a client would choose how long it is.
+    gevent runs all greenlets whose sockets are readable in one turn, and one greenlet answers all requests that a
+    client has sent ahead on its connection (pipelining) without leaving the turn: a client would choose how long it is.
     """
 
     def __init__(self) -> None:
