@@ -1,7 +1,7 @@
-"""gunicorn's gevent worker with five changes.
+"""gunicorn's gevent worker with six changes.
 
 Its errors are JSON, it closes idle connections when it stops, it does not read a large body that was refused, it begins
-few requests in one turn of its hub, and if it cannot start it ends without its master.
+few requests in one turn of its hub, its threads may import, and if it cannot start it ends without its master.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from schemas.shared.turns import Turns
 from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
 from webapp.server.gate import Gate
+from webapp.server.import_locks import use_real_locks
 from webapp.server.listener import Listener
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
@@ -98,6 +99,10 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
             self.log.exception("this worker cannot start: another tries in %.0f s", RETRY_SECONDS)
             self._wait_for_retry()
             sys.exit(1)
+
+    def patch(self) -> None:
+        super().patch()
+        use_real_locks()
 
     def _wait_for_retry(self) -> None:
         deadline = time.monotonic() + RETRY_SECONDS
