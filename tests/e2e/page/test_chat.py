@@ -52,7 +52,7 @@ def endless(page: Page) -> None:
 def test_an_answer_streams_and_says_how_fast_it_came(page: Page) -> None:
     expect(page.locator("#model")).to_have_text("hearth-demo")
     ask(page, LONG)  # a short answer may come in one piece, and has no speed then
-    assert "100" in answered(page)
+    assert answered(page).startswith("1, 2, 3")
     expect(page.locator("article.assistant .actions")).to_contain_text(
         re.compile(r"\d+ tokens in · \d+ out · [\d.]+ tokens/s · first token after [\d.]+ s")
     )
@@ -283,7 +283,7 @@ def test_on_a_phone(browser: Browser, hearth: Hearth) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the phone"
         expect(page.locator("#shelf")).to_be_hidden()
         page.locator("#show-shelf").click()
-        expect(page.locator("#conversations a")).to_have_text(LONG)
+        expect(page.locator("#conversations a")).to_have_text("Write quicksort in Python.")
         page.locator("#new").click()
         expect(page.locator("#shelf")).to_be_hidden()
         page.locator("#show-fields").click()
