@@ -105,7 +105,6 @@ def test_what_is_asked_of_the_server_is_bounded(browser: Browser, alone: Hearth)
         find(page, "another")
         page.wait_for_timeout(1000)
         assert len(asked) == 8, "the search before is given up"
-        page.unroute("**/v1/conversations/*")
         error = {"error": {"message": "The database has failed.", "code": "conversation_store_unavailable"}}
         page.route("**/v1/conversations/*", lambda route: route.fulfill(status=503, json=error))
         find(page, "third")
