@@ -1,6 +1,5 @@
 """What a web worker is: small, and without the model's world."""
 
-import contextlib
 import re
 import socket
 import subprocess
@@ -68,18 +67,3 @@ def test_what_is_sent_ahead_makes_no_turn_long(hearth: Hearth) -> None:
         connection.sendall(request * (count - 1) + request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         received = b"".join(iter(lambda: connection.recv(1 << 16), b""))
     assert received.count(b"HTTP/1.1 200 OK\r\n") == count
-
-
-def test_many_at_one_time_make_no_turn_long(hearth: Hearth) -> None:
-    with contextlib.ExitStack() as stack:
-        address = ("127.0.0.1", hearth.port)
-        connections = [stack.enter_context(socket.create_connection(address, timeout=60)) for _ in range(200)]
-        for worker in hearth.workers():
-            worker.suspend()
-        try:
-            for connection in connections:
-                connection.sendall(b"GET /version HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        finally:
-            for worker in hearth.workers():
-                worker.resume()
-        assert all(connection.recv(1 << 16).startswith(b"HTTP/1.1 200 OK\r\n") for connection in connections)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import page_of
 from tests.harness import Hearth
@@ -22,3 +22,11 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hearth]:
     stack.start_web()
     yield stack
     stack.stop_web()
+
+
+@pytest.fixture
+def alone_page(browser: Browser, alone: Hearth) -> Iterator[Page]:
+    """A window of the web tier without an engine."""
+    with page_of(browser, alone.url) as found:
+        expect(found.locator("#engine")).to_have_text("engine unreachable")
+        yield found

@@ -1,7 +1,6 @@
 """How full the context is, as one types, and what can be done when it is full."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,13 +14,6 @@ from tests.harness import Hearth
 LIMIT = 80
 NARROW = (320, 640)
 TURN = "one two three four five six seven"
-
-
-@pytest.fixture
-def alone_page(browser: Browser, alone: Hearth) -> Iterator[Page]:
-    with page_of(browser, alone.url) as found:
-        expect(found.locator("#engine")).to_have_text("engine unreachable")
-        yield found
 
 
 def converse(page: Page, turns: int) -> list[Body]:

@@ -1,7 +1,6 @@
 """Versions where they differ, answers that are continued, and two answers side by side."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -13,13 +12,6 @@ from tests.e2e.page.test_everyone import check
 from tests.harness import Hearth
 
 ANSWER = "An answer of some words"
-
-
-@pytest.fixture
-def alone_page(browser: Browser, alone: Hearth) -> Iterator[Page]:
-    with page_of(browser, alone.url) as found:
-        expect(found.locator("#engine")).to_have_text("engine unreachable")
-        yield found
 
 
 def arrows(page: Page) -> dict[str, str]:
