@@ -4,7 +4,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client import Histogram as Prometheus
 
-from engine_proc.adapter.observing.histograms import histogram, observe
+from engine_proc.adapter.observing.histograms import Gathered, histogram
 from engine_proc.commands.status import quantile
 from schemas.wire import Histogram
 
@@ -22,13 +22,18 @@ def test_each_value_counts_once_and_over_all_engines() -> None:
     assert found.total == pytest.approx(0.05 + 0.1 + 0.11 + 10 + 11 + 0.5)
 
 
-@pytest.mark.parametrize("value", [0.05, 0.1, 0.5, 10.0, 11.0])
-def test_many_at_once_count_as_one_by_one(value: float) -> None:
-    at_once, one_by_one = (Prometheus(name, "", buckets=BOUNDS, registry=CollectorRegistry()) for name in "ab")
-    observe(at_once, value, 3)
-    for _ in range(3):
-        one_by_one.observe(value)
-    found, expected = (histogram(metric.samples) for one in (at_once, one_by_one) for metric in one.collect())
+def test_gathered_observations_count_as_one_by_one() -> None:
+    prometheus, one_by_one = (Prometheus(name, "", buckets=BOUNDS, registry=CollectorRegistry()) for name in "ab")
+    gathered = Gathered(prometheus)
+    for value, count in ((0.05, 1), (0.1, 3), (0.5, 2), (10.0, 1), (11.0, 4)):
+        gathered.observe(value, count)
+        for _ in range(count):
+            one_by_one.observe(value)
+        if value == 0.5:
+            gathered.add()
+    gathered.add()
+    gathered.add()  # what has been added is not added again
+    found, expected = (histogram(metric.samples) for one in (prometheus, one_by_one) for metric in one.collect())
     assert found.counts == expected.counts
     assert found.total == pytest.approx(expected.total)
 
