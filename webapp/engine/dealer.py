@@ -48,7 +48,7 @@ class Dealer:
         socket.connect(local_endpoint(endpoint))
         self.multipart = False
         """Whether the engine accepts several payloads, one per frame, in one message."""
-        self.more = False
+        self.more = True
         """Whether there may be more messages than the last `receive` has returned."""
         self._socket = socket
         self._waiting: list[bytes] = []
@@ -95,11 +95,12 @@ class Dealer:
     def receive(self) -> list[bytes]:
         """Wait for messages and return those that have arrived, within `READ_AT_ONCE` and `READ_BYTES`."""
         while True:
+            if not self.more:
+                self._readable.wait()  # a missed event is found by the next ping, which checks the socket
             self._readable.clear()
             payloads = self._read()
             if payloads:
                 return payloads
-            self._readable.wait()  # a missed event is found by the next ping, which checks the socket
 
     def close(self) -> None:
         """Close the socket. Payloads not sent yet are dropped."""
