@@ -46,10 +46,12 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
         from engine_proc.adapter.loading import flags, model
         from engine_proc.adapter.prompts.rendering import Rendering
         from engine_proc.adapter.sampling import SamplingRules, find_default_stop_ids, repetition_detection
+        from engine_proc.adapter.shortcuts.asked_once import ask_once
         from engine_proc.answering.starting import Starter
 
     args = model.parse_args(argv)
     engine = model.load(args, server.clock.stage)
+    ask_once(engine.renderer)
     template = flags.template(args)
     server.log_requests = args.enable_log_requests
     tokenizer = engine.renderer.get_tokenizer()

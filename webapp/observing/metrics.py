@@ -20,7 +20,17 @@ from schemas import wire
 from webapp.middleware.call import LOGGED
 from webapp.observing.metrics_files import DIRECTORY, locked, sound_files
 
-values.ValueClass = values.get_value_class()  # type: ignore[no-untyped-call]  # gunicorn's master may have imported it without a directory
+_pid = os.getpid()
+
+
+def _forked() -> None:
+    global _pid
+    _pid = os.getpid()
+
+
+os.register_at_fork(after_in_child=_forked)  # each count asks for the process's id, and the kernel takes its time
+if DIRECTORY in os.environ:  # gunicorn's master may have imported `values` without it
+    values.ValueClass = values.MultiProcessValue(lambda: _pid)  # type: ignore[no-untyped-call]
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 

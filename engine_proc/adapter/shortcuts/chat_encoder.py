@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from transformers import PreTrainedTokenizerBase
-from transformers.utils.chat_template_utils import render_jinja_template
+from transformers.utils.chat_template_utils import _compile_jinja_template, render_jinja_template
 from vllm.renderers import BaseRenderer, ChatParams, TokenizeParams
 from vllm.renderers.chat_utils import parse_chat_messages
 from vllm.renderers.hf import (
@@ -82,6 +82,8 @@ class ChatEncoder:
         content_format = resolve_chat_template_content_format(
             given, tools, given_format, tokenizer, model_config=model_config
         )
+        compiled = _compile_jinja_template(text)  # the one object that Transformers uses from now on
+        compiled.globals = dict(compiled.globals)  # Jinja copies a chain of mappings for each chat, key by key
         return _Template(text, content_format)
 
     def encode(
