@@ -34,10 +34,9 @@ const engine = new Engine(), fields = new Fields(), shelf = new Shelf();
 const transcript = new Transcript($("transcript"), { edit, retry, again, more, ...copying(state) }, $("to-end"));
 const deletion = new Deletion(shelf, { changed: list, failed: banner });
 const conversations = new List(shelf, { root: () => talk.root, hides: (entry) => deletion.hides(entry), remove: askToRemove, show: showMessage });
-const drafts = new Drafts($("prompt")), running = new Running();
 let talk = new Talk();
 let model = "", room = 0; // the model's name, and its context in tokens
-const attachments = new Attachments(() => room);
+const attachments = new Attachments(() => room), drafts = new Drafts($("prompt"), attachments, $("unkept")), running = new Running();
 const inPair = pairSwitch();
 const context = new Context(state, shortened);
 const attend = attending({ opened: () => talk, engine, shelf, drafts, running, transcript, context, show, open, list, buttons, goOn, askForResults });

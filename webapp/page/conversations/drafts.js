@@ -1,23 +1,29 @@
-// What is typed and not sent, for each conversation.
+// What is typed or attached and not sent, for each conversation.
 
-import { load, namesFrom, remove, save } from "../shared/store.js";
+import { isStored, keepAside, load, namesFrom, remove, save } from "../shared/store.js";
 
 const FRESH = "draft", OF = "draft."; // of a new conversation; of the one whose id follows
+const FILES = "files of "; // before the name of the draft that has them
 const MOST = 50; // drafts; those beyond are forgotten
+const ROOM = 2_000_000; // characters that the files of all drafts may take: the conversations need the rest of what a browser gives
 const PAUSE = 400; // milliseconds without a key after which it is stored
 
 export class Drafts {
   #name = FRESH;
   #changed = false;
+  #files; // those that were shown or stored last
   #timer;
 
-  constructor(field) {
-    this.field = field;
+  // `field` is typed in, `attachments` has the files; `note` is shown while the browser does not keep what they have.
+  constructor(field, attachments, note) {
+    Object.assign(this, { field, attachments, note });
+    this.#files = attachments.files;
     field.addEventListener("input", () => {
       this.#changed = true;
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.keep(), PAUSE);
     });
+    attachments.addEventListener("change", () => this.#keepFiles());
     addEventListener("pagehide", () => this.keep());
     document.addEventListener("visibilitychange", () => this.keep());
   }
@@ -27,15 +33,25 @@ export class Drafts {
     this.keep();
     this.#name = id ? OF + id : FRESH;
     this.field.value = load(this.#name, "");
+    this.#files = load(FILES + this.#name, []).filter(isFile);
+    this.attachments.show(this.#files);
+    this.#tell();
   }
 
-  // What is typed from now on is of conversation `id`, which has just begun.
+  // What is typed and attached is of conversation `id` from now on, which has just begun or is another version.
   begin(id) {
     this.keep();
+    const before = this.#name;
     this.#name = OF + id;
+    if (before === this.#name || !(this.field.value || this.#files.length)) return; // another tab may have a draft there
+    for (const name of [before, FILES + before]) remove(name);
+    this.#changed = true;
+    this.#files = null;
+    this.keep();
+    this.#keepFiles();
   }
 
-  // Takes what is typed, and forgets the draft.
+  // Takes what is typed, and forgets it.
   take() {
     const text = this.field.value;
     this.field.value = "";
@@ -48,16 +64,37 @@ export class Drafts {
     clearTimeout(this.#timer);
     if (!this.#changed) return; // another tab may have the same draft
     this.#changed = false;
-    if (!this.field.value) {
-      remove(this.#name);
+    this.#put(this.#name, this.field.value);
+  }
+
+  #keepFiles() {
+    const { files } = this.attachments;
+    if (files === this.#files) return;
+    this.#files = files;
+    const others = namesFrom(FILES).filter((draft) => draft !== this.#name).flatMap((draft) => load(FILES + draft, []).filter(isFile));
+    const size = [...others, ...files].reduce((sum, { text }) => sum + text.length, 0);
+    this.#put(FILES + this.#name, files, size > ROOM ? keepAside : save);
+  }
+
+  // Stores `value` under `name`, or forgets it where it is empty.
+  #put(name, value, store = save) {
+    if (!value.length) {
+      remove(name);
     } else {
-      save(this.#name, this.field.value);
-      const others = namesFrom(OF).filter((id) => OF + id !== this.#name);
-      for (const id of others.slice(MOST - 1)) remove(OF + id);
+      store(name, value);
+      const others = new Set([OF, FILES + OF].flatMap(namesFrom).filter((id) => OF + id !== this.#name));
+      for (const id of [...others].slice(MOST - 1)) Drafts.forget(id);
     }
+    this.#tell();
+  }
+
+  #tell() {
+    this.note.hidden = isStored(this.#name) && isStored(FILES + this.#name);
   }
 
   static forget(id) {
-    remove(OF + id);
+    for (const name of [OF + id, FILES + OF + id]) remove(name);
   }
 }
+
+const isFile = (file) => ["name", "text", "encoding"].every((key) => typeof file?.[key] === "string") && Number.isFinite(file.size);

@@ -31,6 +31,17 @@ export class Attachments extends EventTarget {
     return this.#files.length > 0;
   }
 
+  // What is attached: a list that is never changed, but replaced by another.
+  get files() {
+    return this.#files;
+  }
+
+  // Has these `files`, which were attached before, in place of those that it has.
+  show(files) {
+    this.#files = files;
+    this.#draw();
+  }
+
   // Returns `text` followed by the files, as Markdown.
   join(text) {
     return [text.trim() ? text : "", ...this.#files.map(asMarkdown)].filter(Boolean).join("\n\n");
@@ -70,7 +81,7 @@ export class Attachments extends EventTarget {
       }
       try {
         const read = await readText(file, this.context());
-        this.#files.push({ name: file.name, size: file.size, ...read });
+        this.#files = [...this.#files, { name: file.name, size: file.size, ...read }];
       } catch (error) {
         problems.push(error.message);
       }

@@ -29,6 +29,14 @@ export function save(name, value) {
   }
 }
 
+// Keeps it until the page is closed, and no longer.
+export function keepAside(name, value) {
+  memory.set(name, JSON.stringify(value));
+}
+
+// Returns whether the browser has what was saved last: it is not kept aside.
+export const isStored = (name) => !memory.has(name);
+
 export function remove(name) {
   memory.delete(name);
   try {
