@@ -18,12 +18,15 @@ RAY := $(VENV)/ray
 CLIENTS := .venv-clients
 CLIENT_LOCKS := $(basename $(notdir $(wildcard requirements/clients/*.in)))
 REQUESTS ?= 100000
+# The commit that `make bench-before` compares with: the last one before the work on the front end's cost.
+BEFORE ?= f709786
+BEFORE_LOADS := stream-1,stream-64,stream-256,whole-256,one-token-64,prompt-1500
 # Two tests at a time, each engine's tests one after the other: see tests/conftest.py. The tests start Python hundreds of
 # times, so that they keep what it compiles, also where the environment forbids it, as that of many containers does.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients test-ray lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-offline bench-beam bench-beside clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients test-ray lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-before bench-offline bench-beam bench-beside clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -94,6 +97,11 @@ chaos: $(VENV)/installed-dev ## ten minutes of kills under load; SECONDS and SEE
 
 bench: $(VENV)/installed-dev ## Hearth beside vLLM's own servers, about 25 minutes; ROUNDS=1 is shorter
 	$(BIN)/python -m bench $(if $(ROUNDS),--rounds $(ROUNDS))
+	$(BIN)/python -m bench.document
+
+bench-before: $(VENV)/installed-dev ## Hearth beside its own commit BEFORE, about 8 minutes
+	$(BIN)/python -m bench --parts gpu --before $(BEFORE) --contenders hearth,vllm --loads $(BEFORE_LOADS) \
+		--output bench/results/before $(if $(ROUNDS),--rounds $(ROUNDS))
 	$(BIN)/python -m bench.document
 
 bench-offline: $(VENV)/installed-dev ## `batch` beside plain Transformers, on the same prompts and weights

@@ -9,15 +9,16 @@ import resource
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import offline, report, results, rust_binary, web_tier
+from bench import earlier, offline, report, results, rust_binary, smg, web_tier
 from bench.beds import bed
 from bench.loads import CPU_LOADS, GPU_LOADS
-from bench.run import Plan, run
+from bench.run import ONCE, Plan, run
 from bench.step_time import DEFAULT_STEP
 from bench.stopping import end_on_term
-from bench.targets import NAMES
+from bench.targets import NAMES, PEERS
 
 PARTS = ("gpu", "cpu", "web-tier", "offline")
 QUICK = 8
@@ -59,13 +60,21 @@ def _loads(name: str, rounds: int, args: argparse.Namespace, directory: Path, me
     loads = [load.smaller(QUICK) if args.quick else load for load in wanted.loads if load.name in args.loads]
     if not loads:
         return
-    plan = Plan(wanted, list(args.contenders), loads, rounds)
-    if "rust" in plan.contenders:
-        plan.rust, reason = rust_binary.find_or_fetch()
-        if plan.rust is None:
-            sys.stderr.write(f"bench: without vLLM's Rust front end: {reason}\n")
-            measured.absent["rust"] = reason
-            plan.contenders.remove("rust")
+    chosen = [contender for contender in args.contenders if name == "gpu" or contender not in ONCE]
+    plan = Plan(wanted, chosen, loads, rounds)
+    finders: dict[str, Callable[[], tuple[Path | None, str]]] = {
+        "rust": rust_binary.find_or_fetch,
+        "smg": smg.find_or_fetch,
+        "before": lambda: earlier.find_or_extract(args.before),
+    }
+    for contender in finders.keys() & set(plan.contenders):
+        path, reason = finders[contender]()
+        if path is None:
+            sys.stderr.write(f"bench: without {NAMES[contender]}: {reason}\n")
+            measured.absent[contender] = reason
+            plan.contenders.remove(contender)
+        else:
+            plan.found[contender] = path
     run(plan, directory, measured)
 
 
@@ -82,7 +91,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} times fewer requests")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"some of {','.join(PARTS)} (default all)")
-    parser.add_argument("--contenders", default=",".join(NAMES), help=f"some of {','.join(NAMES)} (default all)")
+    parser.add_argument("--contenders", default=",".join(PEERS), help=f"some of {','.join(PEERS)} (default all)")
+    parser.add_argument("--before", metavar="COMMIT", help="an earlier commit of Hearth, as one more contender")
     loads = list(dict.fromkeys(load.name for load in (*GPU_LOADS, *CPU_LOADS)))
     parser.add_argument("--loads", default=",".join(loads), help=f"some of {','.join(loads)} (default all)")
     parser.add_argument(
@@ -90,13 +100,15 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--output", type=Path, default=results.RESULTS, help="directory (default bench/results)")
     args = parser.parse_args(argv)
-    for name, known in (("parts", list(PARTS)), ("contenders", list(NAMES)), ("loads", loads)):
+    for name, known in (("parts", list(PARTS)), ("contenders", PEERS), ("loads", loads)):
         wanted = [word for word in getattr(args, name).split(",") if word]
         if unknown := set(wanted) - set(known):
             parser.error(f"--{name}: unknown: {', '.join(sorted(unknown))}; choose from {', '.join(known)}")
         if not wanted:
             parser.error(f"--{name}: name at least one of {', '.join(known)}")
         setattr(args, name, [word for word in known if word in wanted])
+    if args.before:
+        args.contenders.append("before")
     if args.rounds is None:
         args.rounds = 1 if args.quick else 2
     if args.rounds < 1 or args.prompts < 1:

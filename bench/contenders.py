@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,8 @@ from bench.loads import Load
 from bench.stack import Stack, free_port, until
 from schemas.shared.endpoint import PROJECT_ROOT
 
+MODEL_NAME = "hearth-demo"
+"""What the model is called in requests."""
 START_SECONDS = 600.0
 STOP_SECONDS = 60.0
 VLLM_ENVIRONMENT = {
@@ -46,17 +48,18 @@ class Server:
 
 
 @contextlib.contextmanager
-def hearth(run_dir: Path, bed: Bed) -> Iterator[Server]:
-    """Hearth as an operator starts it, with its default number of web workers."""
-    environment = {"HEARTH_MODEL": str(bed.model), "HEARTH_ENGINE_ARGS": " ".join(bed.flags), **bed.environment}
-    stack = Stack(run_dir, **environment)
+def hearth(run_dir: Path, bed: Bed, root: Path = PROJECT_ROOT, name: str = "hearth") -> Iterator[Server]:
+    """Hearth as an operator starts it, with its default number of web workers. `root`: the directory of its code."""
+    variables = {"HEARTH_MODEL": str(bed.model), "HEARTH_ENGINE_ARGS": " ".join(bed.flags), **bed.environment}
+    stack = Stack(run_dir, **variables)
+    stack.root = root
     if "WEB_CONCURRENCY" not in os.environ:
         del stack.env["WEB_CONCURRENCY"]
     try:
         stack.start_web()
         stack.wait_ready()
         assert stack.web is not None
-        yield Server("hearth", stack.port, {"web": stack.web.pid, "model": stack.welcome().pid}, stack)
+        yield Server(name, stack.port, {"web": stack.web.pid, "model": stack.welcome().pid}, stack)
     finally:
         stack.shut_down()
 
@@ -71,39 +74,50 @@ def vllm(run_dir: Path, bed: Bed) -> Iterator[Server]:
 @contextlib.contextmanager
 def rust(run_dir: Path, bed: Bed, binary: Path) -> Iterator[Server]:
     """vLLM's own server, with its Rust front end."""
-    environment = {"VLLM_USE_RUST_FRONTEND": "1", "VLLM_RUST_FRONTEND_PATH": str(binary)}
-    with _vllm("rust", "bench.vllm_serve", run_dir, bed, environment) as server:
+    variables = {"VLLM_USE_RUST_FRONTEND": "1", "VLLM_RUST_FRONTEND_PATH": str(binary)}
+    with _vllm("rust", "bench.vllm_serve", run_dir, bed, variables) as server:
         yield server
 
 
 @contextlib.contextmanager
-def _vllm(name: str, module: str, run_dir: Path, bed: Bed, environment: dict[str, str]) -> Iterator[Server]:
+def _vllm(name: str, module: str, run_dir: Path, bed: Bed, variables: dict[str, str]) -> Iterator[Server]:
     run_dir.mkdir(parents=True, exist_ok=True)
     port, log = free_port(), run_dir / f"{name}.log"
-    command = [sys.executable, "-m", module, "--model", str(bed.model), "--served-model-name", "hearth-demo"]
+    command = [sys.executable, "-m", module, "--model", str(bed.model), "--served-model-name", MODEL_NAME]
     command += ["--host", "127.0.0.1", "--port", str(port), *bed.flags]
-    environment = {**os.environ, **VLLM_ENVIRONMENT, **bed.environment, **environment}
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, cwd=PROJECT_ROOT, env=environment, stdout=out, stderr=out)
+    process = begin(command, environment(bed) | variables, log)
     try:
-        until(_answers(process, f"http://127.0.0.1:{port}", log), START_SECONDS, f"{name} answers")
+        until(lambda: _is_healthy(process, f"http://127.0.0.1:{port}", log), START_SECONDS, f"{name} answers")
         yield Server(name, port, {"server": process.pid})
     finally:
-        _end(process)
+        end(process)
 
 
-def _answers(process: "subprocess.Popen[bytes]", url: str, log: Path) -> Callable[[], bool]:
-    def answers() -> bool:
-        assert process.poll() is None, log.read_text(errors="replace")[-4000:]
-        try:
-            return httpx.get(f"{url}/health", timeout=5).status_code == 200
-        except httpx.TransportError:
-            return False
-
-    return answers
+def environment(bed: Bed) -> dict[str, str]:
+    """Return the variables that vLLM's own processes start with."""
+    return {**os.environ, **VLLM_ENVIRONMENT, **bed.environment}
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def begin(command: list[str], variables: dict[str, str], log: Path) -> "subprocess.Popen[bytes]":
+    """Start a server whose output goes to `log`."""
+    with log.open("wb") as out:
+        return subprocess.Popen(command, cwd=PROJECT_ROOT, env=variables, stdout=out, stderr=out)
+
+
+def _is_healthy(process: "subprocess.Popen[bytes]", url: str, log: Path) -> bool:
+    check_alive(process, log)
+    try:
+        return httpx.get(f"{url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def check_alive(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Raise `AssertionError` with the end of the log if a server has ended."""
+    assert process.poll() is None, log.read_text(errors="replace")[-4000:]
+
+
+def end(process: "subprocess.Popen[bytes]") -> None:
     """Stop a server, and kill its remaining processes: vLLM's workers do not always receive TERM."""
     if process.poll() is not None:
         return

@@ -29,8 +29,8 @@ REQUESTS = {1: 6, 16: 48, 64: 256, 256: 512, 1000: 1000}
 SENTENCE = "Hearth and the rest of the day, "
 SENTENCE_TOKENS = 8
 """About how many tokens the sentence has, for both models."""
-ENGINE_TOKENS_PER_SECOND = 7000
-"""An estimate, for the progress bar and time limits."""
+STEP_SECONDS, SEQUENCES, PROMPT_TOKENS_PER_SECOND, WAVE_SECONDS = 0.01, 256, 28_000, 0.05
+"""Estimates for the progress bar and time limits: an engine step, its most sequences, prompts, requests that begin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,8 @@ class Load:
         """An estimate of how long the load takes."""
         prompts = self.requests * (self.prompt_tokens // self.long_every + 20)
         waves = self.requests / self.connections
-        return 0.2 * waves + (self.tokens + prompts / 4) / ENGINE_TOKENS_PER_SECOND
+        steps = self.tokens / min(self.connections * self.n, SEQUENCES)
+        return WAVE_SECONDS * waves + steps * STEP_SECONDS + prompts / PROMPT_TOKENS_PER_SECOND
 
     def bodies(self) -> list[bytes]:
         """Return the bodies of the requests, which are sent in this order, repeatedly."""

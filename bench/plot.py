@@ -7,7 +7,14 @@ from bench.loads import CONNECTIONS
 from bench.samples import Samples
 from bench.targets import NAMES
 
-COLOURS = {"hearth": "#d9480f", "vllm": "#1c7ed6", "rust": "#2b8a3e", "engine": "#868e96"}
+COLOURS = {
+    "hearth": "#d9480f",
+    "before": "#f4a261",
+    "vllm": "#1c7ed6",
+    "rust": "#2b8a3e",
+    "smg": "#7048e8",
+    "engine": "#868e96",
+}
 PANELS = [
     ("stream", "tokens_per_s", "Streamed: tokens/s"),
     ("stream", "cpu_us_per_token", "Streamed: front-end CPU, us per token"),

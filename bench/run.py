@@ -2,9 +2,9 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,8 +16,11 @@ from bench.contenders import Server
 from bench.loads import WARM_UP, Load
 from bench.results import Results
 from bench.samples import Sample
+from bench.smg import smg
 from bench.targets import Checks
 
+ONCE = {"smg"}
+"""Contenders that no target refers to: they are measured in the first round alone."""
 START_SECONDS = 30
 """Expected time for a contender to start, for the progress bar."""
 
@@ -30,13 +33,19 @@ class Plan:
     contenders: list[str]
     loads: list[Load]
     rounds: int
-    rust: Path | None = None
-    """The binary of vLLM's Rust front end, if it is a contender."""
+    found: dict[str, Path] = field(default_factory=dict)
+    """Where contenders are that do not come with Hearth's own packages, by name."""
+
+    def order(self, number: int) -> list[str]:
+        """Return the contenders of round `number`: every second round is reversed, so that none is always last."""
+        names = [name for name in self.contenders if number == 1 or name not in ONCE]
+        return names if number % 2 else names[::-1]
 
     def seconds(self) -> float:
         """Return an estimate of the total time."""
-        loads = sum(len(_tools(name, load)) * load.expected_seconds for name in self.contenders for load in self.loads)
-        return self.rounds * (loads + START_SECONDS * len(self.contenders))
+        turns = [name for number in range(1, self.rounds + 1) for name in self.order(number)]
+        loads = sum(len(_tools(name, load)) * load.expected_seconds for name in turns for load in self.loads)
+        return loads + START_SECONDS * len(turns)
 
 
 class Progress:
@@ -62,8 +71,7 @@ def run(plan: Plan, run_dir: Path, results: Results) -> None:
     progress = Progress(plan.seconds())
     try:
         for number in range(1, plan.rounds + 1):
-            order = plan.contenders if number % 2 else plan.contenders[::-1]  # no contender is always last
-            for name in order:
+            for name in plan.order(number):
                 label = f"{title}, round {number} of {plan.rounds}, {name}"
                 _turn(label, number, name, plan, run_dir, results, progress)
     finally:
@@ -110,11 +118,16 @@ def _check_thousand(server: Server, sample: Sample, checks: Checks) -> None:
 
 
 def _server(name: str, plan: Plan, directory: Path) -> AbstractContextManager[Server]:
-    if name == "rust":
-        assert plan.rust is not None
-        return contenders.rust(directory, plan.bed, plan.rust)
-    start: Callable[[Path, Bed], AbstractContextManager[Server]] = getattr(contenders, name)
-    return start(directory, plan.bed)
+    match name:
+        case "hearth":
+            return contenders.hearth(directory, plan.bed)
+        case "before":
+            return contenders.hearth(directory, plan.bed, plan.found[name], name)
+        case "rust":
+            return contenders.rust(directory, plan.bed, plan.found[name])
+        case "smg":
+            return smg(directory, plan.bed, plan.found[name])
+    return contenders.vllm(directory, plan.bed)
 
 
 def _tools(name: str, load: Load) -> tuple[str, ...]:

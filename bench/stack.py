@@ -50,7 +50,10 @@ class Stack:
     """One run directory, one port, and the processes that use them."""
 
     def __init__(self, run_dir: Path, **env: str) -> None:
+        """`env` is what the operator sets."""
         self.run_dir = run_dir
+        self.root = PROJECT_ROOT
+        """The directory of Hearth's code."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("HEARTH_")}
@@ -80,7 +83,7 @@ class Stack:
         with self.web_log.open("ab") as log:
             self.web = subprocess.Popen(
                 [str(self.python.with_name("gunicorn")), "wsgi:app"],
-                cwd=PROJECT_ROOT,
+                cwd=self.root,
                 env=self.env,
                 stdout=log,
                 stderr=log,
@@ -98,7 +101,7 @@ class Stack:
         """Run `python -m engine_proc ...` until it exits. Raises `AssertionError` if `check` is set and it fails."""
         done = subprocess.run(
             [str(self.python), "-m", "engine_proc", *arguments],
-            cwd=PROJECT_ROOT,
+            cwd=self.root,
             env=self.env,
             capture_output=True,
             text=True,

@@ -76,7 +76,7 @@ def throughput(samples: Samples, loads: Sequence[Load]) -> str:
 
 def _parts(samples: Samples, name: str, load: Load, unit: str) -> str:
     """Return Hearth's CPU time by part: web workers + model process. Others have one part."""
-    if name != "hearth":
+    if name not in ("hearth", "before"):
         return ""
     figures = (f"{part}_us_per_{unit}" for part in ("web", "model"))
     return " + ".join(number(samples.median(name, load.name, load.tools[0], figure)) for figure in figures)

@@ -6,7 +6,16 @@ from dataclasses import dataclass, field
 
 from bench.samples import Samples
 
-NAMES = {"hearth": "Hearth", "vllm": "`vllm serve`", "rust": "vLLM's Rust front end", "engine": "the engine alone"}
+NAMES = {
+    "hearth": "Hearth",
+    "before": "Hearth before",
+    "vllm": "`vllm serve`",
+    "rust": "vLLM's Rust front end",
+    "smg": "SMG",
+    "engine": "the engine alone",
+}
+PEERS = [name for name in NAMES if name != "before"]
+"""The contenders of a run that names none."""
 
 
 @dataclass(slots=True)

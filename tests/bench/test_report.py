@@ -7,6 +7,7 @@ import pytest
 from bench import report, results, tables, targets
 from bench.capacity import cost
 from bench.document import DOCUMENT, filled
+from bench.loads import GPU_LOADS
 from bench.results import Results
 from bench.samples import Sample, Samples, percentile
 from bench.targets import Checks, Row
@@ -114,6 +115,15 @@ def test_a_document_gets_the_tables_that_it_asks_for(measured: Results) -> None:
         filled("<!-- bench: nothing -->\n<!-- end -->", measured)
 
 
+def test_a_document_gets_the_tables_of_the_run_beside_an_earlier_commit(measured: Results) -> None:
+    text = "<!-- bench: throughput on the gpu before -->\nold\n<!-- end -->"
+    expected = tables.throughput(measured.gpu, GPU_LOADS)
+    assert filled(text, Results({}), measured) == text.replace("old", expected)
+    assert filled(text, measured) == text.replace("old", "Not measured.")
+
+
 def test_the_performance_document_is_that_of_the_results() -> None:
     text = DOCUMENT.read_text()
-    assert filled(text, results.load(results.RESULTS / results.FILE)) == text, "run `python -m bench.document`"
+    before = results.load(results.RESULTS / "before" / results.FILE)
+    expected = filled(text, results.load(results.RESULTS / results.FILE), before)
+    assert expected == text, "run `python -m bench.document`"

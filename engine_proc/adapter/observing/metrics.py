@@ -46,7 +46,7 @@ class _Unrecorded:
     @property
     def tokens(self) -> int:
         """Tokens computed in these steps."""
-        return self.stats.prompt_token_stats.computed + self.stats.num_generation_tokens
+        return int(self.stats.prompt_token_stats.computed + self.stats.num_generation_tokens)
 
     def add(self, scheduler: SchedulerStats) -> None:
         """Add the scheduler's statistics of a step."""

@@ -13,5 +13,5 @@ def ask_once(renderer: BaseRenderer[Any]) -> None:
     from the environment, in which EngineCore keeps them too. Together these are a tenth of a short request.
     """
     end_token = renderer.get_eos_token_id()
-    renderer.get_eos_token_id = lambda: end_token  # type: ignore[method-assign]
+    renderer.get_eos_token_id = lambda: end_token
     envs.enable_envs_cache()
