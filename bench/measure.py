@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import subprocess
 import sys
 import time
@@ -80,6 +81,9 @@ class EngineAlone:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(json.dumps(asdict(load)) + "\n")
         self.process.stdin.flush()
+        limit = wrk.limit_seconds(load)
+        if not select.select([self.process.stdout], [], [], limit)[0]:
+            raise RuntimeError(f"bench.engine_alone has not ended {load.name} within {limit} s")
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"bench.engine_alone exited with status {self.process.wait()}")

@@ -27,9 +27,14 @@ class WrkResult:
     """Answers with another status than 200, or incomplete ones."""
 
 
-def run(port: int, load: Load, limit_seconds: int | None = None) -> WrkResult:
-    """Run a load. Raises `LoadFailed` if not all answers arrive within the time limit."""
-    limit = limit_seconds or int(60 + TIME_LIMIT_FACTOR * load.expected_seconds)
+def limit_seconds(load: Load) -> int:
+    """Return after how many seconds a load has failed."""
+    return int(60 + TIME_LIMIT_FACTOR * load.expected_seconds)
+
+
+def run(port: int, load: Load, limit: int | None = None) -> WrkResult:
+    """Run a load. Raises `LoadFailed` if not all answers arrive within `limit` seconds (None: as `limit_seconds`)."""
+    limit = limit or limit_seconds(load)
     end_mark = "data: [DONE]" if load.stream else f'"completion_tokens":{load.tokens_each}'
     with tempfile.NamedTemporaryFile() as bodies:
         bodies.write(b"\n".join(load.bodies()) + b"\n")

@@ -45,6 +45,9 @@ class CoreSockets:
         self._waiting: asyncio.Future[None] | None = None
         self._balance = getattr(type(core), "process_engine_outputs", None)
         """What a client of several EngineCores does with each output. None: there is one EngineCore."""
+        if (task := core.resources.output_queue_task) is not None:  # the client was made on the loop, and reads already
+            task.cancel()
+            core.resources.output_queue_task = None
         core._send_input_message = self._send
         core._ensure_output_queue_task = self._start_reading
         core.get_output_async = self.outputs

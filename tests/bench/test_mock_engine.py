@@ -59,7 +59,7 @@ def test_a_restart_is_measured_under_load(hearth: Stack) -> None:
 
 def test_endless_patience_is_not_had(hearth: Stack) -> None:
     with pytest.raises(wrk.LoadFailed, match="before 5 answers"):
-        wrk.run(hearth.port, Load("test", 1, 5), limit_seconds=1)
+        wrk.run(hearth.port, Load("test", 1, 5), limit=1)
 
 
 def test_the_tiers_are_ended(tmp_path: Path) -> None:

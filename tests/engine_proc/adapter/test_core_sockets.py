@@ -25,7 +25,10 @@ ENGINE = b"\x00\x00"
 class Core:
     """vLLM's client without its processes, and EngineCore's ends of the sockets."""
 
-    def __init__(self, directory: Path, client_class: type[AsyncMPClient] = AsyncMPClient) -> None:
+    def __init__(
+        self, directory: Path, client_class: type[AsyncMPClient] = AsyncMPClient, *, on_the_loop: bool = False
+    ) -> None:
+        """`on_the_loop`: the client is made on a running loop, where it begins to read at once."""
         self.client: Any = object.__new__(client_class)
         context = zmq.Context()
         self.client.ctx = zmq.asyncio.Context(context)
@@ -48,6 +51,9 @@ class Core:
         self.outputs.connect(f"ipc://{directory}/out")
         self.requests.send(b"ready")
         assert zmq.Socket.shadow(self.client.input_socket).recv_multipart() == [ENGINE, b"ready"]
+        if on_the_loop:
+            self.client.outputs_queue = asyncio.Queue()
+            client_class._ensure_output_queue_task(self.client)
         CoreSockets.take_over(self.client)
 
     def send(self, outputs: EngineCoreOutputs) -> None:
@@ -185,3 +191,20 @@ def test_what_needs_vllms_own_reading_keeps_it(core: Core, feature: str) -> None
     reading = client.get_output_async
     CoreSockets.take_over(client)
     assert client.get_output_async is reading
+
+
+@pytest.mark.parametrize("turns", [0, 3], ids=["before it reads", "while it reads"])
+def test_a_client_that_was_made_on_the_loop_reads_no_more(tmp_path: Path, turns: int) -> None:
+    @on_a_loop
+    async def reads() -> None:
+        core = Core(tmp_path, on_the_loop=True)
+        try:
+            for _ in range(turns):
+                await asyncio.sleep(0.01)
+            for name in "abc":
+                core.step(name)
+                assert names(await asyncio.wait_for(core.client.get_output_async(), 5)) == [name]
+        finally:
+            core.close()
+
+    reads()
