@@ -76,7 +76,7 @@ class Load:
 
     def bodies(self) -> list[bytes]:
         """Return the bodies of the requests, which are sent in this order, repeatedly."""
-        count = 64 if self.prompt_tokens else len(SUBJECTS)
+        count = self.requests if self.seed else 64 if self.prompt_tokens else len(SUBJECTS)
         return [json.dumps(self._body(number)).encode() for number in range(count)]
 
     def messages(self, number: int) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ class Load:
         if self.seed:
             body: dict[str, Any] = json.loads(SEED.read_text())
             whole = {"use_beam_search": False, "ignore_eos": True, "stop": [], "enable_repeat_stopper": False}
-            return body | whole | {"stream": self.stream}
+            return body | whole | {"stream": self.stream, "conversation_id": number}  # else one conversation for all
         body = {"model": "hearth-demo", "messages": self.messages(number), "max_tokens": self.max_tokens}
         body |= {"ignore_eos": True, "n": self.n, "stream": self.stream}
         if self.n == 1:  # vLLM's servers refuse several greedy choices
