@@ -56,7 +56,7 @@ def entry(position: dict[int, Any], wanted: int | None, silent: frozenset[int]) 
     """
     token_id, chosen = next(iter(position.items()))
     ranked = sorted((other for other in position.items() if other[1].rank <= (wanted or 0)), key=_rank)
-    top = [(other.decoded_token or "", other_id, _finite(other.logprob)) for other_id, other in ranked]
+    top = tuple((other.decoded_token or "", other_id, _finite(other.logprob)) for other_id, other in ranked)
     return TokenLogprob(
         chosen.decoded_token or "", token_id, _finite(chosen.logprob), top, token_id in silent, chosen.rank or 0
     )

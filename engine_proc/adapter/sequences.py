@@ -1,5 +1,6 @@
 """The state of each sequence: vLLM's raw outputs become text, with stop strings and log probabilities."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +32,8 @@ of a character or end in a space.
 SPACED = "spaced"
 """Key in `SamplingParams.extra_args`: put a space between special tokens even if the tokenizer puts none."""
 
-CONTEXT_POSITIONS = 16
-"""Positions that vLLM's log probabilities are cut to: it looks at the last four, to complete characters."""
+CONTEXT_POSITIONS = 4
+"""The last positions whose tokens vLLM looks at to complete characters."""
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Sequence:
     entries: list[TokenLogprob] = field(default_factory=list)
     """The log probabilities of the tokens that no output has had yet."""
     prompt_entries: list[TokenLogprob] | None = None
-    """The log probabilities of the prompt's tokens."""
+    """The log probabilities of the prompt's tokens, until an output has them."""
     prompt_texts: TokenTexts | None = None
     """Finds the text of each prompt token. None: the prompt's log probabilities were not requested."""
     silent_ids: frozenset[int] = frozenset()
@@ -270,7 +271,9 @@ class Sequences:
         sequence.token_texts.fill(entries)
         self._bytes.add_to(entries)
         sequence.entries += entries
-        del processor.logprobs[:-CONTEXT_POSITIONS]
+        # Only the tokens chosen: 22 objects of vLLM's for a position would make each garbage collection longer.
+        context = processor.logprobs[-CONTEXT_POSITIONS:]
+        processor.logprobs[:] = [dict.fromkeys(itertools.islice(position, 1)) for position in context]
         sequence.scored = len(processor.logprobs)
 
     def score_prompt(self, sequence: Sequence, raw: EngineCoreOutput) -> None:
@@ -285,7 +288,8 @@ class Sequences:
         processor.update_from_output(EngineCoreOutput(raw.request_id, [], new_prompt_logprobs_tensors=tensors))
         tokenizer, ids, wanted = self._tokenizer, sequence.prompt_token_ids, processor.num_prompt_logprobs
         first = TokenLogprob(tokenizer.decode(ids[:1]), ids[0], None, silent=ids[0] in silent)
-        entries = [first, *(entry(position, wanted, silent) for position in processor.prompt_logprobs[1:])]
+        scored = itertools.islice(processor.pop_prompt_logprobs() or (), 1, None)
+        entries = [first, *(entry(position, wanted, silent) for position in scored)]
         texts.fill(entries, tokenizer.decode(ids, skip_special_tokens=bool(silent)))
         self._bytes.add_to(entries)
         sequence.prompt_entries = entries
@@ -295,8 +299,7 @@ class Sequences:
             tokens = len(output.token_ids)
             output.logprobs, sequence.entries = sequence.entries[:tokens], sequence.entries[tokens:]
             output.cumulative_logprob = processor.cumulative_logprob
-        if sequence.sent == 0:
-            output.prompt_logprobs = sequence.prompt_entries
+        output.prompt_logprobs, sequence.prompt_entries = sequence.prompt_entries, None
 
 
 def _stack(rows: list[Row]) -> LogprobsLists:

@@ -37,7 +37,7 @@ class TokenBytes:
             own = [self.partial(token_id) for _, token_id in tokens]
             if any(own) or REPLACEMENT in entry.text:
                 own[0] = own[0] or self._bytes(entry.id)
-                entry.own_bytes = own
+                entry.own_bytes = tuple(own)
 
     def _partial(self, token_id: int) -> bytes:
         found = self._bytes(token_id)

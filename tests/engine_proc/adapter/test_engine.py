@@ -313,7 +313,7 @@ def test_the_prompts_log_probabilities_come_once_and_first(loaded: Loaded, token
     prompt = first.prompt_logprobs
     assert prompt is not None
     assert [entry.id for entry in prompt] == tokenizer.encode(PROMPT)
-    assert (prompt[0].logprob, prompt[0].top) == (None, [])
+    assert (prompt[0].logprob, prompt[0].top) == (None, ())
     assert all(entry.logprob is not None and len(entry.top) == 2 for entry in prompt[1:])
     assert first.logprobs is not None and len(first.logprobs) == len(first.token_ids)
 

@@ -40,15 +40,15 @@ def test_each_byte_has_a_character_of_its_own() -> None:
 def test_entries_get_the_bytes_that_their_texts_do_not_show(tokenizer: Any) -> None:
     ids = tokenizer.encode("🔥", add_special_tokens=False)
     letter = tokenizer.encode("a", add_special_tokens=False)[0]
-    first = TokenLogprob("", ids[0], -1.0, [("\ufffd", ids[1], -2.0), ("a", letter, -3.0)])
+    first = TokenLogprob("", ids[0], -1.0, (("\ufffd", ids[1], -2.0), ("a", letter, -3.0)))
     last = TokenLogprob("🔥", ids[-1], -1.0)
-    plain = TokenLogprob("a", letter, -1.0, [("a", letter, -1.0)])
+    plain = TokenLogprob("a", letter, -1.0, (("a", letter, -1.0),))
     after = TokenLogprob("\ufffda", letter, -1.0)
     found = TokenBytes(tokenizer)
     found.add_to([first, last, plain, after])
 
-    assert first.own_bytes == [found.partial(ids[0]), found.partial(ids[1]), b""]
+    assert first.own_bytes == (found.partial(ids[0]), found.partial(ids[1]), b"")
     assert b"".join(found.partial(token_id) for token_id in ids) == FIRE
-    assert last.own_bytes == [found.partial(ids[-1])]
-    assert plain.own_bytes == []
-    assert after.own_bytes == [b"a"], "the bytes before it were no character's"
+    assert last.own_bytes == (found.partial(ids[-1]),)
+    assert plain.own_bytes == ()
+    assert after.own_bytes == (b"a",), "the bytes before it were no character's"

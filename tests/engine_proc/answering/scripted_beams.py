@@ -107,7 +107,7 @@ def letter(token_id: int) -> str:
 
 def told(row: tuple[Any, Any, int]) -> TokenLogprob:
     ids, logprobs, _ = row
-    top = [(letter(i), int(i), float(p)) for i, p in zip(ids[1:], logprobs[1:], strict=True)]
+    top = tuple((letter(i), int(i), float(p)) for i, p in zip(ids[1:], logprobs[1:], strict=True))
     return TokenLogprob(letter(ids[0]), int(ids[0]), float(logprobs[0]), top)
 
 

@@ -220,7 +220,7 @@ def test_log_probabilities_are_the_engines_own_and_as_many_as_were_wanted(wider:
         row = after(rows, found.token_ids[:position])
         best = max(range(VOCABULARY), key=row.__getitem__)
         assert entry.logprob == row[entry.id]
-        assert entry.top == [(letter(best), best, row[best])]
+        assert entry.top == ((letter(best), best, row[best]),)
 
 
 def test_a_neighbour_that_wants_more_changes_nothing() -> None:

@@ -10,7 +10,7 @@ from schemas import wire
 from tests.engine_proc.helpers import on_a_loop
 from tests.engine_proc.stand_ins import Output, Room
 
-SCORED = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)] * 4) for _ in range(10)]
+SCORED = [wire.TokenLogprob("a", 1, -0.5, (("a", 1, -0.5),) * 4) for _ in range(10)]
 
 
 @pytest.fixture(autouse=True)

@@ -142,7 +142,7 @@ async def test_a_request_is_accepted_and_its_deltas_follow(tmp_path: Path) -> No
     room.receive(generate(7, prompts=["four"], stream=True))
     await room.settle()
     assert room.take() == [(ANN, wire.Accepted(id=7, prompt_tokens=4))]
-    logprobs = [wire.TokenLogprob("Hi", 5, -0.5, [("Hi", 5, -0.5)])]
+    logprobs = [wire.TokenLogprob("Hi", 5, -0.5, (("Hi", 5, -0.5),))]
     first = await room.step(("key-1", {"text": "Hi", "token_ids": [5], "logprobs": logprobs}))
     last = await room.step(("key-1", {"text": "!", "token_ids": [6], "finish_reason": "stop", "stop_reason": "\n"}))
     assert first == [(ANN, [wire.Delta(7, 0, "Hi", [5], None, None, logprobs)])]

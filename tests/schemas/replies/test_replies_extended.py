@@ -120,8 +120,8 @@ def test_each_choice_of_a_completion_has_its_own_prompt() -> None:
 def test_log_probabilities_of_the_prompt(kind: type[Shape]) -> None:
     scores = [
         TokenLogprob("a", 1, None),
-        TokenLogprob("b", 2, -1.5, [("c", 3, -0.5), ("b", 2, -1.5)], rank=2),
-        TokenLogprob("d", 4, -9.0, [("c", 3, -0.5)], rank=8),
+        TokenLogprob("b", 2, -1.5, (("c", 3, -0.5), ("b", 2, -1.5)), rank=2),
+        TokenLogprob("d", 4, -9.0, (("c", 3, -0.5),), rank=8),
     ]
     body = whole(make(kind), Delta(1, 0, "x", [9], "stop", prompt_logprobs=scores))
 

@@ -10,8 +10,8 @@ from schemas.replies.completion import CompletionShape
 from schemas.replies.shape import Shape
 from schemas.wire import Delta, TokenLogprob
 
-FIRE = TokenLogprob("火", 5, -0.25, [("火", 5, -0.25), (" fire", 6, -1.5)])
-CHOSEN_OUTSIDE_THE_TOP = TokenLogprob(" on", 7, -3.0, [(" off", 8, -0.125)])
+FIRE = TokenLogprob("火", 5, -0.25, (("火", 5, -0.25), (" fire", 6, -1.5)))
+CHOSEN_OUTSIDE_THE_TOP = TokenLogprob(" on", 7, -3.0, ((" off", 8, -0.125),))
 ALONE = TokenLogprob("!", 9, -0.5)
 
 DELTAS = [
@@ -117,8 +117,8 @@ PART = TokenLogprob(
     "",
     7,
     -1.0,
-    [("", 7, -1.0), ("\ufffd", 8, -2.0), ("\ufffd", 9, -2.5), ("a", 1, -3.0), ("a", 2, -4.0), ("", 3, -5.0)],
-    own_bytes=[b"\xf0\x9f", b"\xf0\x9f", b"\xe7", b"\xe8\x80", b"", b"", b""],
+    (("", 7, -1.0), ("\ufffd", 8, -2.0), ("\ufffd", 9, -2.5), ("a", 1, -3.0), ("a", 2, -4.0), ("", 3, -5.0)),
+    own_bytes=(b"\xf0\x9f", b"\xf0\x9f", b"\xe7", b"\xe8\x80", b"", b"", b""),
 )
 """A token that is a part of a character, and alternatives that are, or have the same text."""
 
@@ -144,7 +144,7 @@ def test_a_part_of_a_character_has_its_own_bytes_in_chat() -> None:
 
 
 def test_the_chosen_token_has_its_text_whatever_is_likelier() -> None:
-    entry = TokenLogprob("b", 2, -3.0, [("b", 7, -1.0), ("a", 1, -1.5)])
+    entry = TokenLogprob("b", 2, -3.0, (("b", 7, -1.0), ("a", 1, -1.5)))
     (top,) = whole(CompletionShape, [Delta(1, 0, "b", [2], "stop", None, [entry])])["top_logprobs"]
 
     assert top == {"token_id:7": -1.0, "a": -1.5, "b": -3.0}

@@ -12,7 +12,7 @@ from schemas.replies.chat import token_logprobs
 from schemas.replies.response import ResponseShape
 from schemas.wire import Delta, TokenLogprob
 
-ENTRIES = [TokenLogprob(f"<{n}>", n, -0.5, [(f"<{n}>", n, -0.5)] * 3) for n in range(1000)]
+ENTRIES = [TokenLogprob(f"<{n}>", n, -0.5, ((f"<{n}>", n, -0.5),) * 3) for n in range(1000)]
 REPEATING = ["output_text.done", "content_part.done", "output_item.done", "completed"]
 
 

@@ -17,7 +17,7 @@ from schemas.requests.responses import ResponseSchema
 from schemas.wire import Accepted, Delta, TokenLogprob, ToolCall
 from tests.sdk_types import check, events_of
 
-TOKENS = [TokenLogprob(text, number, -0.5, [(text, number, -0.5)]) for number, text in enumerate(("a", "b"))]
+TOKENS = [TokenLogprob(text, number, -0.5, ((text, number, -0.5),)) for number, text in enumerate(("a", "b"))]
 CALL = ToolCall(0, "call_1", "f", '{"a":1}')
 ANSWERS: dict[str, list[Delta]] = {
     "a text": [Delta(1, 0, "a", [1]), Delta(1, 0, "b", [2], "stop")],

@@ -16,7 +16,7 @@ MOST = 40
 
 def entries(count: int, first: int = 0) -> list[wire.TokenLogprob]:
     numbers = range(first, first + count)
-    return [wire.TokenLogprob(f"{n} ", n, -0.5, [("a", 1, -0.5)] * 4, silent=n % 7 == 0) for n in numbers]
+    return [wire.TokenLogprob(f"{n} ", n, -0.5, (("a", 1, -0.5),) * 4, silent=n % 7 == 0) for n in numbers]
 
 
 def text(scored: list[wire.TokenLogprob]) -> str:

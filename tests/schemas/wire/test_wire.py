@@ -35,13 +35,13 @@ TO_WEB: list[wire.ToWeb] = [
     wire.Failed(id=3, status=429, message="full", type="rate_limit_error", code="full", param="n", retry_after=1),
     wire.Deltas(
         batch=[
-            wire.Delta(3, 0, "字", [1, 2], logprobs=[wire.TokenLogprob("字", 1, -0.5, [("字", 1, -0.5)])]),
+            wire.Delta(3, 0, "字", [1, 2], logprobs=[wire.TokenLogprob("字", 1, -0.5, (("字", 1, -0.5),))]),
             wire.Delta(
                 3,
                 0,
                 "",
                 [3],
-                logprobs=[wire.TokenLogprob("", 3, -0.5, [("\ufffd", 4, -1.0)], own_bytes=[b"\xf0\x9f", b""])],
+                logprobs=[wire.TokenLogprob("", 3, -0.5, (("\ufffd", 4, -1.0),), own_bytes=(b"\xf0\x9f", b""))],
             ),
             wire.Delta(3, 1, "", [], "stop", 50256),
             wire.Delta(3, 2, "", [], "stop", "END"),
@@ -129,7 +129,7 @@ def test_defaults_do_not_travel() -> None:
 
 
 def test_arrays_of_a_newer_engine_may_be_longer_at_the_end() -> None:
-    delta = wire.Delta(1, 0, "a", [7], "stop", "END", [wire.TokenLogprob("a", 7, -0.5, [("a", 7, -0.5)])])
+    delta = wire.Delta(1, 0, "a", [7], "stop", "END", [wire.TokenLogprob("a", 7, -0.5, (("a", 7, -0.5),))])
 
     assert wire.decode_to_web(pack({"t": "deltas", "batch": [longer(delta)]})) == wire.Deltas(batch=[delta])
 

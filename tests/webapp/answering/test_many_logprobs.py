@@ -37,7 +37,7 @@ def test_log_probabilities_are_encoded_as_they_come(
             gevent.sleep(0)
 
     def score(engine: FakeEngine, generate: wire.Generate) -> None:
-        entries = [wire.TokenLogprob(f"{n:03}", n, -0.5, [(f"{n:03}", n, -0.5)] * 3) for n in range(TOKENS)]
+        entries = [wire.TokenLogprob(f"{n:03}", n, -0.5, ((f"{n:03}", n, -0.5),) * 3) for n in range(TOKENS)]
         text, tokens = "".join(entry.text for entry in entries), list(range(TOKENS))
         engine.send(wire.Accepted(id=generate.id, prompt_tokens=7))
         answer = wire.Delta(generate.id, 0, text, tokens, "stop", None, entries)

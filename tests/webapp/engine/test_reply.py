@@ -205,7 +205,7 @@ def test_a_stream_resumes_after_what_it_holds_back(released: list[Reply]) -> Non
 
 
 def scored(count: int, finish: str | None = None, *, more: bool = False) -> wire.Delta:
-    entries = [wire.TokenLogprob("a", 1, -0.5, [("a", 1, -0.5)] * 4) for _ in range(count)]
+    entries = [wire.TokenLogprob("a", 1, -0.5, (("a", 1, -0.5),) * 4) for _ in range(count)]
     return wire.Delta(1, 0, "a" * count, [1] * count, finish, logprobs=entries, more=more)
 
 

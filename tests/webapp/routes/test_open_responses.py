@@ -227,7 +227,7 @@ def test_an_empty_answer_is_a_message(served: FlaskClient, engine: FakeEngine, s
 def test_usage_and_log_probabilities(served: FlaskClient, engine: FakeEngine, stream: bool) -> None:
     def think(engine: FakeEngine, generate: wire.Generate) -> None:
         hold(engine, generate)
-        entries = [wire.TokenLogprob(text, number, -0.5, [(text, number, -0.5)]) for number, text in enumerate("ab")]
+        entries = [wire.TokenLogprob(text, number, -0.5, ((text, number, -0.5),)) for number, text in enumerate("ab")]
         engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "", [1, 2], reasoning="Hm.", cached_tokens=3)]))
         engine.send(wire.Deltas(batch=[wire.Delta(generate.id, 0, "", [3], logprobs=entries[:1])]))
         last = wire.Delta(generate.id, 0, "ab", [4], "stop", logprobs=entries[1:], reasoning_tokens=2)
