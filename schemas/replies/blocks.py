@@ -1,6 +1,6 @@
 """A JSON list that is encoded as it grows, for lists so long that to encode them at once would stop a loop."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
@@ -67,17 +67,19 @@ def encode(value: Any) -> bytes:
     return b"".join(encode_pieces(value))
 
 
-def grouped(pieces: list[bytes], size: int) -> list[bytes]:
-    """Return `pieces` joined to at least `size` bytes each, but for the last."""
-    if len(pieces) == 1:  # that of a token, most often
-        return pieces
-    groups: list[bytes] = []
+def grouped(pieces: list[bytes], size: int) -> Iterable[bytes]:
+    """Return `pieces` joined to at least `size` bytes each, but for the last. Each is joined when it is asked for."""
+    return pieces if len(pieces) == 1 else _grouped(pieces, size)  # that of a token, most often
+
+
+def _grouped(pieces: list[bytes], size: int) -> Iterator[bytes]:
     group: list[bytes] = []
     length = 0
     for piece in pieces:
         group.append(piece)
         length += len(piece)
         if length >= size:
-            groups.append(b"".join(group))
+            yield b"".join(group)
             group, length = [], 0
-    return [*groups, b"".join(group)] if group else groups
+    if group:
+        yield b"".join(group)

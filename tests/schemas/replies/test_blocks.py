@@ -58,3 +58,12 @@ def test_pieces_are_joined() -> None:
     assert list(grouped([b"ab", b"c", b"def", b"g"], 3)) == [b"abc", b"def", b"g"]
     assert list(grouped([b"ab"], 3)) == [b"ab"]
     assert list(grouped([], 3)) == []
+
+
+def test_what_is_joined_later_is_not_joined_before() -> None:
+    """To join megabytes at once would hold the hub."""
+    pieces = [b"ab", b"c", b"d"]
+    groups = iter(grouped(pieces, 2))
+    assert next(groups) == b"ab"
+    pieces[1] = b"x"
+    assert [*groups] == [b"xd"]
