@@ -26,7 +26,7 @@ BEFORE_LOADS := stream-1,stream-64,stream-256,whole-256,one-token-64,prompt-1500
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALLED := $(VENV)/installed-$(BACKEND)
 
-.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients test-ray lint docs lock vendor next-vllm train abuse chaos fuzz mutants audit bench bench-before bench-offline bench-beam bench-beside clean
+.PHONY: help run stop status doctor setup install uninstall screenshots test test-fast test-clients test-ray lint docs lock vendor next-vllm train abuse chaos reloads fuzz mutants audit bench bench-before bench-offline bench-beam bench-beside clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -112,6 +112,9 @@ bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm 
 
 bench-beside: $(VENV)/installed-dev ## what a batch costs the streams beside it, on the simulated GPU
 	$(BIN)/python -m bench.batch_beside
+
+reloads: $(VENV)/installed-dev ## 1,500 reloads of the web tier under load, about half an hour; COUNT may be set
+	$(BIN)/python -m tests.reloads $(if $(COUNT),--count $(COUNT))
 
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))

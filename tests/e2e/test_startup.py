@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from engine_proc.commands.asking import ask
@@ -22,7 +23,7 @@ from engine_proc.settings import DEMO_MODEL
 from schemas import wire
 from schemas.shared.endpoint import PROJECT_ROOT
 from schemas.shared.problem import read_problem
-from tests.harness import Hearth, begin_stock, free_port, processes_of, until
+from tests.harness import LOAD_SECONDS, Hearth, begin_stock, free_port, processes_of, serving, until
 from tests.hub import Hub
 from tests.warm import popen
 
@@ -239,6 +240,21 @@ def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:
             assert starts() == 2
     finally:
         hearth.stop_web()
+
+
+@pytest.mark.engine("startup")
+@pytest.mark.timeout(2 * LOAD_SECONDS)
+def test_a_load_that_hangs_is_begun_again(tmp_path: Path) -> None:
+    with serving(tmp_path / "run", ready=False, HEARTH_STALL_SECONDS="2") as hearth:
+        until(lambda: hearth.ask_briefly(wire.Ping(), seconds=1), 60, "the engine answers while it loads")
+        model = psutil.Process(hearth.welcome().pid)
+        cores = until(lambda: model.children(recursive=True), 60, "EngineCore has been started")
+        assert not hearth.is_loaded()
+        for process in cores:
+            process.suspend()
+        until(lambda: "it hangs" in (hearth.run_dir / "engine.log").read_text(), 60, "the load has ended")
+        hearth.wait_ready()
+        assert hearth.welcome().load_count == 1, "the one before was never complete"
 
 
 @pytest.mark.engine("startup")
