@@ -77,7 +77,7 @@ lint: $(VENV)/installed-dev ## ruff, mypy, the import rules, and that each impor
 	$(BIN)/lint-imports
 	$(DEPTRY) . -ee '$(NO_PRODUCT)' -ee '$(ENGINE_ONLY)' -rf requirements/web.in
 	$(DEPTRY) . -ee '$(NO_PRODUCT)' -rf requirements/cpu.in
-	$(DEPTRY) . demo_model -e '\.venv' -e 'tests/clients/(node|$(OWN_CLIENTS))' -rf requirements/cpu.in,requirements/dev.in
+	$(DEPTRY) . demo_model -e '\.venv' -e 'bench/\.cache' -e 'tests/clients/(node|$(OWN_CLIENTS))' -rf requirements/cpu.in,requirements/dev.in
 	$(DEPTRY) tests/clients -e 'tests/clients/(node|test_|vllm_)' -rf requirements/clients/newest.in,requirements/clients/llama-index.in
 
 DEPTRY := $(BIN)/deptry --config requirements/deptry.toml
