@@ -87,7 +87,7 @@ def _figures(stats: wire.Stats) -> dict[str, Any]:
 
 def _latencies(histogram: wire.Histogram) -> str:
     p50, p99 = quantile(histogram, 0.5), quantile(histogram, 0.99)
-    return "none yet" if p50 is None else f"p50 <= {p50:g} s, p99 <= {p99:g} s"
+    return "none yet" if p50 is None else f"p50 {p50:.3g} s, p99 {p99:.3g} s"
 
 
 def duration(seconds: float) -> str:
@@ -102,16 +102,18 @@ def duration(seconds: float) -> str:
 
 
 def quantile(histogram: wire.Histogram, share: float) -> float | None:
-    """Return the lowest bound that at least `share` (0 to 1) of the values do not exceed.
+    """Return the value that `share` (0 to 1) of the values do not exceed, as `histogram_quantile` of Prometheus does.
 
-    Infinity: the last bound is too low. None: the histogram is empty.
+    The values of a bucket are taken to lie evenly in it. The last one has no end: its lower bound stands for all in it.
+    None: the histogram is empty.
     """
     wanted = share * sum(histogram.counts)
     if not wanted:
         return None
-    seen = 0
-    for bound, count in zip((*histogram.bounds, float("inf")), histogram.counts, strict=True):
-        seen += count
-        if seen >= wanted:
-            return bound
-    raise AssertionError("the counts changed during the loop")
+    lower = 0.0
+    for bound, count in zip(histogram.bounds, histogram.counts, strict=False):
+        if count and wanted <= count:
+            return lower + (bound - lower) * wanted / count
+        wanted -= count
+        lower = bound
+    return lower

@@ -9,6 +9,18 @@ from engine_proc.commands.status import quantile
 from schemas.wire import Histogram
 
 BOUNDS = [0.1, 1.0, 10.0]
+QUANTILES: list[tuple[list[int], float, float | None]] = [
+    ([20, 40, 35, 5], 0.1, 0.05),
+    ([20, 40, 35, 5], 0.2, 0.1),
+    ([20, 40, 35, 5], 0.5, 0.775),
+    ([20, 40, 35, 5], 0.95, 10.0),
+    ([20, 40, 35, 5], 0.99, 10.0),
+    ([0, 0, 4, 0], 0.5, 5.5),
+    ([3, 0, 0, 1], 0.75, 0.1),
+    ([0, 0, 0, 7], 0.5, 10.0),
+    ([0, 0, 0, 0], 0.5, None),
+]
+"""Counts, a share and the value that Prometheus's `histogram_quantile` has for them."""
 
 
 def test_each_value_counts_once_and_over_all_engines() -> None:
@@ -38,10 +50,6 @@ def test_gathered_observations_count_as_one_by_one() -> None:
     assert found.total == pytest.approx(expected.total)
 
 
-@pytest.mark.parametrize(("share", "bound"), [(0.1, 0.1), (0.5, 1.0), (0.9, 10.0), (1.0, float("inf"))])
-def test_a_quantile_is_a_bound(share: float, bound: float) -> None:
-    assert quantile(Histogram(BOUNDS, [20, 40, 35, 5]), share) == bound
-
-
-def test_nothing_has_no_quantile() -> None:
-    assert quantile(Histogram(BOUNDS, [0, 0, 0, 0]), 0.5) is None
+@pytest.mark.parametrize(("counts", "share", "value"), QUANTILES)
+def test_a_quantile_is_that_of_prometheus(counts: list[int], share: float, value: float | None) -> None:
+    assert quantile(Histogram(BOUNDS, counts), share) == (None if value is None else pytest.approx(value))

@@ -5,6 +5,7 @@ import { stageName } from "../shared/engine.js";
 import { batches } from "./batches.js";
 import { duration, row } from "./format.js";
 import { bars, line } from "./plot.js";
+import { quantile } from "./quantile.js";
 import { requests } from "./requests.js";
 import { Timeline } from "./timeline.js";
 import { element } from "../shared/element.js";
@@ -21,23 +22,12 @@ const STATES = {
 };
 
 function seconds(value) {
-  if (value === Infinity) return "∞";
   return value >= 1 ? `${+value.toPrecision(3)} s` : `${+(value * 1000).toPrecision(3)} ms`;
 }
 
 // Returns the histogram of what was counted between two samples.
 function between(old, now) {
   return { bounds: now.bounds, counts: now.counts.map((count, index) => count - (old?.counts[index] ?? 0)) };
-}
-
-function quantile({ bounds, counts }, share) {
-  const wanted = counts.reduce((sum, count) => sum + count, 0) * share;
-  let seen = 0;
-  for (const [index, count] of counts.entries()) {
-    seen += count;
-    if (wanted && seen >= wanted) return bounds[index] ?? Infinity;
-  }
-  return null;
 }
 
 // Returns the generated tokens per second between sample `at` and the one before; 0 if the engine was replaced.
@@ -74,7 +64,7 @@ function drawLatencies(engine) {
     let values = between(since?.[name], engine.stats[name]);
     if (quantile(values, 0.5) === null) values = between(null, engine.stats[name]);
     const median = quantile(values, 0.5), p99 = quantile(values, 0.99);
-    return bars(title, median === null ? t`none yet` : t`p50 ≤ ${seconds(median)}, p99 ≤ ${seconds(p99)}`, values, seconds);
+    return bars(title, median === null ? t`none yet` : t`p50 ${seconds(median)}, p99 ${seconds(p99)}`, values, seconds);
   }));
 }
 
