@@ -58,6 +58,25 @@ OPERATING: dict[str, Json] = {
             "total": {**INTEGER, "description": "All that are under way."},
         }
     ),
+    "JobList": object_of(
+        {
+            "object": {"const": "list"},
+            "data": array(
+                object_of(
+                    {
+                        "id": {**STRING, "description": "The `id` of the response."},
+                        "object": {"const": "job"},
+                        "state": {"enum": ["queued", "in_progress"]},
+                        "age_seconds": {**NUMBER, "description": "How long ago it was asked for."},
+                        "key": {**STRING, "description": "The name of its API key, or `-`."},
+                        "tokens": {**INTEGER, "description": "How many it has generated."},
+                    }
+                )
+            ),
+            "total": {**INTEGER, "description": "All that have not ended; no more than 10,000 are counted."},
+        }
+    ),
+    "JobEnded": object_of({"id": STRING, "object": {"const": "job"}, "ended": {"const": True}}),
     "RequestEnded": object_of({"id": STRING, "object": {"const": "request"}, "ended": {"const": True}}),
     "Status": object_of(
         {

@@ -95,12 +95,14 @@ def query(tag: str, name: str, summary: str, reply: str, *errors: int, public: b
     return described(tag, name, summary, answers("The current state.", json_content(reply), errors), **more)
 
 
-def administer(name: str, summary: str, reply: str, *errors: int) -> Json:
+def administer(name: str, summary: str, reply: str, *errors: int, what: str = "request") -> Json:
     operation = query("Operate", name, f"{summary} It needs `HEARTH_ADMIN_KEY`.", reply, 401, 403, *errors, 503)
     told = operation["responses"]
     told["401"]["description"] = "No admin key, or a wrong one: `invalid_admin_key`."
     if 404 in errors:
-        told["404"]["description"] = "No such request is under way: `request_not_found`."
+        told["404"]["description"] = f"No such {what} is under way: `{what}_not_found`."
+    if what == "job":
+        told["503"]["description"] = "The database does not answer: `job_store_unavailable`."
     return operation
 
 

@@ -198,6 +198,19 @@ PATHS: dict[str, Json] = {
         "delete": administer("endRequest", "End a request: its client gets an error.", "RequestEnded", 404)
         | by_id("The `id` of the request's reply."),
     },
+    "/admin/jobs": {
+        "get": administer(
+            "listJobs",
+            "List the responses in the background that have not ended, of all keys: first those in progress, each the "
+            "oldest first, 100 at most.",
+            "JobList",
+            what="job",
+        ),
+    },
+    "/admin/jobs/{id}": {
+        "delete": administer("endJob", "Cancel a response in the background, of any key.", "JobEnded", 404, what="job")
+        | by_id("The `id` of the response."),
+    },
     "/metrics": {
         "get": described(
             "Operate",

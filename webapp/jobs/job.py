@@ -52,6 +52,17 @@ class Job(msgspec.Struct, kw_only=True):
     """What to do, as its kind has it."""
 
 
+class Seen(msgspec.Struct, frozen=True):
+    """What operators see of a job."""
+
+    id: str
+    scope: str
+    state: str
+    created: float
+    tokens: int
+    """How many it has generated."""
+
+
 class Held(msgspec.Struct, frozen=True):
     """What the database says of a job that this worker has."""
 

@@ -13,7 +13,7 @@ from schemas.errors import overloaded
 from webapp.database.sweeping import Sweeping
 from webapp.database.thread import in_one_line
 from webapp.jobs.database import jobs_database
-from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, TooMany
+from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, Seen, TooMany
 from webapp.jobs.leases import Leases
 from webapp.jobs.log.live import LiveLog
 from webapp.jobs.log.reader import Reader
@@ -146,6 +146,27 @@ class Jobs:
         """Delete a job; one that has not ended is cancelled. Returns whether there was one. Raises `ApiError` (503)."""
         live = self.cancel(scope, job_id, DELETE)
         return self._writing.checked("remove_ended", scope, job_id) or live
+
+    def overview(self) -> tuple[list[Seen], int]:
+        """Return the background jobs of all keys that have not ended, as many as are listed, and how many there are.
+
+        Raises `ApiError` (503).
+        """
+        if not self._are_expected():
+            return [], 0
+        found: tuple[list[Seen], int] = self._reading.checked("overview", BACKGROUND)
+        return found
+
+    def end(self, job_id: str) -> bool:
+        """Cancel a background job of any key, as an operator wishes. Returns whether it was live.
+
+        Raises `ApiError` (503).
+        """
+        scope = self._reading.checked("scope_of", BACKGROUND, job_id)
+        if scope is None:
+            return False
+        log.warning("%s is ended by an operator", job_id)
+        return self.cancel(scope, job_id)
 
     def reader(self, job: Job) -> Reader:
         """Return a reader of the job's log. Close it."""

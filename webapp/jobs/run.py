@@ -180,6 +180,7 @@ class Run(Ongoing):
         if self._accepted is None:
             record.accepted = self._accepted = reply.accepted
         fill(self._shape, [record])
+        record.tokens = self._shape.completion_tokens
         return record
 
     def _check_interrupt(self) -> None:

@@ -1,9 +1,11 @@
-"""`/admin/requests`: what operators see of the requests of all web workers, and how they end one.
+"""`/admin/requests` and `/admin/jobs`: what operators see of the requests of all web workers and of the responses in
+the background, and how they end one.
 
 These paths need `HEARTH_ADMIN_KEY`; the key of a caller does not open them.
 """
 
 import re
+import time
 from typing import Any
 
 from flask import Blueprint
@@ -11,6 +13,7 @@ from flask import Blueprint
 from schemas import wire
 from schemas.errors import ApiError, quoted, unavailable
 from webapp.engine.client import EngineClient
+from webapp.jobs.responding import jobs
 from webapp.services import services
 
 blueprint = Blueprint("admin", __name__)
@@ -24,7 +27,7 @@ def list_requests() -> dict[str, Any]:
     found = _able().ask(wire.AskRequests(), wire.Requests)
     if found is None:
         raise _silent()
-    names = {key.scope: key.name for key in services().settings.api_keys}
+    names = _key_names()
     data = [
         {
             "id": request.name,
@@ -50,6 +53,38 @@ def end_request(name: str) -> dict[str, Any]:
     if not ended.found:
         raise _unknown(name)
     return {"id": name, "object": "request", "ended": True}
+
+
+@blueprint.get("/admin/jobs")
+def list_jobs() -> dict[str, Any]:
+    """List the responses in the background that have not ended. No engine is needed: without one, they are queued."""
+    found, total = jobs().overview()
+    names, now = _key_names(), time.time()
+    data = [
+        {
+            "id": job.id,
+            "object": "job",
+            "state": job.state,
+            "age_seconds": max(0.0, round(now - job.created, 3)),
+            "key": names.get(job.scope, "-"),
+            "tokens": job.tokens,
+        }
+        for job in found
+    ]
+    return {"object": "list", "data": data, "total": total}
+
+
+@blueprint.delete("/admin/jobs/<name>")
+def end_job(name: str) -> dict[str, Any]:
+    """Cancel one: its client sees that, and what there is of the response stays."""
+    if not NAME.fullmatch(name) or not jobs().end(name):
+        raise ApiError(404, f"No job {quoted(name)} is under way.", param="id", code="job_not_found")
+    return {"id": name, "object": "job", "ended": True}
+
+
+def _key_names() -> dict[str, str]:
+    """Return the names of the API keys by their scopes."""
+    return {key.scope: key.name for key in services().settings.api_keys}
 
 
 def _able() -> EngineClient:

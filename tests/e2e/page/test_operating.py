@@ -1,6 +1,7 @@
 """The status page for operators: requests that they end, batches, and what has happened."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import PHONE, page_of
+from tests.fake_engine import FakeEngine
 from tests.harness import Hearth, endless, until
+from tests.webapp.jobs.test_streams import Slow
 
 LINES = [
     {"custom_id": f"l{number}", "method": "POST", "url": "/v1/chat/completions", "body": body}
@@ -42,7 +45,8 @@ def test_an_operator_ends_a_request_of_any_worker(browser: Browser, operated: He
     ):
         lines = other.iter_lines()
         next(lines)
-        expect(page.locator("#under-way")).to_be_hidden()
+        expect(page.locator("#requests-table")).to_be_hidden()
+        expect(page.locator("#background")).to_be_hidden()
         unlock(page, "wrong")
         expect(page.locator("#requests-note")).to_have_text("This is not the admin key.")
         unlock(page, "root")
@@ -60,7 +64,47 @@ def test_without_an_admin_key_it_says_so(browser: Browser, alone: Hearth) -> Non
     with page_of(browser, alone.url, path="/status") as page:
         unlock(page, "root")
         expect(page.locator("#requests-note")).to_contain_text("HEARTH_ADMIN_KEY")
-        expect(page.locator("#under-way")).to_be_hidden()
+        expect(page.locator("#requests-table")).to_be_hidden()
+
+
+def test_an_operator_sees_how_far_background_answers_are_and_ends_one(browser: Browser, tmp_path: Path) -> None:
+    """Of an engine that says what the test tells it, with one worker that has one job at a time."""
+    settings = {"HEARTH_ADMIN_KEY": "root", "HEARTH_JOBS_AT_ONCE": "1", "WEB_CONCURRENCY": "1"}
+    with FakeEngine(tmp_path) as engine:
+        slow = Slow(engine)
+        stack = Hearth(tmp_path, HEARTH_ENGINE_ENDPOINT=engine.endpoint, HEARTH_ENGINE_SPAWN="0", **settings)
+        stack.start_web()
+        try:
+            until(lambda: stack.get("/ready").status_code == 200, 30, "the worker has the engine")
+            with page_of(browser, stack.url, path="/status") as page:
+                unlock(page, "root")
+                expect(page.locator("#jobs-note")).to_have_text("0 background answers")
+                expect(page.locator("#jobs-table")).to_be_hidden()
+                names = [
+                    stack.post("/v1/responses", {"input": "Hello", "background": True}).json()["id"] for _ in range(2)
+                ]
+                rows = page.locator("#jobs tr")
+                expect(rows).to_contain_text(names)
+                expect(page.locator("#jobs-note")).to_have_text("2 background answers")
+                expect(rows.locator("td:nth-child(2)")).to_have_text(["in progress", "queued"])
+                expect(rows.locator("td:nth-child(3)")).to_have_text(["1", "0"])
+                slow.say("two")
+                expect(rows.locator("td:nth-child(3)")).to_have_text(["2", "0"])
+                expect(rows.locator("td:first-child")).to_have_text([re.compile(r"^\d+ s$")] * 2)
+                found = Axe().run(page)
+                assert found.violations_count == 0, found.generate_report()
+                page.get_by_label(f"End {names[0]}").click()
+                expect(rows).to_have_count(1)
+                expect(rows).to_contain_text(names[1])
+                expect(rows.locator("td:nth-child(2)")).to_have_text("in progress")
+                responses = stack.openai().responses
+                assert responses.retrieve(names[0]).status == "cancelled"
+                slow.say("two", "stop")
+                expect(page.locator("#jobs-note")).to_have_text("0 background answers")
+                expect(page.locator("#jobs-table")).to_be_hidden()
+                assert responses.retrieve(names[1]).status == "completed"
+        finally:
+            stack.stop_web()
 
 
 def test_batches_have_a_progress_and_results(browser: Browser, operated: Hearth) -> None:

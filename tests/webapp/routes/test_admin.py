@@ -1,11 +1,14 @@
 """/admin/requests: for those who have the admin key, and nobody else."""
 
+from typing import Any, cast
+
 import pytest
 from flask.testing import FlaskClient
 
 from schemas import wire
 from tests.fake_engine import FakeEngine, welcome
-from tests.webapp.conftest import MakeApp
+from tests.webapp.conftest import MakeApp, wait_until
+from tests.webapp.jobs.test_streams import Slow
 from webapp.api_keys import ApiKey, digest, parse_keys
 from webapp.engine import questions
 
@@ -85,3 +88,45 @@ def test_an_engine_that_says_nothing_holds_nobody_up(
     engine.silent = True
     assert operated.get("/admin/requests", headers=ADMIN).status_code == 503
     assert operated.delete("/admin/requests/chatcmpl-1", headers=ADMIN).status_code == 503
+
+
+ANN = {"Authorization": "Bearer sk-ann"}
+
+
+def background(client: FlaskClient) -> str:
+    made = client.post("/v1/responses", json={"input": "a", "background": True}, headers=ANN).get_json()
+    return str(made["id"])
+
+
+def jobs(client: FlaskClient) -> list[dict[str, Any]]:
+    return cast("list[dict[str, Any]]", client.get("/admin/jobs", headers=ADMIN).get_json()["data"])
+
+
+def test_background_answers_are_listed_as_far_as_they_are_and_ended(operated: FlaskClient, engine: FakeEngine) -> None:
+    assert jobs(operated) == []
+    slow = Slow(engine)
+    name = background(operated)
+    wait_until(lambda: [job["tokens"] for job in jobs(operated)] == [1])
+    (job,) = jobs(operated)
+    assert 0 <= job.pop("age_seconds") < 20
+    assert job == {"id": name, "object": "job", "state": "in_progress", "key": "ann", "tokens": 1}
+    slow.say("two")
+    wait_until(lambda: jobs(operated)[0]["tokens"] == 2)
+    assert operated.get("/admin/jobs", headers=ADMIN).get_json()["total"] == 1
+    response = operated.delete(f"/admin/jobs/{name}", headers=ADMIN)
+    assert response.get_json() == {"id": name, "object": "job", "ended": True}
+    assert operated.get(f"/v1/responses/{name}", headers=ANN).get_json()["status"] == "cancelled"
+    assert jobs(operated) == []
+    again = operated.delete(f"/admin/jobs/{name}", headers=ADMIN)
+    assert (again.status_code, again.get_json()["error"]["code"]) == (404, "job_not_found")
+
+
+@pytest.mark.parametrize("name", ["resp_3", "%20", "x" * 200, "%C3%A4"])
+def test_a_job_that_is_not_there_is_a_404(operated: FlaskClient, name: str) -> None:
+    response = operated.delete(f"/admin/jobs/{name}", headers=ADMIN)
+    assert (response.status_code, response.get_json()["error"]["code"]) == (404, "job_not_found")
+
+
+def test_jobs_are_for_the_admin_key_alone(operated: FlaskClient) -> None:
+    for response in (operated.get("/admin/jobs", headers=ANN), operated.delete("/admin/jobs/resp_1", headers=ANN)):
+        assert (response.status_code, response.get_json()["error"]["code"]) == (401, "invalid_admin_key")

@@ -51,6 +51,14 @@ class Record(msgspec.Struct, omit_defaults=True):
     accepted: Accepted | None = None
     deltas: list[Delta] = []
     end: End | None = None
+    tokens: int = 0
+    """How many the job has generated, those of this record included. 0: an earlier release has not counted them."""
+
+
+class Progress(msgspec.Struct):
+    """What is read of a job's last record to see how far it is."""
+
+    tokens: int = 0
 
 
 def cost(record: Record) -> int:
