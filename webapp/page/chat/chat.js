@@ -206,7 +206,7 @@ function draw() {
 
 function list() {
   conversations.draw();
-  const { id, from, at } = talk, now = Date.now();
+  const { id, from, at } = talk, { now } = shelf;
   transcript.versions(versionsAt(shelf.versions(talk.root), shelf.find(id) ?? { id, from, at, created: now, updated: now }), showMessage);
 }
 

@@ -1,5 +1,6 @@
 // The list of conversations kept in this browser. Versions of the same conversation have the same `root`.
 
+import { now } from "../shared/clock.js";
 import { load, save } from "../shared/store.js";
 
 export const newId = () => `page-${Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("")}`;
@@ -20,6 +21,11 @@ export class Shelf {
     return [...newest.filter((entry) => entry.pinned), ...newest.filter((entry) => !entry.pinned)];
   }
 
+  // The time of what happens now: later than that of any entry, also of one from when this browser's clock went ahead.
+  get now() {
+    return this.all.reduce((latest, { created, updated }) => Math.max(latest, 1 + (Number(created) || 0), 1 + (Number(updated) || 0)), now());
+  }
+
   find(id) {
     return this.all.find((entry) => entry.id === id);
   }
@@ -31,7 +37,7 @@ export class Shelf {
   // `from` and `at` are those of a version, `cut` and `failed` of its last answer: see talk.js. One that failed is not stored.
   put({ id, root, title, from, at, cut, failed }) {
     const before = this.find(id);
-    const entry = { id, root, title, from, at, cut: cut && !failed, created: before?.created ?? Date.now(), updated: Date.now() };
+    const entry = { id, root, title, from, at, cut: cut && !failed, created: before?.created ?? this.now, updated: this.now };
     save("conversations", [...this.all.filter((other) => other.id !== id), entry]);
   }
 

@@ -1,5 +1,6 @@
 // Turns that the server has not stored, kept in this browser: answers that are being written, were stopped, or have failed.
 
+import { now } from "../shared/clock.js";
 import { load, namesFrom, remove, save } from "../shared/store.js";
 
 const MOST = 50; // turns; the oldest are forgotten
@@ -18,7 +19,7 @@ export function find(id) {
 
 // Returns whether the browser has stored the turn.
 export function put(id, turn) {
-  const stored = save(TURN + id, { ...turn, at: Date.now() });
+  const stored = save(TURN + id, { ...turn, at: now() });
   const ids = namesFrom(TURN);
   if (ids.length > MOST) {
     const oldest = ids.sort((one, other) => (find(one)?.at ?? 0) - (find(other)?.at ?? 0));

@@ -1,5 +1,6 @@
 // Requests to the server's public API.
 
+import { timed } from "./clock.js";
 import { inWords } from "./errors.js";
 import { load, save } from "./store.js";
 import { t } from "./words.js";
@@ -24,7 +25,7 @@ export async function ask(path, { body, method = body ? "POST" : "GET", signal, 
   if (key() && !headers.Authorization) headers.Authorization = `Bearer ${key()}`;
   let response;
   try {
-    response = await fetch(path, { method, headers, signal, keepalive, body: body && JSON.stringify(body), cache: "no-store" });
+    response = timed(await fetch(path, { method, headers, signal, keepalive, body: body && JSON.stringify(body), cache: "no-store" }));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, t`The server cannot be reached.`);

@@ -1,5 +1,6 @@
 // The engine's state, polled from /health: every second while the engine is not ready or a request waits, else rarely.
 
+import { timed } from "./clock.js";
 import { t } from "./words.js";
 
 const OFTEN = 1000, RARELY = 10000; // milliseconds between two polls
@@ -37,7 +38,7 @@ export class Engine extends EventTarget {
     clearTimeout(this.#timer);
     let engine = { state: "offline", stage: "", progress: 0 };
     try {
-      engine = (await (await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json()).engine;
+      engine = (await timed(await fetch("/health", { cache: "no-store", signal: AbortSignal.timeout(5000) })).json()).engine;
     } catch {
       // the server cannot be reached: the state stays "offline"
     }

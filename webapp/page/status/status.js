@@ -100,7 +100,7 @@ async function poll() {
   const status = await fetchStatus();
   setTimeout(poll, EVERY); // before the drawing, so that polling continues if that fails
   if (!status) return;
-  history.push({ ...status.engine, at: Date.now() });
+  history.push({ ...status.engine, at: performance.now() });
   if (history.length > KEPT) history.shift();
   draw(status);
   timeline.see(status);
