@@ -1,9 +1,10 @@
 """`make abuse`: every abusive request beside four innocent streams, and the table. Exit status 1: one was hurt.
 
-First on the demo model, with a parser of calls that may take long, then what depends on the vocabulary, on a model with
-the whole vocabulary of Llama 3. Arguments are the names of requests: then only these are sent.
+First on the demo model, then on a model with the whole vocabulary of Llama 3; both have a parser of calls that may take
+long.
 """
 
+import argparse
 import asyncio
 import sys
 import tempfile
@@ -13,26 +14,36 @@ from pathlib import Path
 from bench import llama3
 from bench.stopping import end_on_term
 from tests.abuse.abuse import Abuse
-from tests.abuse.requests import ALL, VOCABULARY
+from tests.abuse.requests import ALL
 from tests.abuse.run import COLUMNS, abuse_all, faults
 from tests.harness import serving
 from tests.vocabulary.conftest import FLAGS
 
+PARSER = "--tool-call-parser pythonic"
+TITLES = {"demo": "The demo model", "llama": "A tiny model with the vocabulary of Llama 3"}
+
 
 def main() -> int:
     end_on_term()
-    names = set(sys.argv[1:])
-    llama = {"HEARTH_MODEL": str(llama3.tiny()), "HEARTH_ENGINE_ARGS": FLAGS}
+    parser = argparse.ArgumentParser(prog="python -m tests.abuse", description=__doc__)
+    parser.add_argument("names", nargs="*", help="send only the requests of these names")
+    parser.add_argument("--with", dest="text", default="", help="send only requests that have this text in their name")
+    parser.add_argument("--model", choices=TITLES, action="append", help="only on this model")
+    asked = parser.parse_args()
+    wanted = [abuse for abuse in ALL if asked.text in abuse.name and (not asked.names or abuse.name in asked.names)]
+    if unknown := {*asked.names} - {abuse.name for abuse in wanted}:
+        parser.error(f"there is no such request: {', '.join(sorted(unknown))}")
     found = []
-    for title, abuses, settings in (
-        ("The demo model", ALL, {"HEARTH_ENGINE_ARGS": "--tool-call-parser pythonic"}),
-        ("A tiny model with the vocabulary of Llama 3", VOCABULARY, llama),
-    ):
-        wanted = [abuse for abuse in abuses if not names or abuse.name in names]
-        if wanted:
-            found += _abuse(title, wanted, settings)
+    for model in asked.model or TITLES:
+        found += _abuse(TITLES[model], wanted, _settings(model))
     print("\n".join(found) or "and nobody was hurt")
     return 1 if found else 0
+
+
+def _settings(model: str) -> dict[str, str]:
+    if model == "demo":
+        return {"HEARTH_ENGINE_ARGS": PARSER}
+    return {"HEARTH_MODEL": str(llama3.tiny()), "HEARTH_ENGINE_ARGS": f"{FLAGS} {PARSER}"}
 
 
 def _abuse(title: str, abuses: Sequence[Abuse], settings: dict[str, str]) -> list[str]:

@@ -22,8 +22,6 @@ class Abuse:
     body: Callable[[], bytes]
     statuses: tuple[int, ...] = (200, 400, 413)
     """What an answer may be: the work within its limits, or a refusal."""
-    of_vocabulary: bool = True
-    """Whether the model's vocabulary has a part in the work."""
     send: Callable[[httpx.AsyncClient], Awaitable[httpx.Response]] | None = None
     """How it is sent, and which answer counts. None: one POST of the body."""
 
@@ -41,7 +39,7 @@ def completion(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
 
 
 def raw(name: str, path: str, make: Callable[[], bytes]) -> Abuse:
-    return Abuse(name, path, make, (400, 413), of_vocabulary=False)
+    return Abuse(name, path, make, (400, 413))
 
 
 def many(text: bytes, size: int) -> bytes:
@@ -58,7 +56,7 @@ def called(arguments: str) -> list[dict[str, Any]]:
 
 
 def long_answers(**fields: Any) -> dict[str, Any]:
-    return {"tools": [tool()], "ignore_eos": True, "max_tokens": 700, **fields}
+    return {"tools": [tool()], "ignore_eos": True, "max_tokens": 700, "top_p": 1, **fields}
 
 
 def nested(depth: int) -> dict[str, Any]:

@@ -28,7 +28,7 @@ Send = Callable[[httpx.AsyncClient], Awaitable[httpx.Response]]
 
 
 def job(name: str, send: Send, *statuses: int) -> Abuse:
-    return Abuse(name, "", bytes, statuses, of_vocabulary=False, send=send)
+    return Abuse(name, "", bytes, statuses, send=send)
 
 
 def line(number: int, url: str = CHAT, **fields: Any) -> bytes:
@@ -145,7 +145,7 @@ JOBS = [
     job("batch: a million lines", batch(lambda: b"{}\n" * MB), 200, 400, 413),
     job(
         "batch: 300 lines that are refused",
-        batch(lambda: b"\n".join(line(n, max_tokens=-1) for n in range(300))),
+        batch(lambda: b"\n".join(line(n, temperature=9) for n in range(300))),
         200,
         400,
     ),

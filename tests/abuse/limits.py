@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from tests.abuse.abuse import CHAT, COMPLETIONS, DETOKENIZE, HELLO, PLAIN, RESPONSES, TOKENIZE, Abuse, structured, tool
@@ -25,7 +25,6 @@ class Limit:
     """How many times the limit is far above it."""
     at: tuple[int, ...] = TAKEN
     """What may answer a request at the limit."""
-    of_vocabulary: bool = True
 
     def abuses(self) -> Iterator[Abuse]:
         """Yield the three requests."""
@@ -35,7 +34,7 @@ class Limit:
             ("far above", self.limit * self.far, REFUSED),
         ):
             name = f"{self.name}: {size:,}, {where}"
-            yield Abuse(name, self.path, self._body(size), statuses, of_vocabulary=self.of_vocabulary)
+            yield Abuse(name, self.path, self._body(size), statuses)
 
     def _body(self, size: int) -> Callable[[], bytes]:
         common: dict[str, Any] = {"messages": [HELLO], "max_tokens": 4} if self.path == CHAT else {}
@@ -94,7 +93,6 @@ SHAPES = [
     Limit("tokens with their names", 100_000, named, TOKENIZE),  # a larger context allows more
     Limit("a cache salt", 256, lambda n: {"cache_salt": "a" * n}, far=10_000),
 ]
-"""Limits that are the same work with any vocabulary."""
 TOKENS = [
     Limit("prompts", 2048, lambda n: {"prompt": ["a"] * n, "max_tokens": 1}, COMPLETIONS),
     Limit("stop strings", 64, lambda n: {"stop": [f"zzz{k}" for k in range(n)]}),
@@ -121,5 +119,4 @@ TOKENS = [
     Limit("a text to tokenise", 500_000, lambda n: {"prompt": "a " * (n // 2) + "a" * (n % 2)}, TOKENIZE, 20),
     Limit("ids to detokenise", 500_000 - 1, lambda n: {"tokens": [5] * n}, DETOKENIZE, 10),
 ]
-"""Limits whose work depends on the vocabulary."""
-LIMITS = [*(replace(limit, of_vocabulary=False) for limit in SHAPES), *TOKENS]
+LIMITS = [*SHAPES, *TOKENS]

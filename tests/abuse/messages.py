@@ -12,7 +12,7 @@ TOOL = {"name": "f", "input_schema": {"type": "object"}}
 
 def message(name: str, fields: Callable[[], dict[str, Any]]) -> Abuse:
     body = as_json(lambda: {"model": "m", "max_tokens": 4, "messages": [HELLO], **fields()})
-    return Abuse(f"messages of Anthropic's: {name}", PATH, body, of_vocabulary=False)
+    return Abuse(f"messages of Anthropic's: {name}", PATH, body)
 
 
 def ones(name: str, before: bytes, after: bytes, element: bytes = b"1") -> Abuse:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.abuse.requests import ALL, SHORT, VOCABULARY
+from tests.abuse.requests import ALL, SHORT
 from tests.abuse.run import INNOCENTS, MOST_GAP, Innocents, Row, check_nobody_is_hurt
 from tests.harness import Hearth
 
@@ -17,7 +17,7 @@ def test_abusive_requests_hurt_nobody(hearth: Hearth) -> None:
 
 
 def test_make_abuse_sends_many_and_each_has_a_name_of_its_own() -> None:
-    assert len(ALL) >= 100 and len(VOCABULARY) >= 50
+    assert len(ALL) >= 200
     assert len({abuse.name for abuse in ALL}) == len(ALL)
 
 
