@@ -210,6 +210,10 @@ def restart(browser: Browser, stack: Hearth) -> None:
         os.kill(stack.welcome().pid, signal.SIGKILL)
         expect(page.locator("#banner")).to_contain_text("warming it up")
         keep(page, "restart")
+        expect(page.locator("#banner")).to_be_hidden()
+        page.reload()  # while the answer goes on
+        expect(page.locator("#figures")).to_contain_text("out")
+        keep(page, "resumed")
 
 
 if __name__ == "__main__":
