@@ -25,12 +25,14 @@ class Limit:
     """How many times the limit is far above it."""
     at: tuple[int, ...] = TAKEN
     """What may answer a request at the limit."""
+    above: tuple[int, ...] = REFUSED
+    """What may answer a request just above it."""
 
     def abuses(self) -> Iterator[Abuse]:
         """Yield the three requests."""
         for where, size, statuses in (
             ("at", self.limit, self.at),
-            ("above", self.limit + 1, REFUSED),
+            ("above", self.limit + 1, self.above),
             ("far above", self.limit * self.far, REFUSED),
         ):
             name = f"{self.name}: {size:,}, {where}"
@@ -40,6 +42,8 @@ class Limit:
         common: dict[str, Any] = {"messages": [HELLO], "max_tokens": 4} if self.path == CHAT else {}
         if self.path == COMPLETIONS:
             common = {"prompt": "Hello", "max_tokens": 4}
+        if self.path == RESPONSES:
+            common = {"max_output_tokens": 4}
         return lambda: json.dumps({**common, **self.fields(size)}).encode()
 
 
@@ -90,7 +94,8 @@ SHAPES = [
     Limit("fields of a body", 1000 - 2, lambda n: {f"field {k}": 1 for k in range(n)}),
     Limit("values of a body", 500_000 - 2, lambda n: {"prompt": [5] * n}, COMPLETIONS, 10, REFUSED),
     Limit("a conversation's id", 255, lambda n: {"conversation_id": "a" * n}, far=10_000),
-    Limit("tokens with their names", 100_000, named, TOKENIZE),  # a larger context allows more
+    # The limit is what fits the context, where that is more: 262,144 characters for Llama's tokens.
+    Limit("tokens with their names", 100_000, named, TOKENIZE, above=(200, *REFUSED)),
     Limit("a cache salt", 256, lambda n: {"cache_salt": "a" * n}, far=10_000),
 ]
 TOKENS = [
