@@ -22,7 +22,7 @@ from vllm.v1.metrics.stats import (
 )
 
 from engine_proc.adapter.observing import metrics as ours
-from engine_proc.adapter.observing.metrics import GATHER_SECONDS, Metrics, _Vllm
+from engine_proc.adapter.observing.metrics import GATHER_ENDED, GATHER_SECONDS, Metrics, _Vllm
 from tests.engine_proc.helpers import MODEL
 
 ENGINES, SEQUENCES, TOKENS, PROMPT = 2, 5, 30, 12
@@ -133,6 +133,23 @@ def test_steps_are_recorded_without_anyone_who_reads(config: VllmConfig, monkeyp
     _gathered(config, lambda step, index: False)
     seconds = (TOKENS + SEQUENCES) * STEP_SECONDS
     assert records == pytest.approx(ENGINES * (seconds / GATHER_SECONDS + 1), abs=ENGINES)  # and once for the text
+
+
+def test_many_ends_are_recorded_at_once(config: VllmConfig) -> None:
+    metrics = Metrics(config)
+    successes = (
+        f'vllm:request_success_total{{engine="0",finished_reason="length",model_name="{config.model_config.model}"}}'
+    )
+    found = []
+    for step in range(3):
+        metrics.begin(50.0 + 0.001 * step, 0)
+        for number in range(GATHER_ENDED - 1):
+            stats, output = RequestStateStats(arrival_time=998.5), EngineCoreOutput(f"{step}-{number}", [7])
+            metrics.output(stats, output, None)
+            metrics.ended(stats, output, FinishReason.LENGTH, PROMPT, 0, TOKENS, None)
+        metrics.end(None)
+        found.append(_figures(generate_latest(_Vllm()).decode())[successes])
+    assert found == [count * (GATHER_ENDED - 1) for count in (1, 1, 3)]
 
 
 def test_what_cannot_be_summed_up_is_recorded_at_once(config: VllmConfig) -> None:
