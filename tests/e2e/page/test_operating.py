@@ -114,7 +114,7 @@ def test_batches_have_a_progress_and_results(browser: Browser, operated: Hearth)
     with page_of(browser, operated.url, path="/status") as page:
         expect(page.locator("#batches-note")).to_have_text("There are no batches.")
         made = client.batches.create(input_file_id=given.id, endpoint="/v1/chat/completions", completion_window="24h")
-        row = page.locator("#batches tr")
+        row = page.locator("#batches tr", has_text=made.id)
         expect(row).to_contain_text("completed")
         expect(row).to_contain_text("1 of 2, 1 failed")
         assert row.locator("progress").evaluate("bar => bar.value / bar.max") == 1
@@ -132,7 +132,7 @@ def test_a_batch_is_cancelled(browser: Browser, alone: Hearth) -> None:
     made = client.batches.create(input_file_id=given.id, endpoint="/v1/chat/completions", completion_window="24h")
     with page_of(browser, alone.url, PHONE, path="/status") as page:
         page.get_by_label(f"Cancel {made.id}").click()
-        expect(page.locator("#batches tr")).to_contain_text("cancelled")
+        expect(page.locator("#batches tr", has_text=made.id)).to_contain_text("cancelled")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
