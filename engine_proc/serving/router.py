@@ -2,21 +2,28 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable
+from typing import TypeVar
 
 import zmq
 
+from engine_proc.serving.decoding import Payload
 from engine_proc.serving.doorkeeper import Doorkeeper
 from schemas.shared.curve import ServerKeys
 from schemas.shared.endpoint import EndpointError
 
 log = logging.getLogger("hearth.router")
 
+T = TypeVar("T")
+
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 MAX_FRAMES = 64
 """The most frames in one message. A web tier sends a few; a message of thousands would block the loop."""
 READ_AT_ONCE, READ_BYTES = 256, 1024 * 1024
-"""The most messages read before the loop does other work, and after how many bytes no further one is."""
+"""The most payloads handled before the loop does other work, and after how many bytes no further one is."""
+COPIED = 64 * 1024
+"""Bytes of a payload that is copied out of ZeroMQ's memory: a larger one is read where it is."""
 SEND_QUEUE = 10_000
 """The most messages queued for one web worker. There is one per engine step: a full queue means that the worker has
 not read for minutes.
@@ -36,19 +43,23 @@ class Router:
     def __init__(
         self,
         endpoint: str,
-        on_message: Callable[[bytes, bytes], None],
+        on_message: Callable[[bytes, Payload], asyncio.Future[None] | None],
         on_unreachable: Callable[[bytes], None],
         keys: ServerKeys | None = None,
     ) -> None:
         """Bind the socket.
 
-        `on_message` gets the identity of a web worker and a payload; `on_unreachable` the identity of one that a
-        message could not be sent to. With `keys`, only clients that have an allowed key can connect. Raises
-        `EndpointError` if the endpoint cannot be bound.
+        `on_message` gets the identity of a web worker and a payload, and may return what the next payload is to wait
+        for; `on_unreachable` gets the identity of one that a message could not be sent to. With `keys`, only clients
+        that have an allowed key can connect. Raises `EndpointError` if the endpoint cannot be bound.
         """
         self._on_message = on_message
         self._on_unreachable = on_unreachable
         self._outbox: dict[bytes, list[bytes]] = {}
+        self._arrived: deque[tuple[bytes, Payload]] = deque()
+        """Payloads of the last message that are not handled yet, with its sender's identity."""
+        self._handling: asyncio.Future[None] | None = None
+        """The payload that the others wait for."""
         self._context = zmq.Context()
         self._doorkeeper = Doorkeeper(self._context, keys) if keys else None
         self._socket = self._context.socket(zmq.ROUTER)
@@ -113,26 +124,46 @@ class Router:
     def _read(self) -> None:
         size = 0
         for _ in range(READ_AT_ONCE):
-            if self._socket.closed:
+            if self._socket.closed or self._handling is not None:
                 return
             if size > READ_BYTES:
                 break
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                if not self._arrived:
+                    self._receive()
             except zmq.Again:
                 return
-            if len(frames) > MAX_FRAMES:
-                log.warning("ignored a message of %d frames", len(frames))
-                continue
-            for payload in frames[1:]:
+            if self._arrived:
+                identity, payload = self._arrived.popleft()
                 size += len(payload)
-                self._call(self._on_message, frames[0], payload)
+                self._handling = self._call(self._on_message, identity, payload)
+                if self._handling is not None:
+                    self._handling.add_done_callback(self._handled)
         self._loop.call_soon(self._read)
 
+    def _receive(self) -> None:
+        """Receive one message. Raises `zmq.Again` if there is none."""
+        frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        if len(frames) > MAX_FRAMES:
+            log.warning("ignored a message of %d frames", len(frames))
+            return
+        identity = frames[0].bytes
+        self._arrived.extend((identity, frame.bytes if len(frame) <= COPIED else frame.buffer) for frame in frames[1:])
+
+    def _handled(self, handling: asyncio.Future[None]) -> None:
+        self._handling = None
+        if not handling.cancelled() and (error := handling.exception()) is not None:
+            log.error("a message could not be handled", exc_info=error)
+        self._read()
+
     @staticmethod
-    def _call(callback: Callable[..., None], identity: bytes, *payload: bytes) -> None:
-        """Call `callback`. What it raises is logged: other web workers' messages must be read and sent in any case."""
+    def _call(callback: Callable[..., T], identity: bytes, *payload: Payload) -> T | None:
+        """Return what `callback` returns.
+
+        What it raises is logged: other web workers' messages must be read and sent in any case.
+        """
         try:
-            callback(identity, *payload)
+            return callback(identity, *payload)
         except Exception:
             log.exception("a message of web worker %s, or one to it, could not be handled", identity.hex())
+            return None

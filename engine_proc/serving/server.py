@@ -8,14 +8,13 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.live import LiveRequest, LiveTable
-from engine_proc.serving import operating
+from engine_proc.serving import decoding, operating
 from engine_proc.serving.aborts import Aborts
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
+from engine_proc.serving.decoding import Payload
 from engine_proc.serving.drain import Drain
 from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, check, internal_error
 from engine_proc.serving.load_clock import LoadClock
@@ -88,18 +87,27 @@ class Server:
 
     # ---- receiving ---------------------------------------------------------------------------------------------
 
-    def on_message(self, client: bytes, payload: bytes) -> None:
-        """Handle a message of a web worker. A malformed one is ignored: it must not harm other requests."""
-        try:
-            message = wire.decode_to_engine(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            log.warning("ignored a message that is not of the wire protocol: %s", error)
-            return
+    def on_message(self, client: bytes, payload: Payload) -> "asyncio.Future[None] | None":
+        """Handle a message of a web worker. A malformed one is ignored: it must not harm other requests.
+
+        A large one is decoded in a thread. Return what the messages after it are to wait for.
+        """
+        if len(payload) > decoding.LARGE:
+            return asyncio.ensure_future(self._on_large_message(client, payload))
+        if (message := decoding.decoded(payload)) is not None:
+            self._on_decoded(client, message, len(payload))
+        return None
+
+    async def _on_large_message(self, client: bytes, payload: Payload) -> None:
+        if (message := await asyncio.to_thread(decoding.decoded, payload)) is not None:
+            self._on_decoded(client, message, len(payload))
+
+    def _on_decoded(self, client: bytes, message: wire.ToEngine, size: int) -> None:
         self.clients.record_message(client)
         match message:
             case wire.Generate():
                 try:
-                    self._on_generate(client, message, len(payload))
+                    self._on_generate(client, message, size)
                 except Exception:
                     log.exception("%s cannot be admitted", message.log_name)
                     self._abort(self.live.remove(client, message.id))

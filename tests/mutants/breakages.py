@@ -296,8 +296,8 @@ BREAKAGES = [
     ),
     Breakage(
         "webapp/answering/request_body.py",
-        "len(data) != request.content_length",
-        "len(data) > request.content_length",
+        "size != request.content_length",
+        "size > request.content_length",
         WEB + "answering",
     ),
     Breakage(

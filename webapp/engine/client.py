@@ -17,6 +17,7 @@ from schemas.shared.curve import ClientKeys
 from schemas.shared.problem import read_problem
 from webapp.connection.yielding import let_others_run
 from webapp.engine.dealer import Dealer
+from webapp.engine.packing import Packed, pack
 from webapp.engine.questions import Answer, Questions
 from webapp.engine.recovery import RESUMED_AT_ONCE, Recovery
 from webapp.engine.reply import Reply, deliver_all
@@ -115,11 +116,12 @@ class EngineClient:
 
         Raises `ApiError`: 503 if no engine is ready, 400 if the request has a value that the wire cannot carry.
         """
-        welcome = self.require_ready()
+        self.require_ready()
         try:
-            payload = wire.encode(generate)
+            payload = pack(generate)
         except (OverflowError, RecursionError) as error:  # from tool calls, which are not validated
             raise invalid(f"The request cannot be sent to the engine: {error}.") from None
+        welcome = self.require_ready()  # it may have changed while a large request was packed
         reply = Reply(generate, self._release, stream_interval)
         reply.fingerprint, reply.instance = welcome.fingerprint, welcome.instance
         self.live[generate.id] = reply
@@ -164,7 +166,7 @@ class EngineClient:
             if self._answered.wait(max(0.0, left)) or not self._dealer.connected:
                 return
 
-    def _send(self, payload: bytes) -> bool:
+    def _send(self, payload: Packed) -> bool:
         assert self._dealer is not None
         return self._dealer.send(payload)
 
@@ -295,8 +297,13 @@ class EngineClient:
         welcome, size = self.welcome, 0
         if welcome is None or not self.load.ready:
             return
-        for reply in self.recovery.pop_resumable(welcome):
-            payload = wire.encode(reply.resumption(self.next_id()))
+        for reply in self.recovery.resumable(welcome):
+            generate = reply.resumption(self.next_id())
+            payload = pack(generate)
+            if self.welcome is not welcome or self._failed:
+                return
+            if reply.id != generate.id or not self.recovery.take(reply, welcome):
+                continue  # it has ended while it was packed, or is being resumed elsewhere
             self.live[reply.id] = reply
             if not self._send(payload):
                 reply.hand_back()

@@ -14,6 +14,7 @@ from gevent.event import Event
 
 from schemas.shared.curve import ClientKeys
 from schemas.shared.endpoint import local_endpoint
+from webapp.engine.packing import Packed
 
 READ_AT_ONCE, READ_BYTES = 64, 128 * 1024
 """The most messages that `receive` returns, and after how many bytes it returns no further one, so that other greenlets
@@ -51,12 +52,12 @@ class Dealer:
         self.more = True
         """Whether there may be more messages than the last `receive` has returned."""
         self._socket = socket
-        self._waiting: list[bytes] = []
+        self._waiting: list[Packed] = []
         self._readable = Event()
         self._watcher = get_hub().loop.io(socket.fileno(), _READ)
         self._watcher.start(self._readable.set)
 
-    def send(self, payload: bytes) -> bool:
+    def send(self, payload: Packed) -> bool:
         """Send `payload` at the end of the loop's current iteration. Return False if no engine is connected, or it
         does not read.
 

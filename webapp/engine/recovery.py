@@ -30,6 +30,8 @@ class Recovery:
         self._seconds = seconds
         self._stranded: dict[Reply, None] = {}
         """In the order in which they were stranded."""
+        self._taken = 0
+        """How many requests engines have been given."""
 
     def __len__(self) -> int:
         return len(self._stranded)
@@ -87,28 +89,35 @@ class Recovery:
                 log.error("%s has killed an engine that worked on nothing else", reply.generate.log_name)
                 reply.fail(_engine_lost(reply))
 
-    def pop_resumable(self, welcome: Welcome) -> Iterator[Reply]:
-        """Yield the stranded requests that this ready engine can resume, and fail the others. A request is stranded
-        until it is yielded: it may end meanwhile.
+    def resumable(self, welcome: Welcome) -> Iterator[Reply]:
+        """Yield the stranded requests that this ready engine can resume, and fail the others. Each is stranded until it
+        is taken: it may end meanwhile.
 
         Call `record_deaths` first.
         """
-        resumed = 0
+        before = self._taken
         try:
             for reply in list(self._stranded):
                 if reply not in self._stranded:
                     continue
-                del self._stranded[reply]
                 error = self._error(reply, welcome)
                 if error is None:
-                    reply.instance = welcome.instance
-                    resumed += 1
                     yield reply
                 else:
+                    del self._stranded[reply]
                     reply.fail(error)
         finally:  # the next engine may have been lost before all were resumed
-            if resumed:
+            if resumed := self._taken - before:
                 log.info("resumed %d requests on engine %s (pid %s)", resumed, welcome.instance, welcome.pid)
+
+    def take(self, reply: Reply, welcome: Welcome) -> bool:
+        """Give `reply` to the engine of `welcome`. Return False if it is no longer stranded."""
+        if reply not in self._stranded:
+            return False
+        del self._stranded[reply]
+        reply.instance = welcome.instance
+        self._taken += 1
+        return True
 
     def _error(self, reply: Reply, welcome: Welcome) -> ApiError | None:
         """Return why this engine cannot resume `reply`. None: it can."""

@@ -10,8 +10,10 @@ from typing import Any
 import gevent
 
 from schemas.errors import overloaded
+from webapp.answering.request_body import in_thread
 from webapp.database.sweeping import Sweeping
 from webapp.database.thread import in_one_line
+from webapp.engine.packing import is_large
 from webapp.jobs.database import jobs_database
 from webapp.jobs.job import CANCEL, DELETE, IN_PROGRESS, LIVE, Job, Seen, TooMany
 from webapp.jobs.leases import Leases
@@ -88,7 +90,7 @@ class Jobs:
             scope=call.scope,
             kind=BACKGROUND if work.background else STREAM,
             created=time.time(),
-            request=encode_work(work),
+            request=in_thread(encode_work, work) if is_large(work.generate) else encode_work(work),
         )
         job.size = len(job.request)
         own = not work.background and not self.leases.ended  # a worker that ends leaves new jobs to the others, too

@@ -15,7 +15,8 @@ import pytest
 import zmq
 
 from engine_proc.serving import router as router_module
-from engine_proc.serving.router import MAX_FRAMES, READ_AT_ONCE, READ_BYTES, Router
+from engine_proc.serving.decoding import Payload
+from engine_proc.serving.router import COPIED, MAX_FRAMES, READ_AT_ONCE, READ_BYTES, Router
 from schemas.shared.endpoint import PROJECT_ROOT, EndpointError
 from tests.engine_proc.helpers import eventually, on_a_loop
 
@@ -102,6 +103,39 @@ async def test_a_message_that_raises_costs_its_sender_alone(
         other.send(b"third")
         await eventually(lambda: len(received) == 3, "the good ones are here")
     assert sorted(received) == [b"first", b"second", b"third"]
+    assert "a defect" in caplog.text
+
+
+@on_a_loop
+async def test_later_messages_wait_for_one_that_takes_its_time(
+    endpoint: str, dealer: Dealers, caplog: pytest.LogCaptureFixture
+) -> None:
+    received: list[bytes] = []
+    handling: list[asyncio.Future[None]] = []
+
+    def on_message(client: bytes, payload: Payload) -> asyncio.Future[None] | None:
+        received.append(bytes(payload))
+        if len(payload) <= COPIED:
+            return None
+        assert isinstance(payload, memoryview), "it is not copied"
+        handling.append(asyncio.get_running_loop().create_future())
+        return handling[-1]
+
+    with closing(Router(endpoint, on_message, lambda client: None)) as router:
+        client = dealer(b"client")
+        large = b"x" * (COPIED + 1)
+        client.send_multipart([b"first", large, b"second"])
+        client.send_multipart([large, b"third"])
+        await eventually(lambda: handling, "the large one is being handled")
+        router.send(b"client", b"meanwhile")
+        await eventually(lambda: client.poll(0), "the loop sends meanwhile")
+        router.poll()
+        assert received == [b"first", large]
+        handling[0].set_result(None)
+        await eventually(lambda: len(handling) == 2, "the next large one is being handled")
+        assert received == [b"first", large, b"second", large]
+        handling[1].set_exception(KeyError("a defect"))
+        await eventually(lambda: received[-1] == b"third", "the last one is here")
     assert "a defect" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """What the server answers, sends and aborts, over stand-ins for the engine."""
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from engine_proc.answering.choices import Contest
 from engine_proc.answering.live import LiveRequest
 from engine_proc.serving import clients as clients_module
 from engine_proc.serving import server as server_module
+from engine_proc.serving.decoding import LARGE
 from schemas import wire
 from schemas.errors import ApiError, unavailable
 from tests.engine_proc.helpers import on_a_loop
@@ -131,6 +133,27 @@ async def test_garbage_is_ignored_and_its_sender_lives_on(tmp_path: Path, payloa
     await room.settle()
     assert room.take() == []
     assert await room.start() == ["key-1"]
+
+
+@on_a_loop
+async def test_a_large_message_is_decoded_beside_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = Room(tmp_path)
+    threads: list[threading.Thread] = []
+    decode = wire.decode_to_engine
+    monkeypatch.setattr(
+        wire, "decode_to_engine", lambda data: threads.append(threading.current_thread()) or decode(data)
+    )
+    large = wire.encode(generate(1, prompts=["a" * LARGE]))
+    handled = room.server.on_message(ANN, memoryview(large))
+    assert handled is not None
+    await handled
+    await room.settle()
+    assert isinstance(room.take()[0][1], wire.Accepted)
+    spoilt = room.server.on_message(ANN, memoryview(large[:-1]))
+    assert spoilt is not None
+    await spoilt
+    assert threading.main_thread() not in threads
+    assert len(threads) == 2
 
 
 # ---- a request --------------------------------------------------------------------------------------------------

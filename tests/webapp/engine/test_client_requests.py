@@ -10,6 +10,7 @@ from tests.webapp.asking import accepted, answer, ask, ask_and_hold, hold, never
 from tests.webapp.conftest import wait_until
 from webapp.engine import client as client_module
 from webapp.engine.client import EngineClient
+from webapp.engine.packing import LARGE
 from webapp.engine.reply import HungUp
 
 
@@ -145,6 +146,33 @@ def test_what_cannot_travel_is_refused_and_forgotten(engine: FakeEngine, wire_cl
     assert caught.value.status == 400
     assert wire_client.live == {}
     assert answer(wire_client) == "one two"
+
+
+def test_a_large_request_that_cannot_travel_is_refused_too(engine: FakeEngine, wire_client: EngineClient) -> None:
+    messages = [{"role": "user", "content": "a" * LARGE}, {"role": "user", "content": "a", "x": 10**30}]
+    with pytest.raises(ApiError) as caught:
+        wire_client.submit(wire.Generate(id=0, name="", messages=messages))
+    assert caught.value.status == 400
+    assert wire_client.live == {}
+
+
+def test_a_large_request_that_ends_while_it_is_packed_is_not_resumed(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replies = [ask_and_hold(engine, wire_client) for _ in range(2)]
+
+    def pack(generate: wire.Generate) -> bytes:
+        if closed == []:
+            closed.append(generate.id)
+            replies[0].close()  # its client hangs up
+        return wire.encode(generate)
+
+    closed: list[int] = []
+    monkeypatch.setattr(client_module, "pack", pack)
+    engine.restart("second")
+    wait_until(lambda: len(engine.messages(wire.Generate)) == 3)
+    assert engine.messages(wire.Generate)[2].id == replies[1].id != closed[0]
+    assert list(wire_client.live.values()) == replies[1:]
 
 
 def test_long_requests_are_resumed_in_several_turns(

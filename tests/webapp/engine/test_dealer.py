@@ -64,6 +64,13 @@ def test_what_is_sent_at_one_time_travels_together_where_the_peer_has_it_so(deal
     assert peer.receive() == [b"a", b"b", b"c"]
 
 
+def test_what_is_in_zeromqs_memory_travels_with_the_others(dealer: Dealer, peer: Peer) -> None:
+    dealer.multipart = True
+    for payload in (b"a", zmq.Frame(b"b" * 1000), b"c"):
+        assert dealer.send(payload)
+    assert peer.receive() == [b"a", b"b" * 1000, b"c"]
+
+
 def test_to_an_older_peer_each_goes_by_itself(dealer: Dealer, peer: Peer) -> None:
     for payload in (b"a", b"b"):
         assert dealer.send(payload)
