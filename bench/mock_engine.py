@@ -14,6 +14,7 @@ import uuid
 from collections import defaultdict
 
 from engine_proc.adapter.loading.children import die_with_parent
+from engine_proc.serving.decoding import Payload
 from engine_proc.serving.router import Router
 from schemas import wire
 
@@ -59,7 +60,7 @@ class MockEngine:
     def close(self) -> None:
         self._router.close()
 
-    def _on_message(self, client: bytes, payload: bytes) -> None:
+    def _on_message(self, client: bytes, payload: Payload) -> None:
         match wire.decode_to_engine(payload):
             case wire.Hello():
                 self._router.send(client, wire.encode(self._welcome))

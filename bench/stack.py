@@ -121,10 +121,16 @@ class Stack:
         until(lambda: all(self.get("/ready").status_code == 200 for _ in range(8)), 60, "/ready is 200")
 
     def shut_down(self) -> None:
-        """Stop all processes, in whatever state they are."""
-        if self.web is not None:
-            self.stop_web()
-        self.engine("stop", check=False)
+        """Stop all processes, in whatever state they are. Raises `TimeoutExpired` if the web tier had to be killed."""
+        try:
+            if self.web is not None:
+                self.stop_web()
+        except subprocess.TimeoutExpired:
+            for process in [self.web, *self.workers()]:
+                process.kill()
+            raise
+        finally:
+            self.engine("stop", check=False)
 
     def workers(self) -> list[psutil.Process]:
         """Return the processes of the web workers."""

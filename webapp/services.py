@@ -63,21 +63,22 @@ class Services:
     hangups: HangupWatch
     schemas: RequestSchemas
     loader: ThreadPool
-    """One thread, which loads large bodies."""
+    """One thread, which loads large bodies, and encodes large requests. Each thread would keep memory of its own."""
 
 
 def register(app: Flask, settings: Settings) -> None:
     """Create the services of `app`. Nothing is connected before the first request."""
     conversations = Conversations(settings)
     run_dir = settings.run_dir if is_on_this_host(settings.endpoint) else None
+    loader = ThreadPool(1)
     app.extensions[EXTENSION] = Services(
         settings=settings,
-        engine=EngineClient(settings.endpoint, settings.recovery_seconds, settings.curve_keys, run_dir),
+        engine=EngineClient(settings.endpoint, settings.recovery_seconds, loader, settings.curve_keys, run_dir),
         conversations=conversations,
         responses=Responses(conversations),
         hangups=HangupWatch(),
         schemas=RequestSchemas(settings),
-        loader=ThreadPool(1),
+        loader=loader,
     )
 
 

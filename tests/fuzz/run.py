@@ -24,8 +24,8 @@ request may have, which the allocator may keep."""
 ENGINE_GROWTH = 64 * MIB
 """The same for the engine: all its processes but vLLM's workers."""
 VLLM_GROWTH = 128 * MIB
-"""The same for vLLM's workers, whose KV cache was promised at the start and is first touched prompt by prompt: the demo
-model's prompts touch some tens of megabytes of it."""
+"""The same for vLLM's workers: their KV cache was promised at the start and is touched prompt by prompt, and matrix
+products are compiled for each length of a prompt until oneDNN's cache is full. Seen: 46 to 59 MiB."""
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from gevent.pool import Group
+from gevent.threadpool import ThreadPool
 
 from tests.fake_engine import FakeEngine
 from webapp.app import create_app
@@ -131,7 +132,7 @@ def served(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
 @pytest.fixture
 def wire_client(engine: FakeEngine, greenlets: Group) -> Iterator[EngineClient]:
     """The web tier's half of the wire alone, over `engine`."""
-    client = EngineClient(engine.endpoint, recovery_seconds=10.0)
+    client = EngineClient(engine.endpoint, recovery_seconds=10.0, threads=ThreadPool(1))
     yield client
     greenlets.kill()
     close_socket(client)

@@ -10,6 +10,7 @@ from pathlib import Path
 import gevent
 import msgspec
 from gevent.event import Event
+from gevent.threadpool import ThreadPool
 
 from schemas import wire
 from schemas.errors import ApiError, invalid, unavailable
@@ -38,13 +39,19 @@ class EngineClient:
     """Tracks the engine's state and sends it requests. Connects at its first use, so never before gunicorn forks."""
 
     def __init__(
-        self, endpoint: str, recovery_seconds: float, keys: ClientKeys | None = None, run_dir: Path | None = None
+        self,
+        endpoint: str,
+        recovery_seconds: float,
+        threads: ThreadPool,
+        keys: ClientKeys | None = None,
+        run_dir: Path | None = None,
     ) -> None:
-        """`recovery_seconds`: how long a stranded request waits for an engine.
+        """`recovery_seconds`: how long a stranded request waits for an engine. Large requests are encoded in `threads`.
 
         `run_dir`: where an engine of this host stores why it does not run. None: nowhere.
         """
         self.endpoint = endpoint
+        self._threads = threads
         self._keys = keys
         self._run_dir = run_dir
         self.recovery = Recovery(recovery_seconds)
@@ -118,7 +125,7 @@ class EngineClient:
         """
         self.require_ready()
         try:
-            payload = pack(generate)
+            payload = pack(generate, self._threads)
         except (OverflowError, RecursionError) as error:  # from tool calls, which are not validated
             raise invalid(f"The request cannot be sent to the engine: {error}.") from None
         welcome = self.require_ready()  # it may have changed while a large request was packed
@@ -299,7 +306,7 @@ class EngineClient:
             return
         for reply in self.recovery.resumable(welcome):
             generate = reply.resumption(self.next_id())
-            payload = pack(generate)
+            payload = pack(generate, self._threads)
             if self.welcome is not welcome or self._failed:
                 return
             if reply.id != generate.id or not self.recovery.take(reply, welcome):

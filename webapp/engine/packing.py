@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import zmq
-from gevent import get_hub
+from gevent.threadpool import ThreadPool
 
 from schemas import wire
 
@@ -21,14 +21,15 @@ FIELDS = ("messages", "prompts", "tools", "tool_choice", "chat_template_kwargs",
 Packed = bytes | zmq.Frame
 
 
-def pack(generate: wire.Generate) -> Packed:
-    """Return the encoded request, ready for `Dealer.send`. Other greenlets may run meanwhile.
+def pack(generate: wire.Generate, threads: ThreadPool) -> Packed:
+    """Return the encoded request, ready for `Dealer.send`. A large one is encoded in one of `threads`, while other
+    greenlets run.
 
     Raises `OverflowError` or `RecursionError` if the request has a value that the wire cannot carry.
     """
     if not is_large(generate):
         return wire.encode(generate)
-    packed: zmq.Frame | Exception = get_hub().threadpool.apply(_try_to_pack, (generate,))
+    packed: zmq.Frame | Exception = threads.apply(_try_to_pack, (generate,))
     if isinstance(packed, Exception):
         raise packed
     return packed
@@ -57,6 +58,6 @@ def is_large(generate: wire.Generate) -> bool:
 def _try_to_pack(generate: wire.Generate) -> zmq.Frame | Exception:
     """Return what it raises: gevent logs a traceback for each exception that leaves its thread."""
     try:
-        return zmq.Frame(wire.encode(generate))
+        return zmq.Frame(wire.encode(generate), copy=True)  # without a copy, pyzmq starts a thread that frees it
     except (OverflowError, RecursionError) as error:
         return error

@@ -27,6 +27,7 @@ from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_pa
 from webapp.server.gate import Gate
 from webapp.server.import_locks import use_real_locks
 from webapp.server.listener import Listener
+from webapp.server.memory import give_back_large_blocks
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
 from webapp.server.unread import linger, unread_bytes
@@ -91,6 +92,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
         ggevent.StreamServer = Listener  # nor for the server, without a handler class of its own
         work_out_once(self.cfg)
+        give_back_large_blocks()
         try:
             super().init_process()
         except Exception:

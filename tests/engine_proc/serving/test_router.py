@@ -92,10 +92,10 @@ async def test_a_message_that_raises_costs_its_sender_alone(
 ) -> None:
     received: list[bytes] = []
 
-    def on_message(client: bytes, payload: bytes) -> None:
+    def on_message(client: bytes, payload: Payload) -> None:
         if payload == b"bad":
             raise KeyError("a defect")
-        received.append(payload)
+        received.append(bytes(payload))
 
     with closing(Router(endpoint, on_message, lambda client: None)):
         client, other = dealer(), dealer()

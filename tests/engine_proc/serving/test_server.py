@@ -140,9 +140,12 @@ async def test_a_large_message_is_decoded_beside_the_loop(tmp_path: Path, monkey
     room = Room(tmp_path)
     threads: list[threading.Thread] = []
     decode = wire.decode_to_engine
-    monkeypatch.setattr(
-        wire, "decode_to_engine", lambda data: threads.append(threading.current_thread()) or decode(data)
-    )
+
+    def decode_noting_where(data: bytes) -> Any:
+        threads.append(threading.current_thread())
+        return decode(data)
+
+    monkeypatch.setattr(wire, "decode_to_engine", decode_noting_where)
     large = wire.encode(generate(1, prompts=["a" * LARGE]))
     handled = room.server.on_message(ANN, memoryview(large))
     assert handled is not None

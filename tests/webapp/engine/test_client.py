@@ -5,6 +5,7 @@ from pathlib import Path
 import gevent
 import pytest
 from gevent.pool import Group
+from gevent.threadpool import ThreadPool
 
 from schemas import wire
 from schemas.errors import ApiError
@@ -81,7 +82,7 @@ def test_why_no_engine_runs_is_said(
 ) -> None:
     monkeypatch.setattr(engine_client, "FIRST_ANSWER_SECONDS", 0.05)
     engine.kill()
-    client = EngineClient(engine.endpoint, 10.0, None, tmp_path)
+    client = EngineClient(engine.endpoint, 10.0, ThreadPool(1), None, tmp_path)
     record_problem(tmp_path, "there is no directory /models/lama")
     error = unavailable(client)
     assert error.message == "The engine is not running: there is no directory /models/lama"

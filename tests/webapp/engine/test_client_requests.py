@@ -1,7 +1,10 @@
 """The web tier's half of the wire: what becomes of a request, whatever the engine says to it."""
 
+from typing import Any
+
 import gevent
 import pytest
+from gevent.threadpool import ThreadPool
 
 from schemas import wire
 from schemas.errors import ApiError
@@ -149,7 +152,10 @@ def test_what_cannot_travel_is_refused_and_forgotten(engine: FakeEngine, wire_cl
 
 
 def test_a_large_request_that_cannot_travel_is_refused_too(engine: FakeEngine, wire_client: EngineClient) -> None:
-    messages = [{"role": "user", "content": "a" * LARGE}, {"role": "user", "content": "a", "x": 10**30}]
+    messages: list[dict[str, Any]] = [
+        {"role": "user", "content": "a" * LARGE},
+        {"role": "user", "content": "a", "x": 10**30},
+    ]
     with pytest.raises(ApiError) as caught:
         wire_client.submit(wire.Generate(id=0, name="", messages=messages))
     assert caught.value.status == 400
@@ -161,7 +167,7 @@ def test_a_large_request_that_ends_while_it_is_packed_is_not_resumed(
 ) -> None:
     replies = [ask_and_hold(engine, wire_client) for _ in range(2)]
 
-    def pack(generate: wire.Generate) -> bytes:
+    def pack(generate: wire.Generate, threads: ThreadPool) -> bytes:
         if closed == []:
             closed.append(generate.id)
             replies[0].close()  # its client hangs up

@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 import zmq
+from gevent.threadpool import ThreadPool
+from zmq.utils import garbage
 
 from schemas import wire
 from webapp.engine.packing import LARGE, MANY, is_large, pack
@@ -35,18 +37,19 @@ LARGE_ONES: dict[str, dict[str, Any]] = {
 def test_a_small_request_is_encoded_at_once(fields: dict[str, Any]) -> None:
     generate = wire.Generate(id=1, name="x", **fields)
     assert not is_large(generate)
-    assert pack(generate) == wire.encode(generate)
+    assert pack(generate, ThreadPool(1)) == wire.encode(generate)
 
 
 @pytest.mark.parametrize("fields", LARGE_ONES.values(), ids=LARGE_ONES)
 def test_a_large_request_is_copied_into_zeromqs_memory(fields: dict[str, Any]) -> None:
     generate = wire.Generate(id=1, name="x", **fields)
     assert is_large(generate)
-    packed = pack(generate)
+    packed = pack(generate, ThreadPool(1))
     assert isinstance(packed, zmq.Frame)
     assert packed.bytes == wire.encode(generate)
+    assert garbage.gc.thread is None, "nothing is left to a thread of pyzmq's"
 
 
 def test_what_cannot_be_encoded_raises_from_the_thread() -> None:
     with pytest.raises(OverflowError):
-        pack(wire.Generate(id=1, name="x", messages=[{"content": LONG, "x": 10**30}]))
+        pack(wire.Generate(id=1, name="x", messages=[{"content": LONG, "x": 10**30}]), ThreadPool(1))
