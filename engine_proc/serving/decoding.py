@@ -1,6 +1,8 @@
 """Decode the messages of web workers."""
 
+import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -22,3 +24,14 @@ def decoded(payload: Payload) -> wire.ToEngine | None:
         log.warning("ignored a message that is not of the wire protocol: %s", error)
         return None
     return message
+
+
+class Decoder:
+    """A thread that decodes large messages. It does nothing else: all other messages wait meanwhile."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decoder")
+
+    async def decode(self, payload: Payload) -> wire.ToEngine | None:
+        """Return what `decoded` returns."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, decoded, payload)

@@ -68,6 +68,7 @@ class Server:
         )
         self._stepped_at = time.monotonic()
         self._aborts = Aborts()
+        self._decoder = decoding.Decoder()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
         """Serve requests with the loaded model, which `welcome` describes."""
@@ -99,7 +100,7 @@ class Server:
         return None
 
     async def _on_large_message(self, client: bytes, payload: Payload) -> None:
-        if (message := await asyncio.to_thread(decoding.decoded, payload)) is not None:
+        if (message := await self._decoder.decode(payload)) is not None:
             self._on_decoded(client, message, len(payload))
 
     def _on_decoded(self, client: bytes, message: wire.ToEngine, size: int) -> None:
