@@ -13,6 +13,7 @@ from flask import Blueprint, Response, render_template, request
 from markupsafe import Markup, escape
 
 from schemas.replies.shape import encode_json
+from webapp.page_files import with_version
 from webapp.routes.page import HEADERS
 from webapp.services import services
 
@@ -72,7 +73,8 @@ def _page(language: str) -> bytes:
         for tag in spec["tags"]
     ]
     words = chinese if language == "zh" else str
-    return render_template("docs.html", info=spec["info"], groups=groups, language=language, t=words).encode()
+    text = render_template("docs.html", info=spec["info"], groups=groups, language=language, t=words)
+    return with_version(text).encode()
 
 
 @blueprint.app_template_filter("code_spans")

@@ -1,10 +1,10 @@
 """`GET /` and `/status`, pages for people, and their files. Their scripts use the API as any client does."""
 
-from pathlib import Path
+from flask import Blueprint, Response, request, send_from_directory
 
-from flask import Blueprint, Response, send_from_directory
+from webapp import page_files
+from webapp.page_files import FILES
 
-FILES = Path(__file__).resolve().parent.parent / "page"
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -28,25 +28,34 @@ HEADERS = {
 }
 
 FOR_EVER = "public, max-age=31536000, immutable"
-"""For files in `vendor/`: their directories have the libraries' versions in their names."""
+"""For what has a version in its path: that of a library in `vendor/`, or this release's."""
 
 blueprint = Blueprint("page", __name__)
 
 
 @blueprint.get("/")
 def chat() -> Response:
-    return file("chat/chat.html")
+    return page(page_files.html("chat/chat.html"))
 
 
 @blueprint.get("/status")
 def status() -> Response:
-    return file("status/status.html")
+    return page(page_files.html("status/status.html"))
+
+
+def page(html: str) -> Response:
+    """Return the response with `html`, or that the browser has it already (304)."""
+    response = Response(html, mimetype="text/html", headers=HEADERS)
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 @blueprint.get("/page/<path:name>")
 def file(name: str) -> Response:
+    version, name = page_files.split(name)
     response = send_from_directory(FILES, name)
     response.headers.update(HEADERS)
-    if name.startswith("vendor/"):
+    if name.startswith("vendor/") or version == page_files.version():
         response.headers["Cache-Control"] = FOR_EVER
     return response

@@ -22,6 +22,12 @@ TARGETS = """() => [...document.querySelectorAll("button, select, summary, input
   return shown && !inText && Math.max(box.height, row?.height ?? 0) < 43.9;
 }).map((one) => one.outerHTML.slice(0, 120))"""
 
+MODULES = """() => {
+  const named = [...document.querySelectorAll("link[rel=modulepreload], script[type=module]")];
+  const loaded = performance.getEntriesByType("resource").map((one) => one.name);
+  return [named.map((one) => one.href || one.src), loaded.filter((one) => /(?<!theme)\\.js$/.test(one))];
+}"""
+
 
 def error(page: Page, status: int, message: str, code: str = "x") -> None:
     body = {"error": {"message": message, "type": "t", "param": None, "code": code}}
@@ -198,6 +204,17 @@ def test_it_can_be_installed(browser: Browser, alone: Hearth) -> None:
         assert json.loads(found["data"])["start_url"] == "/"
         errors = devtools.send("Page.getInstallabilityErrors")["installabilityErrors"]
         assert {error["errorId"] for error in errors} <= {"in-incognito"}, "each test's window is private"
+
+
+@pytest.mark.parametrize(("path", "least"), [("/", 50), ("/status", 13), ("/docs", 2)])
+def test_the_modules_that_a_page_needs_are_those_that_it_names(
+    browser: Browser, alone: Hearth, path: str, least: int
+) -> None:
+    with page_of(browser, alone.url, path=path) as page:
+        page.wait_for_load_state("load")
+        named, loaded = page.evaluate(MODULES)
+    assert len(named) >= least
+    assert sorted(loaded) == sorted(named), "one that is not named is late, one that is not needed is too much"
 
 
 def test_the_first_visit_in_chinese_is_small_too(browser: Browser, alone: Hearth) -> None:

@@ -1,0 +1,48 @@
+"""The pages' HTML, and which of their files a browser may keep."""
+
+import re
+
+import pytest
+from flask.testing import FlaskClient
+
+from webapp import page_files
+
+KEPT, ASKED = "public, max-age=31536000, immutable", "no-cache"
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/docs", "/docs?language=zh"])
+def test_a_page_names_all_of_its_modules_by_this_releases_version(client: FlaskClient, path: str) -> None:
+    html = client.get(path).text
+    named = re.findall(r'(?:src|href)="(/page/[^"]+)"', html)
+    assert all(name.startswith(f"/page/{page_files.version()}/") for name in named)
+    modules = re.findall(r'rel="modulepreload" href="([^"]+)"', html)
+    assert len(set(modules)) == len(modules) > 1
+    for name in {*named}:
+        answer = client.get(name)
+        assert (answer.status_code, answer.headers["Cache-Control"]) == (200, KEPT), name
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("prefix", ["", "0123456789ab/"], ids=["no version", "another release's"])
+def test_a_file_of_no_version_or_of_another_is_asked_for_again(client: FlaskClient, prefix: str) -> None:
+    answer = client.get(f"/page/{prefix}chat/chat.js")
+    assert (answer.status_code, answer.headers["Cache-Control"]) == (200, ASKED)
+    assert answer.data == (page_files.FILES / "chat/chat.js").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["", "0123456789ab", "0123456789ab/", "0123456789ab/../../app.py", "chat", "nothing"])
+def test_what_is_no_file_is_not_found(client: FlaskClient, name: str) -> None:
+    assert client.get(f"/page/{name}").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/status"])
+def test_a_page_that_has_not_changed_is_not_sent_again(client: FlaskClient, path: str) -> None:
+    first = client.get(path)
+    assert first.headers["Cache-Control"] == ASKED
+    again = client.get(path, headers={"If-None-Match": first.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+
+
+def test_a_module_that_runs_later_is_not_named() -> None:
+    assert "markdown/formula.js" not in page_files.modules("chat/chat.js")
+    assert page_files.modules("shared/element.js") == []
