@@ -245,7 +245,7 @@ def test_a_reload_starts_an_engine_where_none_runs(tmp_path: Path) -> None:
 @pytest.mark.engine("startup")
 @pytest.mark.timeout(2 * LOAD_SECONDS)
 def test_a_load_that_hangs_is_begun_again(tmp_path: Path) -> None:
-    with serving(tmp_path / "run", ready=False, HEARTH_STALL_SECONDS="2") as hearth:
+    with serving(tmp_path / "run", ready=False, HEARTH_STALL_SECONDS="5") as hearth:
         until(lambda: hearth.ask_briefly(wire.Ping(), seconds=1), 60, "the engine answers while it loads")
         model = psutil.Process(hearth.welcome().pid)
         cores = until(lambda: model.children(recursive=True), 60, "EngineCore has been started")

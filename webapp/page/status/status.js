@@ -1,6 +1,7 @@
 // The page at /status: polls /status.json every second and draws its values over time.
 
-import { json } from "../shared/api.js";
+import { ask } from "../shared/api.js";
+import { now } from "../shared/clock.js";
 import { stageName } from "../shared/engine.js";
 import { batches } from "./batches.js";
 import { duration, row } from "./format.js";
@@ -85,10 +86,12 @@ function showState(text, state) {
   $("state").dataset.state = state;
 }
 
-// Returns the server's status; null if the server refuses it or cannot be reached.
+// Returns the server's status, and `at`, its time; null if the server refuses it or cannot be reached.
 async function fetchStatus() {
   try {
-    return await json("/status.json", { signal: AbortSignal.timeout(8000) });
+    const response = await ask("/status.json", { signal: AbortSignal.timeout(8000) });
+    const at = now(); // before the body is awaited: this browser's clock may be set meanwhile
+    return { ...(await response.json()), at };
   } catch (error) {
     if (error.status === 401) showState(t`This server requires an API key: enter it on the chat page`, "refused");
     else showState(error.status ? error.message : t`The server cannot be reached`, "offline");
@@ -103,7 +106,7 @@ async function poll() {
   history.push({ ...status.engine, at: performance.now() });
   if (history.length > KEPT) history.shift();
   draw(status);
-  timeline.see(status);
+  timeline.see(status, status.at);
 }
 
 translate();

@@ -1,7 +1,6 @@
 // What has happened to both tiers: loads of the model, restarts, and web workers that came and went. Times are the server's, counted
 // back from ages that it tells: the browser's clock does not matter.
 
-import { now as serverNow } from "../shared/clock.js";
 import { element } from "../shared/element.js";
 import { load, save } from "../shared/store.js";
 import { t } from "../shared/words.js";
@@ -16,8 +15,8 @@ export class Timeline {
   #state = "";
   #drawn = "";
 
-  // Notes what is new in a status of the server's.
-  see({ engine, web }, now = serverNow()) {
+  // Notes what is new in a status of the server's, which it has sent at `now`.
+  see({ engine, web }, now) {
     if (engine.pid && engine.state === "ready") {
       const age = (engine.uptime_seconds ?? 0) * 1000;
       this.#note(`load ${engine.pid} ${engine.load_count}`, now - age, t`The model is loaded, by process ${engine.pid}: load ${engine.load_count}`, "engine");
