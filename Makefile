@@ -113,7 +113,7 @@ bench-beam: $(VENV)/installed-dev ## what a beam search costs here and in `vllm 
 bench-beside: $(VENV)/installed-dev ## what a batch costs the streams beside it, on the simulated GPU
 	$(BIN)/python -m bench.batch_beside
 
-reloads: $(VENV)/installed-dev ## 1,500 reloads of the web tier under load, about an hour; COUNT may be set
+reloads: $(VENV)/installed-dev ## 1,500 reloads of the web tier under load, about half an hour; COUNT may be set
 	$(BIN)/python -m tests.reloads $(if $(COUNT),--count $(COUNT))
 
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run

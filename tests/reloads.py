@@ -5,6 +5,7 @@ Prints, from time to time, the CPU time of a request and the memory of gunicorn'
 
 import argparse
 import os
+import re
 import signal
 import sys
 import tempfile
@@ -21,7 +22,9 @@ from tests.harness import Hearth, chat_body, serving, until
 
 MEASURED = 300
 """Requests whose CPU time is measured for a row of the table."""
-OLD_WORKER_SECONDS = 60.0
+WORKER_SECONDS = 60.0
+"""How long a worker may take to start, or to end."""
+SERVES = re.compile(r"hearth.engine_client engine \w+ \(pid \d+\) answers")
 ROW = "{:>8} {:>16} {:>11} {:>11} {:>9} {:>7}"
 
 
@@ -84,24 +87,31 @@ def _refused(response: httpx.Response) -> str:
     return f"{response.status_code} {response.text[:200]}"
 
 
-def reload_workers(hearth: Hearth) -> None:
-    """Reload once; return when the one worker is a new one."""
-    assert hearth.web is not None
-    (old,) = hearth.workers()
-    os.kill(hearth.web.pid, signal.SIGHUP)
+class Reloads:
+    """Reloads a web tier of one worker, again as soon as the new worker serves: earlier ones may still be ending."""
 
-    def is_new() -> bool:
-        pids = {worker.pid for worker in hearth.workers()}
-        return len(pids) == 1 and old.pid not in pids
+    def __init__(self, hearth: Hearth) -> None:
+        self._hearth = hearth
+        self._log = hearth.web_log.open()
+        self._log.read()
 
-    until(is_new, OLD_WORKER_SECONDS, "the old worker has ended")
+    def reload(self) -> None:
+        """Reload once; return when a new worker has found the engine."""
+        assert self._hearth.web is not None
+        os.kill(self._hearth.web.pid, signal.SIGHUP)
+        until(lambda: SERVES.search(self._log.read()), WORKER_SECONDS, "a new worker serves")
+
+    def last_worker(self) -> psutil.Process:
+        """Return the one worker, when the earlier ones have ended."""
+        until(lambda: len(self._hearth.workers()) == 1, WORKER_SECONDS, "the old workers have ended")
+        (worker,) = self._hearth.workers()
+        return worker
 
 
-def row(hearth: Hearth, client: Client, count: int) -> str:
+def row(hearth: Hearth, client: Client, worker: psutil.Process, count: int) -> str:
     """Return a row of the table after `count` reloads."""
     assert hearth.web is not None
     client.pause()
-    (worker,) = hearth.workers()
     with httpx.Client(base_url=hearth.url, headers=hearth.headers, timeout=30, verify=TLS) as http:
         for _ in range(20):
             http.get("/version")
@@ -128,13 +138,14 @@ def main() -> int:
         loaded = hearth.identity()
         client = Client(hearth)
         client.begin()
+        reloads = Reloads(hearth)
         try:
             print(ROW.format("reloads", "ms of a request", "master, MB", "worker, MB", "requests", "failed"))
             for count in range(args.count + 1):
                 if count:
-                    reload_workers(hearth)
+                    reloads.reload()
                 if count % args.every == 0 or count == args.count:
-                    print(row(hearth, client, count), flush=True)
+                    print(row(hearth, client, reloads.last_worker(), count), flush=True)
         finally:
             client.end()
         assert hearth.identity() == loaded, "the model was loaded again"
