@@ -63,7 +63,7 @@ class Services:
     hangups: HangupWatch
     schemas: RequestSchemas
     loader: ThreadPool
-    """One thread, which loads large bodies, and encodes large requests. Each thread would keep memory of its own."""
+    """It loads large bodies and encodes large requests. It is one thread, because each keeps memory of its own."""
 
 
 def register(app: Flask, settings: Settings) -> None:

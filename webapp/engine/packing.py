@@ -49,7 +49,9 @@ def is_large(generate: wire.Generate) -> bool:
         elif isinstance(value, list | dict):
             if len(value) + len(values) + seen > MANY:
                 return True
-            values += value.values() if isinstance(value, dict) else value
+            values += value
+            if isinstance(value, dict):
+                values += value.values()
         if size > LARGE:
             return True
     return False

@@ -3,7 +3,6 @@
 from flask import Blueprint, Response, request, send_from_directory
 
 from webapp import page_files
-from webapp.page_files import FILES
 
 POLICY = "; ".join(
     (
@@ -54,7 +53,7 @@ def page(html: str) -> Response:
 @blueprint.get("/page/<path:name>")
 def file(name: str) -> Response:
     version, name = page_files.split(name)
-    response = send_from_directory(FILES, name)
+    response = send_from_directory(page_files.FILES, name)
     response.headers.update(HEADERS)
     if name.startswith("vendor/") or version == page_files.version():
         response.headers["Cache-Control"] = FOR_EVER

@@ -9,11 +9,25 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import answered, ask, page_of
 from tests.e2e.page.scripted import answering, remembering, stream
-from tests.harness import Hearth
+from tests.harness import Hearth, until
 
 APART = [timedelta(days=3), timedelta(hours=-7)]
 NEAR = 60.0
 """Seconds."""
+
+SET_MEANWHILE = """() => {
+  const now = Date.now, json = Response.prototype.json;
+  let ahead = 0;
+  window.looks = 0;
+  Date.now = () => now() + ahead;
+  Response.prototype.json = async function () {
+    const body = await json.call(this);
+    ahead = 3 * 86400_000;
+    if (this.url.endsWith("/status.json")) looks++;
+    return body;
+  };
+}"""
+"""Sets the browser's clock ahead when the head of its first answer has come, but not yet the body."""
 
 
 def set_clock(page: Page, apart: timedelta) -> None:
@@ -46,6 +60,17 @@ def test_the_time_line_has_the_servers_times(browser: Browser, alone: Hearth, ap
         page.reload()
         expect(page.locator("#workers tr")).to_have_count(len(workers))
         expect(page.locator("#events li.web")).to_have_count(len(workers))
+
+
+def test_a_clock_that_is_set_while_an_answer_arrives_changes_no_time(browser: Browser, alone: Hearth) -> None:
+    with page_of(browser, alone.url, path="/health") as page:
+        page.add_init_script(f"({SET_MEANWHILE})()")
+        page.goto("/status")
+        until(lambda: page.evaluate("looks") > 2, 30, "the page has looked three times")
+        assert page.evaluate("Date.now()") / 1000 - time.time() > NEAR
+        workers = alone.workers()
+        began = sorted(worker.create_time() for worker in workers)
+        assert sorted(shown(page, "#events li.web time")) == pytest.approx(began, abs=3)
 
 
 @pytest.mark.parametrize("apart", APART, ids=str)

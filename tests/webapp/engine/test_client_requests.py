@@ -181,6 +181,29 @@ def test_a_large_request_that_ends_while_it_is_packed_is_not_resumed(
     assert list(wire_client.live.values()) == replies[1:]
 
 
+def test_a_large_request_that_is_resumed_elsewhere_while_it_is_packed_is_sent_once(
+    engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = ask_and_hold(engine, wire_client)
+    begun: list[int] = []
+
+    def pack(generate: wire.Generate, threads: ThreadPool) -> bytes:
+        begun.append(generate.id)
+        if len(begun) == 1:
+            gevent.spawn(wire_client._resume_stranded)  # the engine has greeted again
+            wait_until(lambda: len(begun) == 2)
+        else:
+            gevent.sleep(0.05)  # the first is ready before this one
+        return wire.encode(generate)
+
+    monkeypatch.setattr(client_module, "pack", pack)
+    engine.restart("second")
+    wait_until(lambda: len(engine.messages(wire.Generate)) == 2)
+    gevent.sleep(0.05)
+    assert [message.id for message in engine.messages(wire.Generate)[1:]] == [begun[1]] == list(wire_client.live)
+    assert wire_client.live[begun[1]] is reply
+
+
 def test_long_requests_are_resumed_in_several_turns(
     engine: FakeEngine, wire_client: EngineClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

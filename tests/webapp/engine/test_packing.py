@@ -27,6 +27,7 @@ LARGE_ONES: dict[str, dict[str, Any]] = {
     "a tool": {"messages": [], "tools": [{"type": "function", "function": {"name": "f", "description": LONG + "a"}}]},
     "arguments": {"messages": [{"role": "assistant", "tool_calls": [{"function": {"arguments": LONG}}]}]},
     "a template's": {"messages": [], "chat_template_kwargs": {"documents": [LONG + "a"]}},
+    "a name": {"messages": [], "chat_template_kwargs": {LONG + "a": 1}},
     "a grammar": {"messages": [], "sampling": wire.Sampling(structure=wire.Structure(grammar=LONG + "a"))},
     "a schema": {"messages": [], "sampling": wire.Sampling(structure=wire.Structure(json={"enum": ["a"] * MANY}))},
     "an answer": {"prompts": ["a"], "sent": {0: [1] * MANY}},
