@@ -6,9 +6,16 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser import PHONE, answered, ask, page_of
 from tests.harness import Hearth
+from webapp import page_files
 
 ENGLISH = re.compile(r"\b[A-Za-z]+(?: [a-z]+){2,}")
 """Three words in a row."""
+FETCHED = """async () => {
+  const page = document.querySelector("script[type=module]").src;
+  await (await import(new URL("../shared/errors.js", page))).inWords(418, "I am a teapot.");
+  return performance.getEntriesByType("resource").map((one) => new URL(one.name).pathname);
+}"""
+"""The paths of what the page has fetched, the Chinese errors among it."""
 
 
 def english_of(page: Page) -> list[str]:
@@ -59,6 +66,14 @@ def test_on_a_phone(browser: Browser, hearth: Hearth) -> None:
         answered(page)
         expect(page.locator("article.assistant")).to_contain_text("def quicksort")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_the_words_are_kept_for_a_release(browser: Browser, hearth: Hearth) -> None:
+    with page_of(browser, hearth.url, language="zh-CN") as page:
+        expect(page.locator("#engine")).to_have_text("就绪")
+        version, fetched = page_files.version(), set(page.evaluate(FETCHED))
+        assert fetched >= {f"/page/{version}/zh.json", f"/page/{version}/shared/errors-zh.json"}
+        assert all(path.startswith(f"/page/{version}/") for path in fetched if path.startswith("/page/"))
 
 
 def test_without_the_words_the_page_is_english(browser: Browser, hearth: Hearth) -> None:

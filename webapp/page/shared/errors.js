@@ -1,6 +1,6 @@
 // What the server says of an error, in the reader's language. The server speaks English.
 
-const WORDS = "/page/shared/errors-zh.json";
+const WORDS = new URL("errors-zh.json", import.meta.url);
 const LONGEST = 2000; // characters of a message that are looked at
 let words = null; // loaded with the first error that a Chinese reader sees
 

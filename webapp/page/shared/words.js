@@ -10,7 +10,7 @@ const translations = new Map(Object.entries(language === CHINESE ? await fetchCh
 
 async function fetchChinese() {
   try {
-    return await (await fetch("/page/zh.json", { signal: AbortSignal.timeout(5000) })).json();
+    return await (await fetch(new URL("../zh.json", import.meta.url), { signal: AbortSignal.timeout(5000) })).json();
   } catch {
     return {}; // the page stays English rather than not working at all
   }
