@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from engine_proc.adapter.loading.children import die_with_parent
+from engine_proc.adapter.loading.children import die_with_parent, end_at_once
 from engine_proc.adapter.loading.environment import set_vllm_environment
 from engine_proc.adapter.loading.set_up import SetUpError
 from engine_proc.batch.driver import Driver
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 if __name__ == "__mp_main__":
     die_with_parent()
+    end_at_once()
 
 EXIT_FILE = 1
 """Reading the input or writing the output failed."""

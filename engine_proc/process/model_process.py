@@ -1,8 +1,8 @@
 """The process that owns vLLM, started by the supervisor as `python -m engine_proc.process.model_process`.
 
 vLLM starts EngineCore and its workers with multiprocessing's spawn, which runs this module again in each of them
-under the name `__mp_main__`: there the code below makes them die with their parent, sleep while they wait, and bound
-what a structure takes.
+under the name `__mp_main__`: there the code below makes them die with their parent, sleep while they wait, bound what a
+structure takes, and end at once.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from engine_proc.adapter.loading.children import bound_masks, die_with_parent, yield_by_sleeping
+from engine_proc.adapter.loading.children import bound_masks, die_with_parent, end_at_once, yield_by_sleeping
 from engine_proc.adapter.loading.environment import set_vllm_environment, set_vllm_json_logging
 from engine_proc.adapter.loading.set_up import HubUnreachable, SetUpError, sentence, store_first_failure
 from engine_proc.adapter.outputs import EngineGone
@@ -44,6 +44,7 @@ if __name__ in {"__main__", "__mp_main__"}:
     die_with_parent()
 if __name__ == "__mp_main__":
     yield_by_sleeping()
+    end_at_once()
     store_first_failure(Path(os.environ.get("HEARTH_RUN_DIR", DEFAULT_RUN_DIR)))
     bound_masks()
 

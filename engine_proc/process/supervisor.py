@@ -1,6 +1,7 @@
 """The small parent process (without torch) that restarts the model process after a crash, and cleans up after it."""
 
 import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -29,6 +30,9 @@ MAX_FAILED_LOADS = 3
 """Failed loads in a row after which the supervisor exits."""
 UNREACHABLE_SECONDS = 600.0
 """How long the supervisor waits for a hub that cannot be reached: at a boot, the network comes up after the engine."""
+GROUP_GRACE, GROUP_POLL = 2.0, 0.02
+"""Seconds that the model process's descendants have to exit after it, and between two looks whether they have."""
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 class Supervisor:
@@ -47,6 +51,7 @@ class Supervisor:
         """Run until stopped. Returns 0 if stopped, 1 if another engine runs, else the model process's exit status."""
         make_run_dir(self.settings.run_dir)
         raise_descriptor_limit()
+        _adopt_orphans()
         lock = take_lock(self.settings.lock_file)
         if lock is None:
             holder = lock_holder(self.settings.lock_file)
@@ -160,14 +165,31 @@ def _ending(status: int) -> str:
     return f"signal {-status}{hint}"
 
 
+def _adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent has died (Linux: prctl(2)).
+
+    They would else be left to the host's first process, and be counted as running until it looks after them: it does so
+    late on many hosts, and never where it is a container's program.
+    """
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 def _end_group(group: int) -> None:
-    """Kill the remaining processes of a group, at most 2 seconds after its leader has exited.
+    """Wait until no process of a group is left whose leader has exited. Those left after `GROUP_GRACE` are killed.
 
     They die with their parents in any case. The delay gives multiprocessing's resource tracker time to free shared
     memory.
     """
+    polls = int(GROUP_GRACE / GROUP_POLL)
     with contextlib.suppress(ProcessLookupError):
-        for _ in range(20):
-            os.killpg(group, 0)
-            time.sleep(0.1)
-        os.killpg(group, signal.SIGKILL)
+        for number in range(2 * polls):
+            _reap_orphans()
+            os.killpg(group, signal.SIGKILL if number == polls else 0)
+            time.sleep(GROUP_POLL)
+
+
+def _reap_orphans() -> None:
+    """Forget the adopted processes that have exited. Only when the model process itself has."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass

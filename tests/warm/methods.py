@@ -1,5 +1,6 @@
 """Have vLLM fork its processes in place of spawning them."""
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -37,6 +38,7 @@ def _become_a_process_of_vllm() -> None:
     signal.set_wakeup_fd(-1)  # the pipe by which asyncio learns of signals, and the parent's loop reads from it
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
+    gc.unfreeze = lambda: None  # at its end vLLM would have each process look at, and so copy, all that was imported
     die_with_parent()
     yield_by_sleeping()
     bound_masks()

@@ -1,7 +1,8 @@
-"""gunicorn's gevent worker with six changes.
+"""gunicorn's gevent worker with seven changes.
 
-Its errors are JSON, it closes idle connections when it stops, it does not read a large body that was refused, it begins
-few requests in one turn of its hub, its threads may import, and if it cannot start it ends without its master.
+Its errors are JSON, it stops when it is told to, it closes idle connections then, it does not read a large body that
+was refused, it begins few requests in one turn of its hub, its threads may import, and if it cannot start it ends
+without its master.
 """
 
 import contextlib
@@ -16,8 +17,11 @@ from typing import Any
 
 import gevent
 import msgspec
+from gevent.event import Event
+from gevent.pool import Pool
 from gunicorn import util
 from gunicorn.http import wsgi
+from gunicorn.sock import ssl_context
 from gunicorn.workers import ggevent
 
 from schemas.errors import ApiError
@@ -45,6 +49,10 @@ Streaming makes no cycles, and with Python's threshold of 700 the collector took
 """
 CHECK_INTERVAL = 0.25
 """Seconds between two checks for idle connections."""
+NOTIFY_SECONDS = 1.0
+"""Seconds between two signs of life for the master."""
+STOP_INTERVAL = 0.05
+"""Seconds between two looks of a stopping worker whether a connection is left."""
 RETRY_SECONDS = 5.0
 """How long a worker that cannot start waits before it exits, and its master starts the next."""
 
@@ -74,6 +82,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         self.connections: dict[gevent.Greenlet, socket.socket] = {}
         self._waiting = _KeepAlive()
         self._gate = Gate()
+        self._ending = Event()
         self.first = True
         """Whether this master has not yet had a worker that has started."""
         self.turns: Turns | None = None
@@ -90,7 +99,6 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         """
         util.write_error = _write_json_error  # gunicorn has no hook for its HTML error pages
         wsgi.Response = HearthResponse  # gunicorn has no setting for the response class
-        ggevent.StreamServer = Listener  # nor for the server, without a handler class of its own
         work_out_once(self.cfg)
         give_back_large_blocks()
         try:
@@ -142,6 +150,10 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
     def timeout_ctx(self) -> _KeepAlive:
         return self._waiting
 
+    def handle_exit(self, signal_number: int, frame: Any) -> None:
+        super().handle_exit(signal_number, frame)
+        self._ending.set()
+
     def run(self) -> None:
         gc.collect()
         gc.freeze()  # the application's own objects live as long as the worker
@@ -150,9 +162,45 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         if self.turns is not None:
             watcher = gevent.get_hub().loop.prepare(ref=False)
             watcher.start(self.turns.begin)
-        super().run()
+        self._serve()
         # The master repeats the signal, which must not interrupt the last messages to the engine.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def _serve(self) -> None:
+        """Serve until the worker is to end and its connections have ended.
+
+        gunicorn's own worker looks once a second whether it is to end, and then whether a connection is left.
+        """
+        servers = [self._listen(each) for each in self.sockets]
+        while self.alive:
+            self.notify()
+            self._ending.wait(NOTIFY_SECONDS)
+        self._stop(servers)
+
+    def _listen(self, listening: Any) -> Listener:
+        """Accept connections, each in a greenlet of its own."""
+        listening.setblocking(1)
+        secure = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
+        handle = functools.partial(self.handle, listening)
+        server = Listener(listening, handle=handle, spawn=Pool(self.worker_connections), **secure)
+        if self.cfg.workers > 1:
+            server.max_accept = 1
+        server.start()
+        return server
+
+    def _stop(self, servers: list[Listener]) -> None:
+        """Accept no more, and wait until the connections have ended, for `graceful_timeout` at most."""
+        for server in servers:
+            server.close()
+        deadline = time.monotonic() + self.cfg.graceful_timeout
+        while any(server.pool for server in servers):
+            if time.monotonic() > deadline:
+                self.log.warning("Worker graceful timeout (pid:%s)", self.pid)
+                for server in servers:
+                    server.stop(timeout=1)
+                return
+            self.notify()
+            gevent.sleep(STOP_INTERVAL)
 
     def _close_idle(self) -> None:
         """Close the connections that wait for too long, forever."""

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -24,6 +25,30 @@ print(os.getpid(), flush=True)
 if depth:
     subprocess.Popen([sys.executable, "-c", sys.argv[2], str(depth - 1), sys.argv[2]])
 time.sleep(600)
+"""
+
+SPAWNING = """
+import atexit, multiprocessing, sys
+from engine_proc.adapter.loading.children import end_at_once
+
+class Costly:
+    def __del__(self):
+        print("taken apart", flush=True)
+
+if __name__ == "__mp_main__":
+    end_at_once()
+    kept = Costly()
+    atexit.register(print, "handler")
+
+def work():
+    print("work")
+    sys.exit(3)
+
+if __name__ == "__main__":
+    process = multiprocessing.get_context("spawn").Process(target=work)
+    process.start()
+    process.join()
+    print(process.exitcode)
 """
 
 
@@ -123,3 +148,11 @@ def test_the_process_that_vllm_spawns_does_so_before_anything_else() -> None:
             timeout=60,
         )
         assert done.stdout.split() == ["bounded", module], done.stderr
+
+
+def test_a_spawned_process_is_not_taken_apart_at_its_end(tmp_path: Path) -> None:
+    (tmp_path / "spawning.py").write_text(SPAWNING)
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT)}
+    command = [sys.executable, str(tmp_path / "spawning.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["work", "handler", "3"]

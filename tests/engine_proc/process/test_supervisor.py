@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ if act == "chatty":
     Path("chatted").touch()
 if act in ("stay", "chatty"):
     signal.signal(signal.SIGTERM, lambda *_: (Path("farewell").touch(), os._exit(0)))
+if act == "helped-crash":
+    helper = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
 if act in ("brood", "brood-crash"):
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
@@ -50,7 +52,7 @@ with Path("lives").open("a") as lives:
 if act == "loaded-crash":
     os.write(int(os.environ["HEARTH_PULSE_FD"]), b"..+")
     time.sleep(0.5)
-if act in ("crash", "loaded-crash", "brood-crash"):
+if act in ("crash", "loaded-crash", "brood-crash", "helped-crash"):
     os.kill(os.getpid(), signal.SIGKILL)
 if act[0].isdigit():
     status, _, problem = act.partition(":")
@@ -61,7 +63,7 @@ time.sleep(600)
 """
 
 SUPERVISOR = """
-import sys
+import os, sys
 from pathlib import Path
 from engine_proc import log_file
 from engine_proc.process import supervisor
@@ -70,6 +72,7 @@ from tests.engine_proc.helpers import settings_in
 root, nap = Path(sys.argv[1]), float(sys.argv[2])
 supervisor.UNREACHABLE_SECONDS = float(sys.argv[3])
 supervisor.PROJECT_ROOT, supervisor.STOP_GRACE = root, 0.5
+supervisor.GROUP_GRACE = float(os.environ.get("GROUP_GRACE", supervisor.GROUP_GRACE))
 log_file.MAX_LOG_BYTES, log_file.KEPT_LOG_BYTES = 100_000, 20_000
 sleep = supervisor.Supervisor._sleep
 
@@ -82,6 +85,13 @@ def _sleep(self, seconds):
 supervisor.Supervisor._sleep = _sleep
 sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[4:]).run())
 """
+
+FIRST_PROCESS = """
+import ctypes, subprocess, sys
+ctypes.CDLL(None).prctl(36, 1)
+sys.exit(subprocess.run(sys.argv[1:]).returncode)
+"""
+"""What a container's program does as its first process: it is the parent of all orphans, and looks after none."""
 
 
 class Stage:
@@ -101,13 +111,14 @@ class Stage:
         nap: float = 0,
         hub_seconds: float = 600,
         stderr: int = subprocess.PIPE,
+        under: Sequence[str] = (),
         env: dict[str, str] | None = None,
     ) -> "subprocess.Popen[str]":
         """A supervisor whose model process does one act per life, and the last one for ever.
 
-        Each back-off is noted, and takes `nap` seconds.
+        Each back-off is noted, and takes `nap` seconds. The command `under` runs the supervisor.
         """
-        command = [sys.executable, "-c", SUPERVISOR, str(self.root), str(nap), str(hub_seconds), *acts]
+        command = [*under, sys.executable, "-c", SUPERVISOR, str(self.root), str(nap), str(hub_seconds), *acts]
         process = subprocess.Popen(
             command, cwd=PROJECT_ROOT, stderr=stderr, env={**os.environ, **(env or {})}, text=True
         )
@@ -245,6 +256,13 @@ def test_what_a_crashed_life_leaves_behind_is_gone_before_the_next(stage: Stage)
     assert stage.run("brood-crash", f"{EXIT_USAGE}") == EXIT_USAGE
     assert len(stage.lives[0]["pids"]) == 2
     assert stage.all_gone()
+
+
+def test_what_has_ended_with_a_crashed_life_is_not_waited_for(stage: Stage) -> None:
+    """multiprocessing's resource tracker does: an engine took two seconds more to recover."""
+    first = [sys.executable, "-c", FIRST_PROCESS]
+    process = stage.start("helped-crash", f"{EXIT_USAGE}", under=first, env={"GROUP_GRACE": "600"})
+    assert process.wait(30) == EXIT_USAGE
 
 
 # ---- endings ----------------------------------------------------------------------------------------------------

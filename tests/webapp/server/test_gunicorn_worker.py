@@ -4,6 +4,7 @@ import email.utils
 import json
 import logging
 import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent import socket as green
+from gevent.event import Event
 from gunicorn import http, util
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
@@ -265,3 +268,64 @@ def test_no_access_line_is_composed_where_none_is_wanted() -> None:
         "gunicorn's Logger no longer asks _compute_access_log_enabled before it composes an access line, "
         "which webapp/server/logger.py overrides."
     )
+
+
+# ---- how a worker ends ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def listening(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
+    """The address of a worker that tells its master once in ten minutes that it lives."""
+    monkeypatch.setattr("webapp.server.worker.NOTIFY_SECONDS", 600)
+    monkeypatch.setattr(worker, "notify", lambda: None)
+    with green.socket() as its:  # as a worker's are, whose sockets are all gevent's
+        its.bind((ADDRESS[0], 0))
+        its.listen()
+        worker.sockets = [its]
+        yield its.getsockname()
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_worker_ends_when_it_is_told_to_and_its_connections_have_ended(
+    worker: HearthWorker, listening: tuple[str, int], monkeypatch: pytest.MonkeyPatch, held: bool
+) -> None:
+    accepted, done = Event(), Event()
+    monkeypatch.setattr(worker, "handle", lambda *given: accepted.set() or done.wait())
+    serving = gevent.spawn(worker._serve)
+    gevent.sleep(0)
+    if held:
+        with socket.create_connection(listening):
+            assert accepted.wait(10)
+    worker.handle_exit(signal.SIGTERM, None)
+    if held:
+        serving.join(0.2)
+        assert not serving.dead
+        done.set()
+    serving.join(10)
+    assert serving.successful()
+
+
+def test_a_connection_that_does_not_end_is_ended_when_the_worker_must(
+    worker: HearthWorker,
+    listening: tuple[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ended = Event()
+
+    def handle(*given: object) -> None:
+        try:
+            worker.handle_exit(signal.SIGTERM, None)
+            Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(worker, "handle", handle)
+    worker.cfg.set("graceful_timeout", 0)
+    serving = gevent.spawn(worker._serve)
+    gevent.sleep(0)
+    with socket.create_connection(listening):
+        assert ended.wait(10)
+    serving.join(10)
+    assert serving.successful()
+    assert "Worker graceful timeout" in caplog.text
