@@ -209,7 +209,7 @@ def test_a_connection_that_waits_for_too_long_is_closed(
 
 def test_a_stopping_worker_is_one_that_is_no_longer_alive(worker: HearthWorker) -> None:
     before = worker.alive
-    worker.handle_exit(None, None)
+    worker.handle_exit(signal.SIGTERM, None)
     assert (before, worker.alive) == (True, False), (
         "gunicorn's worker no longer says by `alive` whether it accepts connections: "
         "see _close_idle in webapp/server/worker.py."
