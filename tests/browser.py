@@ -78,4 +78,7 @@ def ask(page: Page, text: str) -> None:
 def answered(page: Page, index: int = 1) -> str:
     """The text of message `index` once it is complete."""
     expect(page.locator(f'article[data-index="{index}"] .actions')).to_be_visible()
-    return page.locator(f'article[data-index="{index}"] .body').inner_text()
+    body = page.locator(f'article[data-index="{index}"] .body')
+    if body.text_content():  # which a browser lays out a frame later, where it was far from what is seen
+        expect(body).not_to_have_text("", use_inner_text=True)
+    return body.inner_text()

@@ -18,7 +18,7 @@ DIGEST = "WARM_DIGEST"
 """Environment variable: the `digest` of the stock's environment."""
 ANSWER_SECONDS = 20.0
 """How long a program may wait for its start, on a host that is busy."""
-OWN = ("HEARTH_", "WARM_", "PYTEST_", "TEST_", "SERVER_", "WEB_", "PROMETHEUS_")
+OWN = ("HEARTH_", "WARM_", "PYTEST_", "TEST_", "SERVER_", "WEB_", "PROMETHEUS_", "VLLM_CPU_OMP_THREADS_BIND")
 """Prefixes of variables that vLLM's import does not read."""
 FROM_STOCK = ("engine_proc", "engine_proc.process.trial")
 FROM_SUPERVISOR = "engine_proc.process.model_process"
