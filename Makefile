@@ -61,8 +61,8 @@ uninstall: ## as root: remove what `make install` installed, except configuratio
 test: lint $(LM_EVAL)/installed ## every check and every test
 	$(PYTEST) --durations=10
 
-test-fast: lint ## every check, and the tests that need no engine
-	$(PYTEST) -m "not engine"
+test-fast: lint ## every check, and what of the schemas, the web tier, the bench and the documents is tested in a minute
+	$(PYTEST) -m "not engine and not slow" tests/schemas tests/webapp tests/bench tests/docs
 
 test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## agents, frameworks and SDKs as their users have them: docs/clients.md lists them
 	$(BIN)/pytest tests/clients

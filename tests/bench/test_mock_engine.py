@@ -15,6 +15,8 @@ from bench.stack import Stack
 from bench.web_tier import mock_engine, web_tier
 from tests.harness import chat_body
 
+pytestmark = pytest.mark.slow
+
 LOAD = Load("test", 4, 12, max_tokens=8)
 
 

@@ -12,6 +12,8 @@ from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 from webapp.answering.request_body import LARGE
 
+pytestmark = pytest.mark.slow
+
 CHAT, TOKENIZE, RESPONSES, CONVERSATIONS = "/v1/chat/completions", "/tokenize", "/v1/responses", "/v1/conversations"
 MESSAGES = "/v1/messages"
 USER = {"role": "user", "content": "a"}

@@ -12,6 +12,8 @@ from tests.fake_engine import FakeEngine, complete
 from tests.webapp.beat import Beat
 from tests.webapp.conftest import MakeApp
 
+pytestmark = pytest.mark.slow
+
 MB = 10**6
 CHAT, COMPLETIONS, RESPONSES = "/v1/chat/completions", "/v1/completions", "/v1/responses"
 MESSAGES = "/v1/messages"

@@ -19,6 +19,8 @@ from tests.fake_engine import FakeEngine, complete
 from tests.webapp.asking import hold
 from tests.webapp.batches.conftest import some
 
+pytestmark = pytest.mark.slow
+
 LINES = 40
 
 

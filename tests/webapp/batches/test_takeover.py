@@ -15,6 +15,8 @@ from tests.webapp.workers import batches_of, die, jobs_of, show_no_sign_of_life,
 from webapp.batches.pace import Pace
 from webapp.batches.run import BatchRun
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def workers(engines: list[FakeEngine], make_app: MakeApp) -> list[Web]:

@@ -12,6 +12,8 @@ from tests.webapp.conftest import MakeApp
 from webapp.conversations.conversations import Conversations
 from webapp.conversations.turns import StoredTurn
 
+pytestmark = pytest.mark.slow
+
 MESSAGES = 60_000
 URL = "/v1/conversations/large"
 USER = {"role": "user", "content": "a"}

@@ -13,6 +13,8 @@ from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 from webapp.conversations.stored_responses import Responses, StoredResponse
 
+pytestmark = pytest.mark.slow
+
 URL = "/v1/responses"
 ITEMS = 10_000
 STORED, MANY_INPUTS = (f"resp_{'0' * 31}{number}" for number in (1, 2))
