@@ -62,7 +62,7 @@ test: lint $(LM_EVAL)/installed ## every check and every test
 	$(PYTEST) --durations=10
 
 test-fast: lint ## every check, and what of the schemas, the web tier, the bench and the documents is tested in a minute
-	$(PYTEST) -m "not engine and not slow" tests/schemas tests/webapp tests/bench tests/docs
+	$(PYTEST) -n 4 -m "not engine and not slow" tests/schemas tests/webapp tests/bench tests/docs
 
 test-clients: $(VENV)/installed-dev $(CLIENTS)/installed ## agents, frameworks and SDKs as their users have them: docs/clients.md lists them
 	$(BIN)/pytest tests/clients
