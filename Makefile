@@ -119,7 +119,7 @@ reloads: $(VENV)/installed-dev ## 1,500 reloads of the web tier under load, abou
 fuzz: $(VENV)/installed-dev ## 100,000 bad requests to a Hearth of its own; SEED=n repeats a run
 	$(BIN)/python -m tests.fuzz --requests $(REQUESTS) $(if $(SEED),--seed $(SEED))
 
-mutants: $(VENV)/installed-dev ## break the core in some seventy places, one at a time, and print which breakages no test notices
+mutants: $(VENV)/installed-dev ## break the core in some ninety places, one at a time, and print which breakages no test notices
 	$(BIN)/python -m tests.mutants
 
 audit: | $(VENV) ## look the locked packages up in PyPI's list of known vulnerabilities

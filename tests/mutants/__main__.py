@@ -20,8 +20,8 @@ from tqdm import tqdm
 from schemas.shared.endpoint import PROJECT_ROOT
 from tests.mutants.breakages import BREAKAGES, Breakage
 
-TEST_SECONDS = 240
-"""A run that takes longer hangs, which is noticed too."""
+TEST_SECONDS, ALL_SECONDS = 240, 1200
+"""A run of one breakage's tests that takes longer hangs, which is noticed too; and the limit for all tests together."""
 FAILED = 1
 
 
@@ -34,7 +34,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hearth-mutants-") as directory:
         trees = [copy_to(Path(directory) / str(number)) for number in range(args.at_once)]
         concerned = sorted({one for breakage in chosen for one in breakage.tests.split()})
-        status, output = run_tests(trees[0], concerned)
+        status, output = run_tests(trees[0], concerned, "-n", str(args.at_once), seconds=ALL_SECONDS)
         if status != 0:
             print(f"{output}\nThe tests fail on the tree as it is (pytest's status {status}).", file=sys.stderr)
             return 1
@@ -99,11 +99,18 @@ def broken(breakage: Breakage, tree: Path) -> Iterator[None]:
         path.write_text(whole)
 
 
-def run_tests(tree: Path, tests: list[str]) -> tuple[int, str]:
-    """Return pytest's exit status, 1 if the tests hang, and its output."""
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-m", "not engine", "-p", "no:cacheprovider", *tests]
+def run_tests(tree: Path, tests: list[str], *options: str, seconds: float = TEST_SECONDS) -> tuple[int, str]:
+    """Return pytest's exit status, 1 if the tests hang, and its output. `options` are pytest's, too."""
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-m", "not engine", "-p", "no:cacheprovider"]
     try:
-        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=TEST_SECONDS, check=False)
+        done = subprocess.run(
+            [*command, *options, "--dist", "loadgroup", *tests],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return FAILED, f"The tests hang: {' '.join(tests)}"
     return done.returncode, done.stdout + done.stderr
