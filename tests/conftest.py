@@ -7,7 +7,6 @@ an engine are grouped by file.
 """
 
 import gc
-import itertools
 import os
 import time
 from collections import Counter
@@ -15,7 +14,6 @@ from collections.abc import Iterator, Sequence
 
 import psutil
 import pytest
-from _pytest.runner import runtestprotocol
 
 from tests import turns
 from tests.harness import SPAWNED, Hearth, begin_stock, serving, until
@@ -38,10 +36,6 @@ FLOAT32 = {
 }
 """The two limits are short because tests wait for them."""
 LIMIT_MINUTES = 15
-SLOW_TURNS = pytest.StashKey[str]()
-"""What the last run of a test has seen of turns that took too long."""
-AGAIN = "run again"
-"""The name under which reports tell why a test was run again."""
 
 
 def idle_seconds() -> float:
@@ -95,28 +89,8 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
     return getattr(item, "fixturenames", ())
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Run a test again in which a turn took too long: what a request does to a loop, it does each time.
-
-    A host that has to find memory for this machine stops one of its CPUs for up to 0.1 s, and that counts as CPU time
-    of the thread which ran there, whatever it did.
-    """
-    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    item.stash[SLOW_TURNS] = ""
-    reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    if turn := item.stash[SLOW_TURNS]:
-        item.user_properties.append((AGAIN, f"{item.nodeid}\n    {turn}"))
-        reports = runtestprotocol(item, log=False, nextitem=nextitem)
-    for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
-    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-    return True
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     _tell_fields(terminalreporter)
-    _tell_repetitions(terminalreporter)
     minutes = (time.monotonic() - BEGAN) / 60
     terminalreporter.section("time")
     cpus = os.cpu_count() or 1
@@ -140,20 +114,9 @@ def _tell_fields(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(f"{name:32}{tests:4}")
 
 
-def _tell_repetitions(terminalreporter: pytest.TerminalReporter) -> None:
-    """Write which tests were run again, and why."""
-    reports = itertools.chain.from_iterable(terminalreporter.stats.values())
-    properties = itertools.chain.from_iterable(getattr(report, "user_properties", ()) for report in reports)
-    told = {str(value) for name, value in properties if name == AGAIN}
-    if told:
-        terminalreporter.section("run again, because a turn of a loop took long the first time")
-        for line in sorted(told):
-            terminalreporter.write_line(line)
-
-
 @pytest.fixture(autouse=True)
 def no_loop_stands_still(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test during which a turn of a web worker's or a model process's loop took too much CPU time, twice.
+    """Fail a test during which a turn of a web worker's or a model process's loop took too much CPU time.
 
     The mark `longest_turn` gives a test another limit, in milliseconds, and says why.
     """
@@ -161,7 +124,6 @@ def no_loop_stands_still(request: pytest.FixtureRequest) -> Iterator[None]:
     mark = request.node.get_closest_marker("longest_turn")
     limit = float(mark.args[0]) if mark else turns.LIMIT_MS
     slow = [turn for turn in turns.records.take() if turn.ms > limit]
-    request.node.stash[SLOW_TURNS] = "\n    ".join(map(str, slow))
     assert not slow, "\n".join(map(str, slow))
 
 

@@ -22,6 +22,7 @@ from tests.mutants.breakages import BREAKAGES, Breakage
 
 TEST_SECONDS, ALL_SECONDS = 240, 1200
 """A run of one breakage's tests that takes longer hangs, which is noticed too; and the limit for all tests together."""
+LANES = ("--dist", "loadgroup", "-n")
 FAILED = 1
 
 
@@ -34,7 +35,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="hearth-mutants-") as directory:
         trees = [copy_to(Path(directory) / str(number)) for number in range(args.at_once)]
         concerned = sorted({one for breakage in chosen for one in breakage.tests.split()})
-        status, output = run_tests(trees[0], concerned, "-n", str(args.at_once), seconds=ALL_SECONDS)
+        status, output = run_tests(trees[0], concerned, *LANES, str(args.at_once), seconds=ALL_SECONDS)
         if status != 0:
             print(f"{output}\nThe tests fail on the tree as it is (pytest's status {status}).", file=sys.stderr)
             return 1
@@ -104,7 +105,7 @@ def run_tests(tree: Path, tests: list[str], *options: str, seconds: float = TEST
     command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-m", "not engine", "-p", "no:cacheprovider"]
     try:
         done = subprocess.run(
-            [*command, *options, "--dist", "loadgroup", *tests],
+            [*command, *options, *tests],
             cwd=tree,
             capture_output=True,
             text=True,

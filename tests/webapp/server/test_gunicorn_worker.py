@@ -23,6 +23,7 @@ from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from webapp.server.listener import Listener
 from webapp.server.logger import HearthLogger
 from webapp.server.response import HearthResponse
 from webapp.server.unread import arrived
@@ -283,6 +284,12 @@ def listening(worker: HearthWorker, monkeypatch: pytest.MonkeyPatch) -> Iterator
         its.listen()
         worker.sockets = [its]
         yield its.getsockname()
+
+
+def test_a_worker_accepts_connections_while_it_can_open_files(worker: HearthWorker, listening: tuple[str, int]) -> None:
+    server = worker._listen(worker.sockets[0])
+    assert type(server) is Listener
+    server.close()
 
 
 @pytest.mark.parametrize("held", [False, True])
