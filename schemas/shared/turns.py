@@ -42,6 +42,8 @@ class Turns:
         self._samples: list[str] = []
         self._began = math.inf
         """The CPU time of the loop's thread when the current turn began, in seconds. Infinity: none has begun."""
+        self._modules = 0
+        """How many modules this process had when the current turn began."""
         self.paused = self.was_paused = False
         """Whether turns do not count now, and whether that was so at some time of the current turn."""
         start_new_thread(self._watch, ())
@@ -52,17 +54,24 @@ class Turns:
         if spent > self._least and self._left and not self.was_paused:
             self._left -= 1
             self._record(spent)
-        self._samples = []
         self.was_paused = self.paused
-        self._began = thread_time()
+        self.forget()
 
     def forget(self) -> None:
         """Begin the current turn anew."""
         self._samples = []
+        self._modules = len(sys.modules)
         self._began = thread_time()
 
     def _record(self, spent: float) -> None:
-        turn = {"tier": self._tier, "pid": os.getpid(), "at": time.time(), "ms": spent * 1000, "where": self._samples}
+        turn = {
+            "tier": self._tier,
+            "pid": os.getpid(),
+            "at": time.time(),
+            "ms": spent * 1000,
+            "imported": len(sys.modules) - self._modules,
+            "where": self._samples,
+        }
         with contextlib.suppress(OSError), self._file.open("a") as file:  # a test may have removed the directory
             file.write(json.dumps(turn) + "\n")
 
