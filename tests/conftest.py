@@ -18,7 +18,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests import turns
-from tests.harness import SPAWNED, Hearth, begin_stock, serving, until
+from tests.harness import SPAWNED, Hearth, begin_stock, renew, serving, until
 
 ENGINE_OF_FIXTURE = {
     "running": "shared",
@@ -97,9 +97,9 @@ def fixtures_of(item: pytest.Item) -> Sequence[str]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-    """Run a test again if nothing failed but that a turn of a web worker took too long, which may be the host's doing.
+    """Run a test again if nothing failed but that a turn of a loop took too long, which may be the host's doing.
 
-    It is run against new workers, so that what a worker does once shows itself again. Then a long turn fails it.
+    It is run against new processes, so that what a process does once shows itself again. Then a long turn fails it.
     """
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     item.stash[DOUBTED] = []
@@ -108,7 +108,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     del item.stash[DOUBTED]
     if doubted and not any(report.failed for report in reports):
         item.user_properties.append((AGAIN, "\n    ".join([item.nodeid, *map(str, doubted)])))
-        turns.renew_workers(doubted)
+        renew(doubted)
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
@@ -148,7 +148,7 @@ def _tell_repetitions(terminalreporter: pytest.TerminalReporter) -> None:
     properties = itertools.chain.from_iterable(getattr(report, "user_properties", ()) for report in reports)
     told = {str(value) for name, value in properties if name == AGAIN}
     if told:
-        terminalreporter.section("run again against new web workers, because a turn of the loop took long")
+        terminalreporter.section("run again against new processes, because a turn of a loop took long")
         for line in sorted(told):
             terminalreporter.write_line(line)
 

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ __all__ = [
     "endless",
     "free_port",
     "processes_of",
+    "renew",
     "serving",
     "until",
 ]
@@ -45,6 +47,7 @@ vLLM tells a spawned worker how many OpenMP threads to use, one on two cores. A 
 would use as many as there are cores: they spin while they wait for each other, and two engines on two cores then need
 three to five times the CPU for the same answers.
 """
+RENEWAL_SECONDS = 20
 FOUND = {"SPT_NOENV": "1"}
 """An environment in which `processes_of` finds gunicorn's processes: else their names are written over it."""
 
@@ -82,6 +85,7 @@ class Hearth(Stack):
         if self.env["PYTHONPATH"] == FORKED["PYTHONPATH"] and self.env.get("HEARTH_ENGINE_SPAWN") != "0":
             self.env |= begin_stock()()
         turns.records.add(run_dir)
+        _of_run_dir[run_dir] = self
         self.key = key
         self.headers = {"Authorization": f"Bearer {key}"}
 
@@ -92,6 +96,19 @@ class Hearth(Stack):
         if not self.is_loaded():
             self.engine("start")
             self.wait_ready()
+
+    def renew(self, tier: str) -> None:
+        """Have new processes serve, "web" workers or an "engine", where some do: what they do once, they do again."""
+        if tier == "engine" and self.is_loaded():
+            self.engine("stop")
+            self.engine("start")
+            self.wait_ready()
+        if tier == "web" and self.web is not None and self.web.poll() is None:
+            before = self.workers()
+            for worker in before:
+                worker.terminate()
+            psutil.wait_procs(before, timeout=RENEWAL_SECONDS)
+            until(lambda: set(before).isdisjoint(self.workers()), RENEWAL_SECONDS, "other workers serve")
 
     def shut_down(self) -> None:
         """Stop both tiers, whatever state they are in. Fail if a process is left."""
@@ -152,6 +169,17 @@ class Hearth(Stack):
         url = self.url + path
         with httpx.stream("POST", url, json=whole, headers=self.headers, timeout=60, verify=TLS) as response:
             yield response
+
+
+_of_run_dir: weakref.WeakValueDictionary[Path, Hearth] = weakref.WeakValueDictionary()
+"""The Hearths of this process that are in use."""
+
+
+def renew(slow: Iterable[turns.SlowTurn]) -> None:
+    """Renew the processes in which these turns were long, and those beside them (`Hearth.renew`)."""
+    for run_dir, tier in {(turn.run_dir, turn.tier) for turn in slow}:
+        if run_dir is not None and (hearth := _of_run_dir.get(run_dir)) is not None:
+            hearth.renew(tier)
 
 
 @contextlib.contextmanager

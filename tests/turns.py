@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import psutil
 
 from schemas.shared.turns import FILE, SETTING
 
 RECORDED_MS = 25
 LIMIT_MS = 50.0
 """Milliseconds of CPU time: a loop that takes longer for one turn keeps all of its other requests waiting."""
-RENEWAL_SECONDS = 20
 ENVIRONMENT = {SETTING: str(RECORDED_MS)}
 
 
@@ -26,6 +24,8 @@ class SlowTurn(msgspec.Struct):
     """How many modules were imported meanwhile."""
     where: list[str]
     """Call stacks, the innermost function first, as a second thread saw them during the turn."""
+    run_dir: Path | None = None
+    """Of the Hearth whose process it was, once it has been read."""
 
     def may_be_the_hosts(self) -> bool:
         """Return whether the host may have made this turn long, and not the work in it.
@@ -33,7 +33,7 @@ class SlowTurn(msgspec.Struct):
         Where a host stops a CPU of this machine for a moment, and does not say so, that counts as CPU time of the
         thread which ran there: up to 0.1 s, whatever the thread did.
         """
-        return self.tier == "web" and self.imported == 0
+        return self.imported == 0
 
     def __str__(self) -> str:
         return "\n    ".join(
@@ -64,33 +64,14 @@ class Records:
             lines = opened.read()
         whole = lines[: lines.rfind(b"\n") + 1]
         self._read[file] += len(whole)
-        return [msgspec.json.decode(line, type=SlowTurn) for line in whole.splitlines()]
+        turns = [msgspec.json.decode(line, type=SlowTurn) for line in whole.splitlines()]
+        for turn in turns:
+            turn.run_dir = file.parent
+        return turns
 
 
 records = Records()
 """Of all the Hearths that this process has started (tests/harness.py)."""
-
-
-def renew_workers(slow: Iterable[SlowTurn]) -> None:
-    """End the web workers in which these turns were long, and those beside them: gunicorn starts new ones.
-
-    Raises `AssertionError` if one does not end.
-    """
-    workers = {worker for turn in slow for worker in _workers_beside(turn.pid)}
-    for worker in workers:
-        worker.terminate()
-    _, left = psutil.wait_procs(workers, timeout=RENEWAL_SECONDS)
-    assert not left, f"workers that do not end: {left}"
-
-
-def _workers_beside(pid: int) -> list[psutil.Process]:
-    """Return the workers of the gunicorn to which the worker `pid` belongs. None: it has ended since."""
-    try:
-        master = psutil.Process(pid).parent()
-        its_own = master is not None and any("gunicorn" in word for word in master.cmdline())
-        return master.children() if its_own else []
-    except psutil.Error:
-        return []
 
 
 def longest(turns: Iterable[SlowTurn], tier: str) -> float:
