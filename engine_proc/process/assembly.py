@@ -53,7 +53,7 @@ def load_and_attach(settings: Settings, argv: list[str], server: Server) -> "Eng
     engine = model.load(args, server.clock.stage)
     ask_once(engine.renderer)
     template = flags.template(args)
-    server.log_requests = args.enable_log_requests
+    server.launcher.log_requests = args.enable_log_requests
     tokenizer = engine.renderer.get_tokenizer()
     stop_ids = find_default_stop_ids(tokenizer, engine.generation_config, settings.default_stops)
     engine.sequences.silent_stop_ids = stop_ids

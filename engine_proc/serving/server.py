@@ -8,15 +8,15 @@ import uuid
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from engine_proc.adapter.outputs import EngineGone
 from engine_proc.answering.live import LiveRequest, LiveTable
 from engine_proc.serving import decoding, operating
-from engine_proc.serving.aborts import Aborts
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.clients import Clients
 from engine_proc.serving.decoding import Payload
 from engine_proc.serving.drain import Drain
-from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, TESTING, check, internal_error
+from engine_proc.serving.endings import Endings
+from engine_proc.serving.failures import CONTACT_LOST, LOADING, STOPPING, check, internal_error
+from engine_proc.serving.launcher import Launcher
 from engine_proc.serving.load_clock import LoadClock
 from engine_proc.serving.outbox import Outbox
 from engine_proc.serving.parse_threads import ParseThreads
@@ -27,15 +27,14 @@ from schemas.shared import turns
 
 if TYPE_CHECKING:  # these import vllm, which takes seconds: the server answers before that
     from engine_proc.adapter.engine import Engine
-    from engine_proc.answering.beam_search import BeamSearch
     from engine_proc.answering.starting import Starter
 
 log = logging.getLogger("hearth.server")
 
 TURN_SECONDS = 0.01
 """Seconds of a step's outputs after which the loop does other work: a parser may take a millisecond for each output."""
-SUBMITTED_AT_ONCE, STRANDED_AT_ONCE = 16, 512
-"""Sequences submitted (some tenths of a millisecond each) and requests stranded (10 us each) in a turn of the loop."""
+STRANDED_AT_ONCE = 512
+"""Requests that are stranded in a turn of the loop: each takes 10 us."""
 
 
 class Server:
@@ -45,17 +44,18 @@ class Server:
         self.clients = Clients()
         self.clock = clock
         self.live = LiveTable(on_remove=lambda request: self.quarantine.ended(request))
-        self.quarantine = Quarantine(self.live, self.clients, self._begin, self._hand_back)
         self.admission = admission
+        self.endings = Endings(self.live, self.clients)
         self.outbox = Outbox(
-            self.live, self.clients, lambda request: self.admission.rate.record(request.sequences), self._abort
+            self.live, self.clients, lambda request: self.admission.rate.record(request.sequences), self.endings.abort
         )
-        self._threads = ParseThreads(self.live, self.outbox.send, self._end)
+        self.launcher = Launcher(
+            self.live, self.clients, self.outbox, self.endings, on_engine_gone=lambda: self.quarantine.stop()
+        )
+        self.quarantine = Quarantine(self.live, self.clients, self.launcher.begin, self.endings.hand_back)
+        self._threads = ParseThreads(self.live, self.outbox.send, self.endings.end)
         self.drain = Drain()
-        self.log_requests = False
-        """Whether each accepted request is logged here too. The web tier logs every request in any case."""
         self.engine: Engine | None = None
-        self.starter: Starter | None = None
         self.welcome = wire.Welcome(
             major=wire.MAJOR,
             minor=wire.MINOR,
@@ -67,17 +67,17 @@ class Server:
             features=[wire.RESUMES, wire.FRAMES, wire.EXTENDED, wire.METRICS, wire.REQUESTS, wire.QUARANTINE],
         )
         self._stepped_at = time.monotonic()
-        self._aborts = Aborts()
         self._decoder = decoding.Decoder()
 
     def attach(self, engine: "Engine", starter: "Starter") -> None:
         """Serve requests with the loaded model, which `welcome` describes."""
-        self.starter, self.engine = starter, engine
+        self.launcher.engine, self.launcher.starter = engine, starter
+        self.endings.engine = self.engine = engine
 
     def warm_up(self) -> None:
         """Do in the loop's thread what its first request would have to wait for."""
-        if self.starter is not None:
-            self.starter.warm_up()
+        if self.launcher.starter is not None:
+            self.launcher.starter.warm_up()
             turns.forget_turn()
 
     def announce(self) -> None:
@@ -111,11 +111,11 @@ class Server:
                     self._on_generate(client, message, size)
                 except Exception:
                     log.exception("%s cannot be admitted", message.log_name)
-                    self._abort(self.live.remove(client, message.id))
+                    self.endings.abort(self.live.remove(client, message.id))
                     self.clients.fail(client, message.id, internal_error("The engine"))
             case wire.Abort():
                 for request_id in message.ids:
-                    self._abort(self.live.remove(client, request_id))
+                    self.endings.abort(self.live.remove(client, request_id))
             case wire.Ping():
                 self._strand_unknown(client, message.ids)
                 self.clients.reply(client, self._pong())
@@ -126,7 +126,7 @@ class Server:
             case wire.AskRequests():
                 self.clients.reply(client, operating.summary(self.live))
             case wire.EndRequest():
-                self.clients.reply(client, operating.end(message.name, self.live, self._end))
+                self.clients.reply(client, operating.end(message.name, self.live, self.endings.end))
             case wire.Drain():
                 self.begin_drain(message.seconds)
                 self.clients.reply(client, self._pong())
@@ -154,68 +154,11 @@ class Server:
             return
         self.quarantine.admit(request, generate, size)
 
-    def _begin(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
-        request.task = asyncio.create_task(self._start(request, generate, size))
-
     def _strand_unknown(self, client: bytes, ids: list[int]) -> None:
         """Strand each request of `ids` that is not live here: its `Generate` or its answer was lost on the way."""
         for request_id in ids:
             if not self.live.has(client, request_id):
                 self.clients.fail(client, request_id, CONTACT_LOST, resumable=True)
-
-    async def _start(self, request: LiveRequest, generate: wire.Generate, size: int) -> None:
-        """Plan the request, send `Accepted`, and start every choice. No choice is started before all are checked."""
-        assert self.engine is not None and self.starter is not None
-        try:
-            plan = await self.starter.plan(request, generate, size)
-            if request not in self.live:
-                return  # aborted while it was planned
-            if self.log_requests:
-                log.info("%s accepted: %d tokens in, user %r", request.name, plan.prompt_tokens, request.user)
-            accepted = wire.Accepted(
-                id=request.id,
-                prompt_tokens=plan.prompt_tokens,
-                prompt_token_ids=plan.prompt_token_ids,
-                warnings=plan.warnings,
-            )
-            self.clients.reply(request.client, accepted)
-            if plan.deltas:
-                await self.outbox.send(request.client, plan.deltas)
-            for number, (tag, sequence, sent) in enumerate(plan.sequences, 1):
-                if request not in self.live:
-                    break
-                key = await self.engine.submit(tag, sequence, stream=generate.stream, raw=generate.embed, sent=sent)
-                request.keys.append(key)
-                if number % SUBMITTED_AT_ONCE == 0:
-                    await asyncio.sleep(0)
-            request.searches = [asyncio.create_task(self._search(request, search)) for search in plan.searches]
-        except EngineGone:
-            self.quarantine.stop()  # `pump` raises it too, and then `strand_all` is called
-        except Exception as error:
-            self._fail_live(request, error)
-        finally:
-            request.task = None
-            if request not in self.live:
-                self._abort(request)
-
-    async def _search(self, request: LiveRequest, search: "BeamSearch") -> None:
-        try:
-            deltas = await search.run()
-        except EngineGone:
-            pass  # as in `_start`
-        except Exception as error:
-            self._end(request, error)
-        else:
-            await self.outbox.send(request.client, deltas)
-
-    def _fail_live(self, request: LiveRequest, error: Exception) -> None:
-        """Remove the request from the live ones and send its error. Do nothing if it is no longer live."""
-        if self.live.remove(request.client, request.id) is None:
-            return
-        if not isinstance(error, ApiError):
-            log.exception("%s failed", request.name, exc_info=error)
-            error = internal_error("The engine")
-        self.clients.fail(request.client, request.id, error)
 
     # ---- sending -----------------------------------------------------------------------------------------------
 
@@ -240,15 +183,10 @@ class Server:
                     else:  # the model's parser may raise, for what the model wrote
                         batches[request.client] += output.tag.receive(output)
                 except Exception as error:
-                    self._end(request, error)
+                    self.endings.end(request, error)
             for client, batch in batches.items():
                 await self.outbox.send(client, batch)
             self.quarantine.after_step(outputs, self.engine.generated)
-
-    def _end(self, request: LiveRequest, error: Exception) -> None:
-        """Fail a request, and abort what is left of it."""
-        self._fail_live(request, error)
-        self._abort(request)
 
     def _load(self) -> wire.Load:
         return self.drain.load if self.drain.begun else self.clock.load()
@@ -278,7 +216,7 @@ class Server:
             log.warning("aborting %d requests of web worker %s: %s", len(requests), client.hex(), why)
         for request in requests:
             # The worker may still exist (its host was suspended, say), and its client must not wait forever.
-            self._hand_back(request, CONTACT_LOST)
+            self.endings.hand_back(request, CONTACT_LOST)
 
     async def strand_all(self, error: ApiError) -> None:
         """Strand all live requests: this engine ends. `error` is for web workers that cannot resume them."""
@@ -306,16 +244,3 @@ class Server:
         if self.engine is None or not self.engine.busy:
             self._stepped_at = time.monotonic()
         return time.monotonic() - self._stepped_at
-
-    def _hand_back(self, request: LiveRequest, error: ApiError = TESTING) -> None:
-        """Abort and strand a request, so that its web worker sends it again."""
-        self._abort(self.live.remove(request.client, request.id))
-        self.clients.fail(request.client, request.id, error, resumable=True)
-
-    def _abort(self, request: LiveRequest | None) -> None:
-        """Abort the sequences of a request that is no longer live. `_start` does this itself while it runs."""
-        if request is None or request.task is not None or self.engine is None:
-            return
-        for search in request.searches:
-            search.cancel()
-        self._aborts.add(self.engine, request.keys)

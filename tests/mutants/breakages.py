@@ -97,8 +97,8 @@ BREAKAGES = [
         SERVING + "test_server.py",
     ),
     Breakage(
-        "engine_proc/serving/server.py",
-        "            if request not in self.live:\n                self._abort(request)\n",
+        "engine_proc/serving/launcher.py",
+        "            if request not in self._live:\n                self._endings.abort(request)\n",
         "            pass\n",
         SERVING + "test_server.py",
     ),

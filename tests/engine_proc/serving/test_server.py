@@ -592,7 +592,7 @@ async def test_requests_are_logged_where_that_is_wanted(
 ) -> None:
     caplog.set_level("INFO", logger="hearth.server")
     room = Room(tmp_path)
-    room.server.log_requests = wanted
+    room.server.launcher.log_requests = wanted
     await room.start(user="somebody")
     assert caplog.messages == (["cmpl-1 accepted: 3 tokens in, user 'somebody'"] if wanted else [])
 
