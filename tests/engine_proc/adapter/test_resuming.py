@@ -6,7 +6,7 @@ from typing import Any
 from vllm.sampling_params import SamplingParams
 
 from engine_proc.adapter.named_tokens import MAX_BIASES
-from engine_proc.adapter.resuming import Resumed, can_continue, remaining_params
+from engine_proc.adapter.resuming import HIGHEST_SEED, Resumed, can_continue, remaining_params
 
 MANY = list(range(MAX_BIASES))
 
@@ -22,6 +22,16 @@ def resumed(sent: list[int], **fields: Any) -> Resumed:
 def test_a_penalty_is_a_bias_for_each_different_token() -> None:
     params = SamplingParams(presence_penalty=1.0, frequency_penalty=0.5, logit_bias={5: 3.0}, max_tokens=9)
     assert remaining_params(params, [5, 6, 6]).logit_bias == {5: 3.0 - 1.5, 6: -2.0}
+
+
+def test_what_is_left_is_generated_with_other_random_numbers() -> None:
+    params = SamplingParams(max_tokens=9, min_tokens=4, seed=7, prompt_logprobs=1)
+    left = remaining_params(params, [5, 6, 7])
+    assert (left.max_tokens, left.min_tokens, left.seed, left.prompt_logprobs) == (6, 1, 10, None)
+    assert remaining_params(params, [5] * 9).max_tokens == 1, "vLLM takes no less"
+    assert remaining_params(SamplingParams(seed=HIGHEST_SEED - 1), [5, 6, 7]).seed == 2
+    assert remaining_params(SamplingParams(), [5]).seed is None
+    assert params.max_tokens == 9
 
 
 def test_no_restart_has_more_biases_than_vllm_takes() -> None:

@@ -24,6 +24,16 @@ def test_sequences_are_counted_from_adding_to_removing(table: LiveTable) -> None
     assert (len(table), table.sequences) == (1, 2)
 
 
+def test_the_sequences_of_a_tenant_are_counted_from_adding_to_removing(table: LiveTable) -> None:
+    for request_id, tenant, sequences in ((1, "ann", 3), (2, "ann", 2), (3, "bob", 4)):
+        table.add(LiveRequest(ANN, request_id, "name", "user", sequences, tenant=tenant))
+    assert [table.sequences_of(tenant) for tenant in ("ann", "bob", "eve")] == [5, 4, 0]
+    table.remove(ANN, 1)
+    assert [table.sequences_of(tenant) for tenant in ("ann", "bob")] == [2, 4]
+    table.remove(ANN, 2)
+    assert [table.sequences_of(tenant) for tenant in ("ann", "bob")] == [0, 4]
+
+
 def test_an_id_is_unique_within_its_client_alone(table: LiveTable) -> None:
     first = request(ANN, 1)
     assert table.add(first)

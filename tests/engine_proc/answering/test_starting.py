@@ -199,6 +199,15 @@ async def test_a_plain_answer_goes_on_as_it_always_has(starter: Starter) -> None
     assert resumed.sent == [5, 6]
 
 
+@on_a_loop
+async def test_choices_that_have_ended_are_not_begun_again(starter: Starter) -> None:
+    generate = Generate(id=1, name="test", messages=QUESTION, n=3, ended=[1], sent={2: [5]}, stream=True)
+    plan = await starter.plan(LiveRequest(b"web", 1, "test", "", 3), generate, 100)
+    choices = [sequence.tag for sequence in plan.sequences]
+    assert [choice.index for choice in choices if isinstance(choice, Choice)] == [0, 2]
+    assert [sequence.sent for sequence in plan.sequences] == [[], [5]]
+
+
 @pytest.mark.parametrize("penalty", ["presence_penalty", "frequency_penalty"])
 @on_a_loop
 async def test_more_penalised_tokens_than_vllm_takes_biases_are_written_again(starter: Starter, penalty: str) -> None:

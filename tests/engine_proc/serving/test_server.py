@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine_proc.adapter.outputs import EngineGone
+from engine_proc.adapter.outputs import TOO_SLOW, EngineGone
 from engine_proc.answering.choices import Contest
 from engine_proc.answering.live import LiveRequest
 from engine_proc.serving import clients as clients_module
@@ -395,6 +395,46 @@ async def test_an_output_that_raises_ends_its_request_alone(tmp_path: Path, plac
     assert [delta.id for delta in messages[wire.Deltas].batch] == [2]
     assert room.engine.aborted == [first, other]
     assert [request.id for request in room.server.live] == [2]
+
+
+@pytest.mark.parametrize(
+    ("structure", "limited", "stop_reason", "status", "told"),
+    [
+        ("", False, None, 500, "vLLM failed"),
+        ("response_format", False, None, 400, "allows no token: no text"),
+        ("response_format", True, None, 400, "white lists and biases"),
+        ("response_format", True, TOO_SLOW, 400, "takes too long"),
+    ],
+    ids=["vLLM", "structure", "structure and white list", "slow structure"],
+)
+@on_a_loop
+async def test_what_vllm_gives_up_is_an_error(
+    tmp_path: Path, structure: str, limited: bool, stop_reason: str | None, status: int, told: str
+) -> None:
+    room = Room(tmp_path)
+    (key,) = await room.start(1)
+    (request,) = room.server.live
+    request.structure, request.limited = structure, limited
+    pump = asyncio.create_task(room.server.pump())
+    await room.engine.steps.put([Output(room.engine.tags[key], finish_reason="error", stop_reason=stop_reason)])
+    await room.settle()
+    pump.cancel()
+    ((_, failed),) = room.take()
+    assert isinstance(failed, wire.Failed)
+    assert (failed.status, failed.param) == (status, structure or None)
+    assert told in failed.message
+    assert not room.server.live
+
+
+@on_a_loop
+async def test_the_wait_that_a_refusal_names_counts_all_sequences_that_have_ended(tmp_path: Path) -> None:
+    room = Room(tmp_path, max_queue=4)
+    keys = await room.start(1, n=4)
+    await room.step(*((key, {"finish_reason": "stop"}) for key in keys))
+    await room.start(2, n=4)
+    room.receive(generate(3, n=4))
+    ((_, failed),) = room.take()
+    assert (failed.status, failed.retry_after) == (429, 1), "four have ended within a second"
 
 
 @on_a_loop

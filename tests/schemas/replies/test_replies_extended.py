@@ -149,6 +149,12 @@ def test_a_prompts_cached_tokens_count_once(kind: type[Shape]) -> None:
 
 
 @both_shapes
+def test_no_more_tokens_are_cached_than_the_prompt_has(kind: type[Shape]) -> None:
+    """An engine that resumes an answer has a part of it in its cache, too."""
+    assert whole(make(kind), Delta(1, 0, "a", [1], "stop", cached_tokens=9))["usage"] == usage(7, 1, cached=7)
+
+
+@both_shapes
 def test_usage_may_come_with_every_chunk(kind: type[Shape]) -> None:
     shape = make(kind, include_usage=True, continuous_usage=True)
     chunks = parse(shape.chunk(Delta(1, 0, "a", [1])) + shape.chunk(Delta(1, 0, "b", [2])))

@@ -67,4 +67,6 @@ def test_json_has_the_exception() -> None:
 def test_what_json_cannot_have_is_no_failure() -> None:
     record = logging.LogRecord("hearth", logging.ERROR, "", 0, "lone \ud800", (), None)
     record.fields = {"odd": object(), "user": "\udfff"}
-    assert json.loads(JsonLines().format(record))
+    line = JsonLines().format(record)
+    assert line.encode()
+    assert json.loads(line)["message"] == "lone \ud800"

@@ -77,6 +77,23 @@ def test_the_engine_gets_what_was_asked(served: FlaskClient, engine: FakeEngine,
     assert (generate.user, generate.sampling.temperature, generate.stream) == ("somebody", 0.5, False)
 
 
+@pytest.mark.parametrize(
+    ("fields", "has_seed"),
+    [
+        ({"stream": True}, False),
+        ({"response_format": {"type": "json_object"}}, False),
+        ({"stream": True, "response_format": {"type": "json_object"}}, True),
+    ],
+    ids=["text", "a whole structure", "a streamed structure"],
+)
+def test_what_is_generated_again_from_its_start_has_a_seed(
+    served: FlaskClient, engine: FakeEngine, fields: dict[str, Any], has_seed: bool
+) -> None:
+    served.post(CHAT, json={**BODIES[CHAT], **fields}).close()
+    (generate,) = engine.messages(wire.Generate)
+    assert (generate.sampling.seed is not None) == has_seed
+
+
 def test_a_forced_prompt_is_enforced(served: FlaskClient, engine: FakeEngine) -> None:
     served.post(CHAT, json={**BODIES[CHAT], "force_prompt": "Be brief."})
 

@@ -125,6 +125,21 @@ def test_silence_is_filled_with_comments(reply: Reply, monkeypatch: pytest.Monke
     assert parse([next(events)])[0]["choices"][0]["delta"]["role"] == "assistant"
 
 
+def test_silence_counts_from_what_was_written_past_it(reply: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The receiving greenlet writes while the request's own waits: it then waits for the rest of the time."""
+    waits: list[float] = []
+    silences = {1: 0.75 * sse.PING_SECONDS, 2: sse.PING_SECONDS}  # by the number of waits before it
+
+    def nothing(timeout: float) -> list[wire.Delta]:
+        waits.append(timeout)
+        return []
+
+    monkeypatch.setattr(reply, "deltas", nothing)
+    monkeypatch.setattr(ChunkWriter, "silence", lambda _: silences[len(waits)])
+    assert next(stream(reply)) == b": ping\n\n"
+    assert waits == [0.0, 0.25 * sse.PING_SECONDS]
+
+
 def test_no_comment_is_sent_between_texts_that_come_in_time(reply: Reply) -> None:
     events = stream(reply)
     reply.put(delta("one "))

@@ -9,6 +9,7 @@ import pytest
 from gevent import socket as gsocket
 
 from schemas import wire
+from schemas.errors import ApiError
 from schemas.replies.completion import CompletionShape
 from webapp.answering import sse
 from webapp.connection.chunk_writer import ChunkWriter, chunked_connection
@@ -113,6 +114,16 @@ def test_the_rest_of_what_was_cut_off_does_not_wait_for_more(stream: Stream) -> 
         received += gevent.get_hub().threadpool.apply(stream.client.recv, (65536,))
     stream.put("", "stop")
     assert texts(stream.read(received)) == ["a", "x" * 100_000, ""]
+
+
+def test_an_error_comes_after_all_that_was_cut_off(stream: Stream) -> None:
+    stream.put("a")
+    gevent.sleep(0.01)
+    stream.put("x" * 100_000)
+    stream.reply.fail(ApiError(500, "Broken."))
+    body = stream.read()
+    assert texts(body) == ["a", "x" * 100_000]
+    assert b"Broken." in body
 
 
 def test_nothing_comes_between_while_the_requests_own_greenlet_writes(stream: Stream) -> None:

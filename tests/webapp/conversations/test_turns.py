@@ -298,3 +298,9 @@ class TestBranches:
         monkeypatch.setattr(turns, "text_of", reading)
         open_turn([user("a"), assistant("b")] * 500, given, continuing=False)
         assert len(read) <= 1000 + len(given)
+
+
+def test_a_longer_message_whose_first_version_is_gone_stays() -> None:
+    """Old turns are deleted by age and size."""
+    longer = StoredTurn([assistant("Once upon a time")], continues=True)
+    assert history([longer]) == [assistant("Once upon a time")]

@@ -204,6 +204,14 @@ def test_a_stream_resumes_after_what_it_holds_back(released: list[Reply]) -> Non
     assert reply.resumption(2).sent == {0: [1, 1]}
 
 
+def test_what_has_ended_is_not_sent_again() -> None:
+    reply = Reply(wire.Generate(id=1, name="", messages=[], n=2, stream=True), lambda _: None)
+    for item in (delta("a"), delta("b", index=1), delta("c", "stop")):
+        reply.put(item)
+    resumed = reply.resumption(2)
+    assert (resumed.sent, resumed.ended) == ({1: [1]}, [0])
+
+
 def scored(count: int, finish: str | None = None, *, more: bool = False) -> wire.Delta:
     entries = [wire.TokenLogprob("a", 1, -0.5, (("a", 1, -0.5),) * 4) for _ in range(count)]
     return wire.Delta(1, 0, "a" * count, [1] * count, finish, logprobs=entries, more=more)

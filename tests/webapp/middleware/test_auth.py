@@ -82,6 +82,8 @@ def test_probes_need_no_key(locked: FlaskClient, path: str, status: int) -> None
         ("GET", "/v1/models/fake"),
         ("POST", "/v1/chat/completions"),
         ("POST", "/v1/completions"),
+        ("POST", "/"),
+        ("DELETE", "/page/chat/chat.js"),
         ("GET", "/health/x"),
         ("GET", "/nowhere"),
         ("DELETE", "/v1/models"),

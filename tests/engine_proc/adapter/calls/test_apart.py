@@ -62,6 +62,11 @@ def test_work_that_does_not_end_is_ended(monkeypatch: pytest.MonkeyPatch, tmp_pa
     assert gone(int((tmp_path / "pid").read_text()))
 
 
+def test_its_cpu_time_is_limited() -> None:
+    limits = apart(lambda: resource.getrlimit(resource.RLIMIT_CPU), tuple[int, int])
+    assert limits == (module.CPU_SECONDS, module.CPU_SECONDS)
+
+
 def test_work_that_raises_is_not_done() -> None:
     with pytest.raises(NotDone):
         apart(lambda: 1 // 0, int)
