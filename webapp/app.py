@@ -4,7 +4,7 @@ import logging
 
 from flask import Flask
 
-from webapp import services
+from webapp import page_files, services
 from webapp.api_keys import read_by_others
 from webapp.batches.batches import Batches
 from webapp.files.files import Files
@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         status.blueprint,
     ):
         app.register_blueprint(blueprint)
+    page_files.work_out()
     paths.register(app)
     app.wsgi_app = short_way.ShortWay(app.wsgi_app, app.extensions[services.EXTENSION])  # type: ignore[method-assign]
     return app

@@ -1,6 +1,7 @@
 """Plan a request: check all sequences and beam searches that answer it, before any of them is started."""
 
 import asyncio
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -21,6 +22,8 @@ from engine_proc.answering.parsed_choice import ParsedChoice
 from engine_proc.answering.rewritten import Rewritten
 from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate
+
+log = logging.getLogger("hearth.starting")
 
 INLINE_BYTES, INLINE_SEQUENCES, INLINE_TEXTS = 4000, 16, 16
 """Messages up to this size, for so many sequences, and with so many texts that name tokens are planned on the loop: a
@@ -76,8 +79,16 @@ class Starter:
         """Requests planned in this turn of the loop."""
 
     def warm_up(self) -> None:
-        """Make the first plan in the calling thread as quick as the next ones."""
+        """Make the first plan in the calling thread as quick as the next ones: plan a request, and drop the plan.
+
+        vLLM looks through all installed packages for plugins when it checks its first sequence, for 50 ms.
+        """
         self._rendering.warm_up()
+        generate = Generate(id=0, name="warm-up", prompts=["a"], embed=self._engine.embeds)
+        try:
+            self._plan_checked(LiveRequest(b"", 0, generate.name, "", 1), generate)
+        except ApiError as error:
+            log.warning("the engine could not plan a request to warm up: %s", error)
 
     async def plan(self, request: LiveRequest, generate: Generate, size: int) -> Plan:
         """Return what to start for a request whose message has `size` bytes.

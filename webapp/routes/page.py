@@ -34,12 +34,12 @@ blueprint = Blueprint("page", __name__)
 
 @blueprint.get("/")
 def chat() -> Response:
-    return page(page_files.html("chat/chat.html"))
+    return page(page_files.html(page_files.CHAT))
 
 
 @blueprint.get("/status")
 def status() -> Response:
-    return page(page_files.html("status/status.html"))
+    return page(page_files.html(page_files.STATUS))
 
 
 def page(html: str) -> Response:

@@ -28,7 +28,7 @@ from engine_proc.answering.starting import (
     PlannedSequence,
     Starter,
 )
-from schemas.errors import ApiError
+from schemas.errors import ApiError, invalid
 from schemas.wire import Delta, Generate, Sampling, Structure
 from tests.engine_proc.helpers import on_a_loop
 
@@ -45,8 +45,11 @@ class Engine:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self.sequences = self
+        self.prepared = 0
+        """Sequences that have been checked."""
 
     def prepare(self, prompt: Any, params: Any, priority: int = 0, adapter: str = "", trace: str = "") -> Any:
+        self.prepared += 1
         return SimpleNamespace(sampling_params=params)
 
     def candidate(self, prepared: Any, number: int) -> Any:
@@ -116,6 +119,19 @@ async def test_only_what_is_small_and_free_is_planned_on_the_loop(
     await starter.plan(LiveRequest(b"web", 1, "test", "", 1), generate, size)
     assert watched.threads
     assert all(name.startswith("plan") == in_thread for name in watched.threads)
+
+
+def test_a_sequence_is_checked_before_the_first_request(starter: Any) -> None:
+    starter.warm_up()
+    assert starter._engine.prepared == 1
+
+
+def test_a_model_that_refuses_that_serves_all_the_same(starter: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise invalid("This model takes chats alone.")
+
+    monkeypatch.setattr(starter._engine, "prepare", refuse)
+    starter.warm_up()
 
 
 @on_a_loop

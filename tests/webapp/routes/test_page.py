@@ -5,6 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
+from tests.webapp.conftest import MakeApp
 from webapp import page_files
 
 KEPT, ASKED = "public, max-age=31536000, immutable", "no-cache"
@@ -21,6 +22,16 @@ def test_a_page_names_all_of_its_modules_by_this_releases_version(client: FlaskC
         answer = client.get(name)
         assert (answer.status_code, answer.headers["Cache-Control"]) == (200, KEPT), name
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_what_pages_share_is_worked_out_before_the_first_request(make_app: MakeApp) -> None:
+    for shared in (page_files.html, page_files.version):
+        shared.cache_clear()
+    client = make_app().test_client()
+    before = [shared.cache_info().misses for shared in (page_files.html, page_files.version)]
+    for path in ("/", "/status", f"/page/{page_files.version()}/chat/chat.js"):
+        assert client.get(path).status_code == 200
+    assert [shared.cache_info().misses for shared in (page_files.html, page_files.version)] == before
 
 
 @pytest.mark.parametrize("prefix", ["", "0123456789ab/"], ids=["no version", "another release's"])
