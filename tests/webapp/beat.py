@@ -3,15 +3,11 @@
 import contextlib
 import gc
 import time
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import gevent
 from flask import Flask
 from flask.testing import FlaskClient
-
-TRIES = 3
-Reply = TypeVar("Reply")
 
 
 class Beat:
@@ -32,20 +28,6 @@ class Beat:
     def stop(self) -> None:
         gevent.sleep(0)  # the last turn counts, even if it was the only one
         self._beating.kill()
-
-
-def longest_turn(ask: Callable[[], Reply], limit: float) -> tuple[Reply, float]:
-    """Return the reply and the CPU seconds of the longest turn meanwhile. Where that is above `limit`, ask again.
-
-    A request makes its turns long each time; a host that stops this machine's CPU for a moment does so once.
-    """
-    for _ in range(TRIES):
-        beat = Beat()
-        reply = ask()
-        beat.stop()
-        if beat.longest < limit:
-            break
-    return reply, beat.longest
 
 
 @contextlib.contextmanager

@@ -7,22 +7,12 @@ import pytest
 
 from engine_proc.process import watchdog as module
 from engine_proc.process.watchdog import HEARTBEAT_FD, Heartbeat, Watchdog
-
-
-class Clock:
-    """Stands for the module `time`."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
+from tests.clock import Clock, set_clock
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+    return set_clock(monkeypatch, module)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from schemas import wire
+from tests.clock import Clock, set_clock
 from webapp.engine import questions as module
 from webapp.engine.questions import CACHE_SECONDS, Questions
 
@@ -24,20 +25,9 @@ class Engine:
         self.questions.on_message(self.answer())
 
 
-class Clock:
-    """Stands for the module `time`."""
-
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(module, "time", clock)
-    return clock
+    return set_clock(monkeypatch, module)
 
 
 def test_an_answer_serves_for_a_moment(clock: Clock) -> None:
