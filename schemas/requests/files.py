@@ -2,16 +2,16 @@
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, fields, post_load, validate
+from marshmallow import EXCLUDE, fields, post_load, validate
 
-from schemas.requests.parts.json_types import Body, Int, Text
+from schemas.requests.parts.json_types import Body, Int, Part, Text
 
 PURPOSES = ("batch", "user_data", "assistants", "fine-tune", "vision", "evals")
 SHORTEST, LONGEST = 3600, 30 * 24 * 3600
 """Seconds that a file may be kept."""
 
 
-class ExpiresAfterSchema(Schema):
+class ExpiresAfterSchema(Part):
     """When a file is deleted."""
 
     class Meta:

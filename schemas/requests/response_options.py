@@ -3,10 +3,10 @@
 from typing import Any
 
 import msgspec
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import EXCLUDE, ValidationError, fields, validate, validates_schema
 
 from schemas.requests.chat import ConversationId, Effort, KnownEffort
-from schemas.requests.parts.json_types import Text, optional
+from schemas.requests.parts.json_types import Part, Text, optional
 from schemas.requests.parts.structure import FORMATS, NamedSchema
 
 MAX_METADATA = 16
@@ -58,7 +58,7 @@ class TextFormatSchema(NamedSchema):
             raise ValidationError("Expected a JSON Schema.", "schema")
 
 
-class TextOptionsSchema(Schema):
+class TextOptionsSchema(Part):
     """The request's `text`."""
 
     class Meta:
@@ -76,7 +76,7 @@ class TextOptionsSchema(Schema):
     )
 
 
-class ReasoningSchema(Schema):
+class ReasoningSchema(Part):
     """The request's `reasoning`."""
 
     class Meta:

@@ -308,6 +308,12 @@ BREAKAGES = [
         "        if opening is None:",
         WEB + "answering " + WEB + "connection",
     ),
+    Breakage(
+        "schemas/requests/parts/json_types.py",
+        "raise ValidationError(error.messages, data=error.data, valid_data=error.valid_data)",
+        "raise error",
+        REQUESTS + "/reading",
+    ),
     Breakage("webapp/answering/sse.py", "timeout = PING_SECONDS - writer.silence()", "pass", WEB + "answering"),
     Breakage(
         "webapp/answering/message.py",

@@ -1,6 +1,5 @@
 """Read the request body, within limits of size and time, and load it through a schema."""
 
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -68,7 +67,6 @@ def in_thread(work: Callable[..., Any], *args: Any) -> Any:
     """Return what `work` returns in the loader's thread, or raise its `ApiError`. `work` raises no other exception."""
     result = services().loader.apply(_try, (work, *args))
     if isinstance(result, ApiError):
-        gc.collect(1)  # a nested schema's errors are reference cycles that `body.load` cannot break
         try:
             raise result
         finally:

@@ -53,7 +53,7 @@ def page(html: str) -> Response:
 @blueprint.get("/page/<path:name>")
 def file(name: str) -> Response:
     version, name = page_files.split(name)
-    response = send_from_directory(page_files.FILES, name)
+    response = send_from_directory(page_files.FILES, name, mimetype=page_files.media_type(name))
     response.headers.update(HEADERS)
     if name.startswith("vendor/") or version == page_files.version():
         response.headers["Cache-Control"] = FOR_EVER

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema
+from marshmallow import EXCLUDE
 
-from schemas.requests.parts.json_types import Bool, optional
+from schemas.requests.parts.json_types import Bool, Part, optional
 
 
-class StreamOptionsSchema(Schema):
+class StreamOptionsSchema(Part):
     """OpenAI's `stream_options`, with vLLM's `continuous_usage_stats`."""
 
     class Meta:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import msgspec
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate, validates_schema
+from marshmallow import EXCLUDE, ValidationError, fields, pre_load, validate, validates_schema
 
 from schemas import wire
 from schemas.requests.parts.arguments import is_deep
-from schemas.requests.parts.json_types import Bool, Items, Text, TotalLength, optional
+from schemas.requests.parts.json_types import Bool, Items, Part, Text, TotalLength, optional
 from schemas.requests.parts.tools import WithoutNulls
 from schemas.shared import client_json, limits
 
@@ -90,7 +90,7 @@ class ResponseFormatSchema(WithoutNulls):
             raise ValidationError({"json_schema": {"schema": ["Expected a JSON Schema."]}})
 
 
-class StructuredOutputsSchema(Schema):
+class StructuredOutputsSchema(Part):
     """vLLM's `structured_outputs`: exactly one of its fields is set."""
 
     class Meta:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load, validate
+from marshmallow import EXCLUDE, ValidationError, fields, pre_load, validate
 
 from schemas.errors import ApiError, invalid, quoted
 from schemas.requests.parts.arguments import MAX_DEPTH, is_deep, object_text
-from schemas.requests.parts.json_types import Bool, Items, Text
+from schemas.requests.parts.json_types import Bool, Items, Part, Text
 from schemas.requests.parts.warnings import warn
 
 MAX_TOOLS = 128
@@ -46,7 +46,7 @@ def check_json(value: Any) -> None:
         raise ValidationError(f"Expected at most {MAX_DEPTH} levels.")
 
 
-class WithoutNulls(Schema):
+class WithoutNulls(Part):
     """Drops null fields: clients send them back from the SDK's `model_dump()`, and chat templates fail on them."""
 
     class Meta:

@@ -55,8 +55,7 @@ def load(schema: Schema, body: dict[str, Any]) -> Any:
     try:
         return schema.load(body)
     except ValidationError as error:
-        # The error's traceback refers to marshmallow's frames, which refer to the error and to the body: a cycle that
-        # would keep megabytes until the next garbage collection.
+        # The error's traceback refers to marshmallow's frames, which refer to the body.
         raise from_validation(error.with_traceback(None)) from error
 
 

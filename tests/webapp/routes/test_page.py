@@ -34,6 +34,22 @@ def test_what_pages_share_is_worked_out_before_the_first_request(make_app: MakeA
     assert [shared.cache_info().misses for shared in (page_files.html, page_files.version)] == before
 
 
+def test_every_file_of_the_pages_has_its_media_type(client: FlaskClient) -> None:
+    found = page_files.FILES.rglob("*")
+    files = [file for file in found if file.is_file() and not file.name.startswith("LICENSE")]
+    names = {file.suffix: file.relative_to(page_files.FILES) for file in files}
+    assert {suffix: client.get(f"/page/{name}").mimetype for suffix, name in names.items()} == {
+        ".css": "text/css",
+        ".html": "text/html",
+        ".js": "text/javascript",
+        ".json": "application/json",
+        ".mjs": "text/javascript",
+        ".svg": "image/svg+xml",
+        ".webmanifest": "application/manifest+json",
+        ".woff2": "font/woff2",
+    }
+
+
 @pytest.mark.parametrize("prefix", ["", "0123456789ab/"], ids=["no version", "another release's"])
 def test_a_file_of_no_version_or_of_another_is_asked_for_again(client: FlaskClient, prefix: str) -> None:
     answer = client.get(f"/page/{prefix}chat/chat.js")
