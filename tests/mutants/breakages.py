@@ -330,6 +330,7 @@ BREAKAGES = [
         "size > request.content_length",
         WEB + "answering",
     ),
+    Breakage("webapp/server/gate.py", "time.thread_time() - self._since < LONGEST", "True", WEB + "server"),
     Breakage(
         "webapp/connection/chunk_writer.py",
         "self._connection is not None and not self._unsent",
