@@ -11,7 +11,7 @@ from webapp.connection.yielding import SHORTEST
 
 AT_ONCE = 8
 """Requests that begin in one turn: some milliseconds of CPU. The other greenlets, and new connections, are next."""
-LONGEST = 0.005
+LONGEST = 0.010
 """Seconds of CPU after which no other request begins in the turn: a file of the pages takes longer than a question."""
 
 

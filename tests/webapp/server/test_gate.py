@@ -10,7 +10,7 @@ from gevent import get_hub
 from webapp.server.gate import Gate
 
 COUNT, MOST = 43, 8
-LONG = 0.006
+LONG = 0.011
 """Seconds of CPU of a request that fills a turn."""
 
 
