@@ -18,7 +18,8 @@ from schemas.shared.problem import record_problem
 DEMO_MODEL = PROJECT_ROOT / "demo_model"
 DEMO_ENGINE_ARGS = ["--enforce-eager"]  # compiling the demo model takes longer than it ever saves
 
-
+LOAD_STALLS = 5
+"""A load may show no sign of life for as many times the limit of a step."""
 WEB_TIER_SECRETS = ("HEARTH_ADMIN_KEY", "HEARTH_API_KEYS", "HEARTH_API_KEYS_FILE", "HEARTH_DATABASE_URL")
 """Variables of the web tier that the engine must not have: vLLM, and code of the model's, could read them."""
 
@@ -51,6 +52,11 @@ class Settings:
     def client_keys(self) -> ClientKeys | None:
         """Read the keys of a client of the engine. None: connections are not encrypted. Raises `EndpointError`."""
         return read_client_keys(self.curve_keys) if self.curve_keys else None
+
+    @property
+    def load_stall_seconds(self) -> float:
+        """For how long a load may show no sign of life: importing torch keeps Python's lock for seconds."""
+        return LOAD_STALLS * self.stall_seconds
 
     @property
     def lock_file(self) -> Path:

@@ -25,7 +25,7 @@ from engine_proc.hub import is_offline
 from engine_proc.model_check import check_model
 from engine_proc.process import event_loop
 from engine_proc.process.assembly import load_and_attach
-from engine_proc.process.stalls import LOAD_LIMITS, LoadStalls, Stalls
+from engine_proc.process.stalls import LoadStalls, Stalls
 from engine_proc.process.watchdog import Heartbeat
 from engine_proc.serving.admission import Admission
 from engine_proc.serving.failures import CRASHED, STOPPING
@@ -193,7 +193,7 @@ async def _housekeeping(server: Server, router: Router, settings: Settings) -> N
             continue  # this process was suspended, vLLM is not to blame
         if server.engine is None:
             idle = await asyncio.to_thread(load_stalls.idle, server.clock.told)  # it reads all processes of the host
-            if idle > LOAD_LIMITS * stall_seconds and server.engine is None:
+            if idle > settings.load_stall_seconds and server.engine is None:
                 _end_load(settings, idle)
         on_cpu = server.engine is not None and server.engine.on_cpu
         if (seconds := stalls.hang(server.seconds_without_progress(), on_cpu=on_cpu)) > stall_seconds:

@@ -23,8 +23,6 @@ def cpu_seconds_of_children() -> float:
     return used
 
 
-LOAD_LIMITS = 5
-"""A load may show no sign of life for as many times the limit of a step."""
 LOAD_SAMPLE_SECONDS = 10.0
 LOADING_SHARE, LOADING_BYTES = 0.02, 10_000
 """Share of a core, or bytes read and written in a second, above which a load lives. Processes that only wait use a

@@ -138,7 +138,7 @@ class Supervisor:
                 silence = watchdog.silence()
                 if self.stop_requested_at is not None and time.monotonic() - self.stop_requested_at > grace:
                     log.error("the model process did not stop within %.0f s: killing it", grace)
-                elif silence > self.settings.stall_seconds:
+                elif silence > (self.settings.stall_seconds if watchdog.loaded else self.settings.load_stall_seconds):
                     log.error("the model process has sent no heartbeat for %.0f s: killing it", silence)
                 else:
                     continue

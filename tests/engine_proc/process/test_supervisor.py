@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,7 +50,7 @@ if act in ("brood", "brood-crash"):
 with Path("lives").open("a") as lives:
     record = {"life": life, "argv": acts, "pids": pids, "group": os.getpgrp(), "environment": list(os.environ)}
     lives.write(json.dumps(record) + "\\n")
-if act == "loaded-crash":
+if act.startswith("loaded"):
     os.write(int(os.environ["HEARTH_PULSE_FD"]), b"..+")
     time.sleep(0.5)
 if act in ("crash", "loaded-crash", "brood-crash", "helped-crash"):
@@ -64,6 +65,7 @@ time.sleep(600)
 
 SUPERVISOR = """
 import os, sys
+from dataclasses import replace
 from pathlib import Path
 from engine_proc import log_file
 from engine_proc.process import supervisor
@@ -83,7 +85,8 @@ def _sleep(self, seconds):
         sleep(self, nap)
 
 supervisor.Supervisor._sleep = _sleep
-sys.exit(supervisor.Supervisor(settings_in(root / "run"), sys.argv[4:]).run())
+settings = replace(settings_in(root / "run"), stall_seconds=float(os.environ.get("STALL_SECONDS", 60)))
+sys.exit(supervisor.Supervisor(settings, sys.argv[4:]).run())
 """
 
 FIRST_PROCESS = """
@@ -216,6 +219,14 @@ def test_failed_loads_that_are_not_in_a_row_do_not_add_up(stage: Stage) -> None:
     failed = f"{EXIT_LOAD_FAILED}"
     assert stage.run(failed, failed, "crash", failed, failed, "crash", f"{EXIT_USAGE}") == EXIT_USAGE
     assert len(stage.lives) == 7
+
+
+def test_a_process_without_a_heartbeat_is_killed_later_while_it_loads(stage: Stage) -> None:
+    process = stage.start("loaded-silent", "silent", f"{EXIT_USAGE}", env={"STALL_SECONDS": "0.6"})
+    _, told = process.communicate(timeout=30)
+    assert process.returncode == EXIT_USAGE
+    loaded, loading = (int(seconds) for seconds in re.findall(r"sent no heartbeat for (\d+) s", told))
+    assert loaded < 3 <= loading
 
 
 def test_a_usage_error_ends_it_at_once(stage: Stage) -> None:
