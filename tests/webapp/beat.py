@@ -41,3 +41,5 @@ def settled(app: Flask) -> Iterator[FlaskClient]:
         yield client
     finally:
         gc.unfreeze()
+        gc.collect()
+        gc.freeze()  # as tests/conftest.py does: a later test would else go through all that pytest has, for 0.7 s

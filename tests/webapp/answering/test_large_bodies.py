@@ -2,14 +2,14 @@
 
 import json
 import resource
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from tests.fake_engine import FakeEngine, complete
-from tests.webapp.beat import Beat
+from tests.webapp.beat import Beat, settled
 from tests.webapp.conftest import MakeApp
 
 pytestmark = pytest.mark.slow
@@ -77,11 +77,10 @@ def tool(text: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def client(engine: FakeEngine, make_app: MakeApp) -> FlaskClient:
+def client(engine: FakeEngine, make_app: MakeApp) -> Iterator[FlaskClient]:
     engine.on_generate = complete
-    client = make_app(max_body_bytes=16 * MB).test_client()
-    assert client.post(COMPLETIONS, json={"prompt": "a"}).status_code == 200
-    return client
+    with settled(make_app(max_body_bytes=16 * MB)) as client:
+        yield client
 
 
 @pytest.mark.parametrize(("path", "make"), BAD.values(), ids=BAD)
