@@ -55,7 +55,7 @@ def load(schema: Schema, body: dict[str, Any]) -> Any:
     try:
         return schema.load(body)
     except ValidationError as error:
-        # The error's traceback refers to marshmallow's frames, which refer to the body.
+        # Its traceback refers to marshmallow's frames, and these to the body, which need not wait for the answer.
         raise from_validation(error.with_traceback(None)) from error
 
 
