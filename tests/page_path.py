@@ -21,7 +21,7 @@ QUESTION = "Write quicksort in Python."
 WATCH = """() => {
   window.reached = {};
   const seen = {
-    usable: () => document.body && !document.body.inert && !document.getElementById("prompt").disabled,
+    usable: () => document.querySelector("#composer:not([data-early])"),
     word: () => document.querySelector("article.assistant .text")?.textContent,
     whole: () => document.querySelector("article.assistant .actions")?.checkVisibility(),
   };
@@ -30,16 +30,21 @@ WATCH = """() => {
   };
   const all = { childList: true, subtree: true, attributes: true, characterData: true };
   new MutationObserver(look).observe(document, all);
+  new PerformanceObserver((paints) => {
+    for (const { name, startTime } of paints.getEntries()) if (name === "first-contentful-paint") reached.drawn = startTime;
+  }).observe({ type: "paint", buffered: true });
   addEventListener("keydown", ({ key }) => key === "Enter" && (reached.sent = performance.now()), true);
 }"""
-"""Notes when the page can be used, when the answer's first word is there, and when the whole answer is: milliseconds
-since the page was asked for.
+"""Notes when the page is drawn, from when on it takes what is typed; when all of it can be used; when the answer's first
+word is there, and when the whole answer is: milliseconds since the page was asked for.
 """
 STEPS = {
-    "first visit: the page can be used": ("usable", None),
+    "first visit: a question can be typed": ("drawn", None),
+    "first visit: all of the page can be used": ("usable", None),
     "the question is sent: the answer's first word": ("word", "sent"),
     "the question is sent: the whole answer": ("whole", "sent"),
-    "reload: the page can be used": ("usable", None),
+    "reload: a question can be typed": ("drawn", None),
+    "reload: all of the page can be used": ("usable", None),
     "reload: the whole answer is back": ("whole", None),
 }
 
@@ -67,7 +72,7 @@ def walk(browser: Browser, stack: Hearth) -> list[float]:
         page.reload()
         answered(page)
         second = reached(page)
-    ends = [first] * 3 + [second] * 2
+    ends = [first] * 4 + [second] * 3
     return [
         times[end] - (times[begin] if begin else 0.0) for times, (end, begin) in zip(ends, STEPS.values(), strict=True)
     ]

@@ -25,7 +25,7 @@ TARGETS = """() => [...document.querySelectorAll("button, select, summary, input
 MODULES = """() => {
   const named = [...document.querySelectorAll("link[rel=modulepreload], script[type=module]")];
   const loaded = performance.getEntriesByType("resource").map((one) => one.name);
-  return [named.map((one) => one.href || one.src), loaded.filter((one) => /(?<!theme)\\.js$/.test(one))];
+  return [named.map((one) => one.href || one.src), loaded.filter((one) => /(?<!theme|early)\\.js$/.test(one))];
 }"""
 
 

@@ -9,7 +9,7 @@ ANSWERED = "document.querySelector('article[data-index=\"1\"] .actions')"
 def test_a_walk_in_firefox(hearth: Hearth) -> None:
     with firefox() as browser:
         browser.open(f"{hearth.url}/")
-        browser.until("document.activeElement.id === 'prompt' && !document.body.inert")
+        browser.until("document.activeElement.id === 'prompt' && !document.querySelector('[inert]')")
         browser.type(f"Write quicksort in Python.{ENTER}")
         browser.until(ANSWERED)
         browser.until("document.querySelector('article.assistant pre code')")

@@ -142,9 +142,9 @@ function fresh() {
   $("prompt").focus();
 }
 
-// `index`: of the message to show; else the end is shown.
-async function open(id, index) {
-  drafts.open(id);
+// `index`: of the message to show; else the end is shown. `typed`: what has been typed in the meantime.
+async function open(id, index, typed = "") {
+  drafts.open(id, typed);
   const shown = running.find(id);
   if (shown) {
     switchTo(shown.talk);
@@ -308,12 +308,23 @@ function begin() {
   settingsPanel($("fields"), fields);
   engine.addEventListener("change", onEngine);
   engine.poll();
-  $("prompt").disabled = false;
-  drafts.open("");
   list();
-  if (location.hash.length > 1) open(location.hash.slice(1));
-  else draw();
+  takeOver();
   $("prompt").focus();
+}
+
+// Shows the conversation with what was typed before, and sends that where early.js has noted so; not with a draft that stands
+// before it: the reader has not seen that.
+async function takeOver() {
+  const typed = $("prompt").value, sends = $("composer").dataset.early === "send", id = location.hash.slice(1);
+  delete $("composer").dataset.early;
+  if (id) {
+    await open(id, undefined, typed);
+  } else {
+    drafts.open("", typed);
+    draw();
+  }
+  if (sends && $("prompt").value === typed && (!id || talk.messages.length)) submit();
 }
 
 begin();

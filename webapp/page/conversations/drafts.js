@@ -28,11 +28,13 @@ export class Drafts {
     document.addEventListener("visibilitychange", () => this.keep());
   }
 
-  // Shows the draft of conversation `id`; "": of a new one.
-  open(id) {
+  // Shows the draft of conversation `id`; "": of a new one. `typed` goes on after it.
+  open(id, typed = "") {
     this.keep();
     this.#name = id ? OF + id : FRESH;
-    this.field.value = load(this.#name, "");
+    const text = load(this.#name, "") + typed;
+    if (text !== this.field.value) this.field.value = text; // else an input method would lose what it composes
+    this.#changed = Boolean(typed);
     this.#files = load(FILES + this.#name, []).filter(isFile);
     this.attachments.show(this.#files);
     this.#tell();

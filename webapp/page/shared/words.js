@@ -22,11 +22,19 @@ export function t(text, ...values) {
   return (translations.get(english) ?? english).replace(/\{(\d)\}/g, (_, index) => values[index]);
 }
 
-// Translates the page's HTML, and sets up the button that switches the language. Until then the page is inert: a click
-// or a key before its scripts run would be lost.
+// Translates the page's HTML, and sets up the button that switches the language. Until then what needs a script is inert: a
+// click or a key before it runs would be lost.
 export function translate() {
-  document.body.inert = false;
+  for (const part of document.querySelectorAll("[inert]")) part.inert = false;
   document.documentElement.lang = language;
+  if (language === CHINESE) inChinese();
+  document.getElementById("language").addEventListener("click", () => {
+    save("language", language === CHINESE ? ENGLISH : CHINESE);
+    location.reload();
+  });
+}
+
+function inChinese() {
   const texts = document.createTreeWalker(document.documentElement, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const english = texts.currentNode.data.trim();
@@ -35,8 +43,4 @@ export function translate() {
   for (const name of ATTRIBUTES) {
     for (const node of document.querySelectorAll(`[${name}]`)) node.setAttribute(name, t(node.getAttribute(name)));
   }
-  document.getElementById("language").addEventListener("click", () => {
-    save("language", language === CHINESE ? ENGLISH : CHINESE);
-    location.reload();
-  });
 }
