@@ -31,12 +31,13 @@ WATCH = """() => {
   const all = { childList: true, subtree: true, attributes: true, characterData: true };
   new MutationObserver(look).observe(document, all);
   new PerformanceObserver((paints) => {
-    for (const { name, startTime } of paints.getEntries()) if (name === "first-contentful-paint") reached.drawn = startTime;
+    const [first] = paints.getEntriesByName("first-contentful-paint");
+    if (first) reached.drawn = first.startTime;
   }).observe({ type: "paint", buffered: true });
   addEventListener("keydown", ({ key }) => key === "Enter" && (reached.sent = performance.now()), true);
 }"""
-"""Notes when the page is drawn, from when on it takes what is typed; when all of it can be used; when the answer's first
-word is there, and when the whole answer is: milliseconds since the page was asked for.
+"""Notes when the page is drawn, from when on it takes what is typed; when all of it can be used; when the answer's
+first word is there, and when the whole answer is: milliseconds since the page was asked for.
 """
 STEPS = {
     "first visit: a question can be typed": ("drawn", None),

@@ -17,7 +17,7 @@ SCRIPT = "**/chat/chat.js"
 def scripts_wait(page: Page, url: str) -> Iterator[None]:
     """`page` has begun to load `url`; its modules run when the block ends."""
     held: list[Route] = []
-    page.route(SCRIPT, lambda route: held.append(route))  # noqa: PLW0108 - Playwright sets an attribute on the function
+    page.route(SCRIPT, lambda route: held.append(route))  # it cannot mark a built-in function
     page.goto("about:blank")  # `url` may be another conversation of the same page
     page.goto(url, wait_until="commit")
     expect(page.locator("#prompt")).to_be_focused()
