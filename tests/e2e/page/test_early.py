@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser import answered, ask, page_of
+from tests.e2e.page.test_inputs import file
 from tests.harness import Hearth
 
 SCRIPT = "**/chat/chat.js"
@@ -19,11 +20,10 @@ def scripts_wait(page: Page, url: str) -> Iterator[None]:
     held: list[Route] = []
     page.route(SCRIPT, lambda route: held.append(route))  # it cannot mark a built-in function
     page.goto("about:blank")  # `url` may be another conversation of the same page
-    page.goto(url, wait_until="commit")
+    with page.expect_request(SCRIPT):
+        page.goto(url, wait_until="commit")
     expect(page.locator("#prompt")).to_be_focused()
     yield
-    while not held:
-        page.wait_for_timeout(10)
     held[0].continue_()
     expect(page.locator("#composer[data-early]")).to_have_count(0)
     page.unroute(SCRIPT)
@@ -72,6 +72,18 @@ def test_it_goes_on_after_a_draft_that_was_not_seen(early: Page, alone: Hearth) 
     expect(early.locator("article")).to_have_count(0)
     early.reload()
     expect(early.locator("#prompt")).to_have_value("kept, typed")
+
+
+def test_files_that_were_not_seen_are_not_sent(early: Page, alone: Hearth) -> None:
+    early.goto("/")
+    early.locator("#files").set_input_files(file("a.txt", b"a"))
+    expect(early.locator("#attached li")).to_have_count(1)
+    with scripts_wait(early, f"{alone.url}/"):
+        early.keyboard.type("typed")
+        early.keyboard.press("Enter")
+    expect(early.locator("#prompt")).to_have_value("typed")
+    expect(early.locator("#attached li")).to_have_count(1)
+    expect(early.locator("article")).to_have_count(0)
 
 
 def test_nothing_is_sent_where_nothing_is_typed(early: Page, alone: Hearth) -> None:

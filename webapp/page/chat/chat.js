@@ -313,8 +313,8 @@ function begin() {
   $("prompt").focus();
 }
 
-// Shows the conversation with what was typed before, and sends that where early.js has noted so; not with a draft that stands
-// before it: the reader has not seen that.
+// Shows the conversation with what was typed before, and sends that where early.js has noted so; not with a draft's text or
+// files, which the reader has not seen yet.
 async function takeOver() {
   const typed = $("prompt").value, sends = $("composer").dataset.early === "send", id = location.hash.slice(1);
   delete $("composer").dataset.early;
@@ -324,7 +324,8 @@ async function takeOver() {
     drafts.open("", typed);
     draw();
   }
-  if (sends && $("prompt").value === typed && (!id || talk.messages.length)) submit();
+  const isAlone = $("prompt").value === typed && !attachments.any;
+  if (sends && isAlone && (!id || talk.messages.length)) submit();
 }
 
 begin();
