@@ -13,16 +13,18 @@ KEPT_LOG_BYTES = 4 * 1024 * 1024
 def trim_log(path: Path) -> None:
     """Cut the file `path` down to the whole lines of its last part, if it is larger than `MAX_LOG_BYTES`.
 
-    Processes that append to it go on to do so. A line that is written during the cut may be lost.
+    Processes that append to it go on to do so. A line that is written during the cut may be lost. The last part is in
+    the file at every moment, for who reads it meanwhile and for a kill -9. Raises `FileNotFoundError`.
     """
-    with path.open("a+b") as file:
-        size = file.tell()
+    with path.open("r+b") as file:
+        size = file.seek(0, os.SEEK_END)
         if size <= MAX_LOG_BYTES:
             return
         file.seek(size - KEPT_LOG_BYTES)
         tail = file.read()
-        file.truncate(0)
+        file.seek(0)
         file.write(tail[tail.find(b"\n") + 1 :])
+        file.truncate()
 
 
 def trim_own_log(path: Path) -> None:

@@ -38,8 +38,8 @@ def start(settings: Settings, extra: list[str]) -> int:
         print(f"engine_proc: {WEB_TIER_ALONE}", file=sys.stderr)
         return EXIT_USAGE
     clear_problem(settings.run_dir)
-    trim_log(settings.log_file)
     with settings.log_file.open("ab") as log:
+        trim_log(settings.log_file)
         process = subprocess.Popen(
             [sys.executable, "-m", "engine_proc", "serve", *extra],
             cwd=PROJECT_ROOT,
