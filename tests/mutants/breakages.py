@@ -280,6 +280,12 @@ BREAKAGES = [
     ),
     Breakage(
         "webapp/server/worker.py",
+        "self.handle, ListenerName(listening))",
+        "self.handle, listening)",
+        WEB + "server/test_gunicorn_worker.py",
+    ),
+    Breakage(
+        "webapp/server/worker.py",
         "while any(server.pool for server in servers):",
         "while not servers:",
         WEB + "server/test_gunicorn_worker.py",

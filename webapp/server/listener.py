@@ -22,6 +22,21 @@ LOG_SECONDS = 10.0
 """The shortest time between two lines of the log."""
 
 
+class ListenerName:
+    """The name of a listening socket, for connections that find the socket closed.
+
+    gunicorn asks the socket for its name when a connection's greenlet begins. A worker that is told to end in the turn
+    of its hub in which it accepts a connection has closed the socket by then, and the connection would be reset.
+    """
+
+    def __init__(self, listening: Any) -> None:
+        self._name = listening.getsockname()
+
+    def getsockname(self) -> Any:
+        """Return the address as the socket's own `getsockname` did."""
+        return self._name
+
+
 class Listener(StreamServer):  # type: ignore[misc]
     """The server class of `HearthWorker`: gunicorn has no setting for it."""
 

@@ -1,8 +1,8 @@
-"""gunicorn's gevent worker with seven changes.
+"""gunicorn's gevent worker with eight changes.
 
-Its errors are JSON, it stops when it is told to, it closes idle connections then, it does not read a large body that
-was refused, it begins few requests in one turn of its hub, its threads may import, and if it cannot start it ends
-without its master.
+Its errors are JSON, it stops when it is told to, it answers what it has accepted until then, it closes idle connections
+then, it does not read a large body that was refused, it begins few requests in one turn of its hub, its threads may
+import, and if it cannot start it ends without its master.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from webapp.connection.hangups import cut_off_when_stuck
 from webapp.server.first_byte import SEND_FIRST_BYTE, send_first_byte, unsent_part
 from webapp.server.gate import Gate
 from webapp.server.import_locks import use_real_locks
-from webapp.server.listener import Listener
+from webapp.server.listener import Listener, ListenerName
 from webapp.server.memory import give_back_large_blocks
 from webapp.server.once import work_out_once
 from webapp.server.response import HearthResponse
@@ -181,7 +181,7 @@ class HearthWorker(ggevent.GeventWorker):  # type: ignore[misc]
         """Accept connections, each in a greenlet of its own."""
         listening.setblocking(1)
         secure = {"ssl_context": ssl_context(self.cfg)} if self.cfg.is_ssl else {}
-        handle = functools.partial(self.handle, listening)
+        handle = functools.partial(self.handle, ListenerName(listening))
         server = Listener(listening, handle=handle, spawn=Pool(self.worker_connections), **secure)
         if self.cfg.workers > 1:
             server.max_accept = 1

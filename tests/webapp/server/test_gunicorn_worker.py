@@ -23,6 +23,7 @@ from gunicorn.http import message, wsgi
 from gunicorn.http.errors import InvalidRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
+from tests.webapp.conftest import wait_until
 from webapp.server.listener import Listener
 from webapp.server.logger import HearthLogger
 from webapp.server.response import HearthResponse
@@ -310,6 +311,27 @@ def test_a_worker_ends_when_it_is_told_to_and_its_connections_have_ended(
         done.set()
     serving.join(10)
     assert serving.successful()
+
+
+def test_a_connection_that_was_accepted_just_before_the_worker_ends_is_served(
+    worker: HearthWorker, listening: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Listener.do_handle
+
+    def begin_and_close(server: Listener, *connection: object) -> None:
+        begin(server, *connection)
+        server.close()  # before the connection's greenlet has run
+
+    monkeypatch.setattr(Listener, "do_handle", begin_and_close)
+    served: list[object] = []
+    monkeypatch.setattr(worker, "handle_request", lambda name, *given: served.append(name))
+    server = worker._listen(worker.sockets[0])
+    with socket.create_connection(listening) as client:
+        client.sendall(REQUEST)
+        client.shutdown(socket.SHUT_WR)
+        wait_until(lambda: not server.started)
+        assert server.pool.join(10)
+    assert served == [listening]
 
 
 def test_a_connection_that_does_not_end_is_ended_when_the_worker_must(
